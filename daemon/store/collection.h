@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A collection: its row in the registry, its docs.db, and its generations.
+ *
+ * Collections are opened on demand and kept under a least-recently-used budget; metadata
+ * operations (list, get info by name) never open data.  A reference keeps it open. */
+#pragma once
+#include "base/error.h"
+#include "base/id.h"
+#include "store/generation.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct store;
+struct collection;
+
+struct collection_info {
+        struct collection_id id;
+        struct tenant_id tenant;
+        char name[65];
+        char language[32];
+        char *description; /* heap or NULL */
+        uint64_t created_usec;
+        uint32_t serving_generation; /* 0: none yet */
+};
+void collection_info_done(struct collection_info *info);
+
+/* -EEXIST: the name is taken.  `language`: a Snowball name, NULL = english. */
+int collection_create(struct store *store, struct tenant_id tenant, const char *name,
+                      const char *language, const char *description, struct collection_info *ret,
+                      struct error *reterr);
+/* Removes row and files; open references go on seeing the old content until released.  -ENOENT. */
+int collection_delete(struct store *store, struct tenant_id tenant, const char *name,
+                      struct error *reterr);
+int collection_get_info(struct store *store, struct tenant_id tenant, const char *name,
+                        struct collection_info *ret, struct error *reterr); /* -ENOENT */
+/* By name, ascending, after `after` (NULL: from the start). */
+int collection_list(struct store *store, struct tenant_id tenant, const char *after, size_t limit,
+                    struct collection_info **ret, size_t *ret_n, struct error *reterr);
+struct collection_info *collection_infos_free(struct collection_info *infos, size_t n);
+
+/* Opens (or finds open) and takes a reference.  -ENOENT; -EBADMSG: damaged, this collection
+ * alone is quarantined. */
+int collection_open(struct store *store, struct tenant_id tenant, const char *name,
+                    struct collection **ret, struct error *reterr);
+int collection_open_by_id(struct store *store, struct tenant_id tenant, struct collection_id id,
+                          struct collection **ret, struct error *reterr);
+struct collection *collection_unref(struct collection *collection);
+
+const struct collection_info *collection_get(const struct collection *collection);
+
+/* The generation that answers searches; NULL where none was made yet.  Counted. */
+struct generation *collection_serving(struct collection *collection);
+struct generation *generation_unref(struct generation *generation);
+
+/* Makes gNNNN with this spec and follows it from the log's start.  -EEXIST: one is building. */
+int collection_new_generation(struct collection *collection, const struct generation_spec *spec,
+                              struct generation **ret, struct error *reterr);
+/* The generation that is being built, or NULL.  Counted. */
+struct generation *collection_building(struct collection *collection);
+/* The building one serves from now on; the one before is retired.  Durable, one transaction. */
+int collection_switch(struct collection *collection, struct error *reterr);
+/* Gives up the building one and removes its files. */
+int collection_abandon_building(struct collection *collection, struct error *reterr);
+int collection_generations(struct collection *collection, struct generation_info **ret,
+                           size_t *ret_n, struct error *reterr); /* heap array; free() */
+/* Removes a retired generation's files.  -EBUSY: serving or building. */
+int collection_remove_generation(struct collection *collection, uint32_t number,
+                                 struct error *reterr);
+
+/* docs_delete() and every retained generation, before it returns.  -ENOENT. */
+int collection_forget_document(struct collection *collection, const char *external_id,
+                               struct error *reterr);

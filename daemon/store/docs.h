@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* docs.db, the truth of one collection: documents, their versions, attributes, and the change
+ * log that every generation follows.
+ *
+ * A version is immutable and numbered by `docver`, which only grows; so does `doc_seq`, the
+ * number of a change.  A put appends (version, attributes, log row) in one transaction and is
+ * the document's current version from then on; the version that a generation serves changes
+ * only when the generation has applied the put.  Bodies of superseded versions are dropped at
+ * once, their rows when no retained generation can still serve them. */
+#pragma once
+#include "base/error.h"
+#include "base/id.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct collection;
+
+#define DOCUMENT_EXTERNAL_ID_MAX 512
+#define DOCUMENT_ATTRIBUTES_MAX 16
+#define DOCUMENT_ATTRIBUTE_KEY_MAX 64
+#define DOCUMENT_ATTRIBUTE_TEXT_MAX 512
+
+/* One chunk that a client brought with its own vector (provider kind "client"). */
+struct document_vector {
+        const char *text;    /* NULL: the whole document is this one chunk */
+        const float *values; /* as wide as the collection's generation */
+};
+
+/* What a door hands in; everything borrowed for the call. */
+struct document_input {
+        const char *external_id; /* UTF-8, 1 to 512 bytes, no control characters */
+        const char *mime;        /* text/plain, text/markdown, application/json */
+        const char *title;       /* or NULL */
+        const char *source_url;  /* or NULL */
+        const char *metadata;    /* JSON object of at most 16 scalar members, or NULL */
+        const char *chunking;    /* JSON {strategy, max_tokens, overlap}, or NULL: the profile's */
+        const void *body;        /* UTF-8 text */
+        size_t body_len;
+        const struct document_vector *vectors; /* or NULL */
+        size_t n_vectors;
+};
+
+enum document_status {
+        DOCUMENT_PENDING, /* its newest version is not yet visible */
+        DOCUMENT_READY,
+        DOCUMENT_FAILED, /* the newest version could not be processed: see error */
+        DOCUMENT_STATUS_MAX,
+        DOCUMENT_STATUS_INVALID = -EINVAL,
+};
+const char *document_status_name(enum document_status status);
+
+struct document {
+        struct document_id id;
+        uint32_t doc_no;  /* stays in the house */
+        uint32_t docver;  /* stays in the house */
+        uint32_t version; /* 1, 2, … as the user sees it */
+        uint64_t doc_seq;
+        struct job_id job;
+        char *external_id, *mime, *title, *source_url, *metadata, *chunking; /* heap or NULL */
+        char *error;   /* why it failed, or NULL */
+        bool failed;
+        uint8_t sha256[32]; /* of the body */
+        uint64_t size_bytes;
+        uint64_t created_usec, updated_usec;
+        char *body; /* only from docs_get_body(); NUL-terminated */
+        size_t body_len;
+};
+void document_done(struct document *document);
+
+struct docs_receipt {
+        struct document_id id;
+        uint32_t version;
+        uint64_t doc_seq;
+        uint8_t sha256[32];
+        bool unchanged; /* body, title, url, metadata, chunking and vectors all the same */
+};
+
+/* Durable when it returns 0 (group commit).  A batch is one transaction; receipts has n. */
+int docs_put(struct collection *collection, const struct document_input *inputs, size_t n,
+             struct job_id job, struct docs_receipt *ret_receipts, struct error *reterr);
+/* -ENOENT: no such document.  Durable; the caller then makes every generation forget it. */
+int docs_delete(struct collection *collection, const char *external_id, uint32_t *ret_doc_no,
+                uint64_t *ret_seq, struct error *reterr);
+
+int docs_get(struct collection *collection, const char *external_id, struct document *ret,
+             struct error *reterr); /* -ENOENT */
+int docs_get_by_id(struct collection *collection, struct document_id id, struct document *ret,
+                   struct error *reterr);
+/* By the version a chunk belongs to: for results; without a body. */
+int docs_get_version(struct collection *collection, uint32_t docver, struct document *ret,
+                     struct error *reterr);
+/* By external_id, ascending, after `after` (NULL: from the start). */
+int docs_list(struct collection *collection, const char *after, size_t limit,
+              struct document **ret, size_t *ret_n, struct error *reterr);
+struct document *documents_free(struct document *documents, size_t n);
+
+/* -EINVAL naming the member: not scalar, too many, too long. */
+int docs_check_metadata(const char *metadata, struct error *reterr);
+
+/* The change log, for followers. */
+struct docs_change {
+        uint64_t doc_seq;
+        uint32_t doc_no;
+        uint32_t docver; /* 0: a delete */
+        struct job_id job;
+        bool superseded; /* a later change of the same document exists: nothing to do */
+};
+int docs_changes(struct collection *collection, uint64_t after_seq, size_t limit,
+                 struct docs_change **ret, size_t *ret_n, struct error *reterr);
+uint64_t docs_last_seq(struct collection *collection);
+/* The version with its body and, where the client brought them, its chunks' vectors. */
+int docs_get_body(struct collection *collection, uint32_t docver, struct document *ret,
+                  struct error *reterr);
+int docs_get_vectors(struct collection *collection, uint32_t docver, struct document_vector **ret,
+                     size_t *ret_n, struct error *reterr); /* heap; docs_vectors_free() */
+struct document_vector *docs_vectors_free(struct document_vector *vectors, size_t n);
+/* Marks the version as failed, with the reason. */
+int docs_set_failed(struct collection *collection, uint32_t docver, const char *why,
+                    struct error *reterr);
+
+struct docs_counts {
+        uint64_t documents, bytes, pending, failed;
+};
+int docs_count(struct collection *collection, struct docs_counts *ret, struct error *reterr);
+/* How the log rows of one job stand: total, and the greatest doc_seq among them. */
+int docs_job_extent(struct collection *collection, struct job_id job, uint64_t *ret_total,
+                    uint64_t *ret_last_seq, uint64_t *ret_failed, struct error *reterr);
+
+/* The documents that match a filter, as docver numbers (see index/filter.h); the caller frees
+ * the bitmap.  Attributes are indexed in memory on first use and then kept up to date. */
+struct filter;
+typedef struct roaring_bitmap_s roaring_bitmap_t;
+int docs_filter(struct collection *collection, const struct filter *filter,
+                roaring_bitmap_t **ret_docvers, struct error *reterr);

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A generation: one complete index of one collection under one identity, in a folder gNNNN/.
+ *
+ *     MANIFEST      identity in words: fingerprint, chunking, tokenizer, index; never changes
+ *     gen.db        chunks, the documents they belong to, BM25, applied_seq
+ *     vectors.NNNN  segments of records {float32[dimensions], docver, ordinal, crc32c}, padded
+ *                   to 64 bytes; append-only, mapped; one record per slot
+ *
+ * A writer stages the chunks of a version (vector tail fdatasync'ed, then gen.db committed) and
+ * then publishes it: one transaction makes the new version live, the old one dead, and advances
+ * applied_seq; after it a new view is published.  Slots are never reused, and docver never
+ * decreases from slot to slot.  After a crash, staged chunks are found and kept; records behind
+ * the last committed slot are cut off.
+ *
+ * One writer at a time (generation_lock()); any number of readers, each with a view. */
+#pragma once
+#include "base/error.h"
+#include "base/id.h"
+#include "index/index.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct collection;
+struct generation;
+
+#define GENERATION_IDENTITY_BYTES 32
+
+/* What decides whether vectors can be compared, and the rest of the identity.  Strings are
+ * borrowed; NULL is written as "". */
+struct generation_spec {
+        struct {
+                const char *provider; /* kind: hashing, openai, … */
+                const char *model;
+                const char *query_prefix, *document_prefix;
+                uint32_t dimensions;
+                bool normalize;
+                uint32_t version; /* of a built-in embedder's algorithm; 0: not built in */
+        } fingerprint;
+        struct {
+                const char *strategy;
+                uint32_t chunk_size, overlap, max_chunk_size, min_chunk_size;
+        } chunking;
+        struct {
+                const char *backend, *metric, *quantization;
+                uint32_t m, ef_construction;
+        } index;
+        const char *language; /* of stemming */
+        uint32_t text_rule;   /* TEXT_RULE_VERSION */
+};
+
+/* BLAKE2b-256 over the canonical text of the spec. */
+void generation_identity(const struct generation_spec *spec,
+                         uint8_t ret_identity[static GENERATION_IDENTITY_BYTES]);
+/* The fingerprint in words, for errors: "hashing v1, 384 dimensions, normalised".  → `text`. */
+const char *generation_describe(const struct generation_spec *spec, char text[static 192]);
+
+enum generation_state {
+        GENERATION_BUILDING, /* follows the log, not served yet */
+        GENERATION_SERVING,
+        GENERATION_RETIRED, /* was serving; kept, not following */
+        GENERATION_STATE_MAX,
+        GENERATION_STATE_INVALID = -EINVAL,
+};
+const char *generation_state_name(enum generation_state state);
+
+struct generation_info {
+        uint32_t number; /* gNNNN */
+        enum generation_state state;
+        uint8_t identity[GENERATION_IDENTITY_BYTES];
+        uint64_t applied_seq, documents, chunks_live, chunks_dead, bytes;
+        uint64_t created_usec;
+        uint32_t dimensions;
+        char description[192];
+};
+
+const uint8_t *generation_get_identity(const struct generation *generation);
+uint32_t generation_number(const struct generation *generation);
+uint32_t generation_dimensions(const struct generation *generation);
+uint64_t generation_applied_seq(struct generation *generation);
+int generation_get_info(struct generation *generation, struct generation_info *ret,
+                        struct error *reterr);
+
+/* ---- Reading ------------------------------------------------------------------------ */
+
+/* Everything a search may see, fixed until generation_view_unref(): atomic counted reference,
+ * taken without a lock on the search path beyond one short spin or RCU-like load. */
+struct generation_view {
+        struct generation *generation;
+        struct index_source source;           /* segments of vectors, dimensions, metric */
+        const roaring_bitmap_t *live;         /* slots that may be returned */
+        uint32_t committed;                   /* slots at or beyond this are not there yet */
+        uint64_t applied_seq;
+        uint32_t unindexed; /* live slots that the graph does not hold (scanned exactly) */
+        struct index *index;
+};
+struct generation_view *generation_view_ref(struct generation *generation);
+struct generation_view *generation_view_unref(struct generation_view *view);
+
+/* The version a slot belongs to and its place there. */
+uint32_t generation_view_docver(const struct generation_view *view, uint32_t slot);
+uint32_t generation_view_ordinal(const struct generation_view *view, uint32_t slot);
+/* Slots of these versions, live or not; caller frees. */
+roaring_bitmap_t *generation_view_slots(const struct generation_view *view,
+                                        const roaring_bitmap_t *docvers);
+
+struct chunk {
+        uint32_t slot, docver, ordinal;
+        uint32_t start, end; /* bytes in the document's extracted text */
+        uint32_t tokens;
+        char *text; /* heap */
+        size_t text_len;
+};
+void chunk_done(struct chunk *chunk);
+int generation_get_chunk(struct generation *generation, uint32_t slot, struct chunk *ret,
+                         struct error *reterr);
+/* All chunks of a version, by ordinal; heap array for chunks_free(). */
+int generation_get_chunks(struct generation *generation, uint32_t docver, struct chunk **ret,
+                          size_t *ret_n, struct error *reterr);
+struct chunk *chunks_free(struct chunk *chunks, size_t n);
+
+/* BM25 over the view: as bm25_search() of index/bm25.h, on this thread's connection. */
+int generation_bm25(const struct generation_view *view, const char *query, uint32_t k,
+                    const roaring_bitmap_t *filter, struct index_hit *ret_hits, uint32_t *ret_n,
+                    struct error *reterr);
+
+/* ---- Writing ------------------------------------------------------------------------ */
+
+struct generation_chunk { /* what the follower stages */
+        uint32_t docver, doc_no, ordinal;
+        uint32_t start, end, tokens;
+        const char *title; /* indexed beside the text; or NULL */
+        const char *text;
+        size_t text_len;
+        const float *vector;
+};
+
+void generation_lock(struct generation *generation);
+void generation_unlock(struct generation *generation);
+
+/* How many chunks of this version are staged already: where to go on after a restart. */
+int generation_staged(struct generation *generation, uint32_t docver, uint32_t *ret_count,
+                      struct error *reterr);
+/* Appends and commits; docver must not be below that of the last staged slot. */
+int generation_stage(struct generation *generation, const struct generation_chunk *chunks,
+                     size_t n, struct error *reterr);
+
+/* One change applied: docver becomes the live version of doc_no (0: the document is gone, or
+ * failed: its old version stays when `keep_old`). */
+struct generation_change {
+        uint64_t doc_seq;
+        uint32_t doc_no, docver;
+        bool keep_old;
+};
+/* In one transaction: the changes, and applied_seq = the last change's doc_seq.  Then a new
+ * view is published.  May be combined with staging: `chunks` are appended first. */
+int generation_publish(struct generation *generation, const struct generation_chunk *chunks,
+                       size_t n_chunks, const struct generation_change *changes, size_t n_changes,
+                       struct error *reterr);
+/* A delete ahead of the log: dead at once, applied_seq unchanged.  Durable. */
+int generation_forget(struct generation *generation, uint32_t doc_no, struct error *reterr);
+/* Removes text and BM25 rows of dead slots that no pinned view can see; bounded work. */
+int generation_tidy(struct generation *generation, bool *ret_more, struct error *reterr);
+
+/* Reads every vector record and compares checksums: -EBADMSG names the first damaged slot. */
+int generation_scrub(struct generation *generation, struct error *reterr);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The state folder: who may open it, where everything lies, and the registry.
+ *
+ *     format                       one line, "ragd-state 1": older is read, newer refused
+ *     lock                         flock: one daemon per folder
+ *     registry.db                  tenants, collections, generations, jobs, idempotency keys
+ *     releases/                    see release/
+ *     tenants/<id>/<collection>/   docs.db and gNNNN/ (see collection.h)
+ *
+ * A struct store is shared by all threads: reads use a connection per thread, writes go
+ * through the registry's committer. */
+#pragma once
+#include "base/error.h"
+#include "base/id.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct store;
+
+#define STORE_FORMAT 1
+#define STORE_NAME_MAX 64 /* of tenants and collections: [a-z0-9][a-z0-9_-]* */
+
+/* What an open store may use (from [rag.vector_storage] and the machine). */
+struct store_limits {
+        uint32_t max_open_collections; /* least recently used are closed beyond this */
+};
+
+/* Creates the folder and its format where absent.  -EPROTONOSUPPORT: written by a newer ragd;
+ * -EWOULDBLOCK: another daemon holds it; -ENOSPC, -EACCES, -ENOTDIR as they come. */
+int store_open(const char *path, const struct store_limits *limits, struct store **ret,
+               struct error *reterr);
+struct store *store_close(struct store *store);
+
+const char *store_path(const struct store *store);
+int store_dirfd(const struct store *store);
+
+/* -EINVAL with the rule in words. */
+int store_check_name(const char *what, const char *name, struct error *reterr);
+
+/* Tenants.  The default one is made with the folder and named "default". */
+struct tenant_id store_default_tenant(const struct store *store);
+int store_find_tenant(struct store *store, const char *name, struct tenant_id *ret,
+                      struct error *reterr);
+
+/* Bytes free where the state lies, for watermarks and errors. */
+int store_free_bytes(const struct store *store, uint64_t *ret_free);
