@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Answers with citations.  Retrieval, then generation by a language model where one is
+ * configured; where none is, the extractive answer: the passages that best cover the question,
+ * quoted and cited, marked degraded ["generation"].  The server numbers the sources and
+ * validates every citation; the same objects come streamed or not. */
+#pragma once
+#include "answer/search.h"
+
+struct answer;
+struct gateway;
+struct generation_config;
+struct ingest;
+struct retrieval_config;
+struct store;
+
+struct answer_settings {
+        struct store *store;
+        struct gateway *gateway;
+        const struct retrieval_config *retrieval;
+        const struct generation_config *generation;
+        const struct generation_spec *spec; /* the profile's: what a collection must match */
+        uint32_t release;                   /* number carried by every answer */
+        const char *stage;
+        uint32_t slow_query_ms; /* longer searches are told to `slow` */
+        void (*slow)(void *data, const char *query, uint64_t took_usec);
+        void *data;
+};
+
+int answer_new(const struct answer_settings *settings, struct answer **ret, struct error *reterr);
+struct answer *answer_free(struct answer *answer);
+
+struct answer_request {
+        struct search_request search;
+        const char *question;
+        uint32_t max_tokens;
+        bool stream;
+        struct json_object *json; /* strings are borrowed from it; one reference held */
+};
+/* {question, messages[], search{…}, stream, max_tokens}: -EINVAL with the pointer. */
+int answer_request_parse(const struct answer *answer, struct json_object *json,
+                         struct answer_request *ret, struct error *reterr);
+void answer_request_done(struct answer_request *request);
+
+/* Where the parts of an answer go, in this order: sources, then deltas and citations, then
+ * done.  Each gets a borrowed JSON object; a negative return (the client is gone) stops. */
+struct answer_sink {
+        int (*event)(void *data, const char *name, struct json_object *json);
+        void *data;
+};
+/* The final object (of `done`) is the whole answer of api.md; *ret is a new reference. */
+int answer_run(struct answer *answer, struct tenant_id tenant, const struct answer_request *request,
+               const struct answer_sink *sink_or_null, struct json_object **ret,
+               struct error *reterr);

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ingest: from a document at the door to chunks in a generation.
+ *
+ * A put writes the job row, then docs.db, and is accepted: durable.  A follower per collection
+ * (a worker task) then applies the change log to the serving generation, and to the one being
+ * built: extract, chunk, embed, stage, publish.  It resumes at the chunk where it stopped.
+ * A job has succeeded when its last change is visible in the serving generation.
+ *
+ * The doors' services: both the HTTP API and the control protocol call these.  Any thread. */
+#pragma once
+#include "base/error.h"
+#include "base/id.h"
+#include "store/collection.h"
+#include "store/docs.h"
+#include "store/jobs.h"
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct gateway;
+struct ingest;
+struct store;
+struct workers;
+
+struct ingest_settings {
+        struct store *store;
+        struct gateway *gateway;
+        struct workers *workers;
+        const struct generation_spec *spec; /* what a new generation is; language is the collection's */
+        uint32_t batch_size;                /* texts per embedding request */
+        size_t max_document_bytes;
+        size_t max_input_bytes; /* metadata, ids, titles */
+        uint64_t min_free_bytes; /* watermark: below it writes are refused with -ENOSPC */
+};
+
+/* Resumes the jobs that a restart interrupted. */
+int ingest_new(const struct ingest_settings *settings, struct ingest **ret, struct error *reterr);
+/* Stops the followers at their next step; what is durable is resumed by the next start. */
+struct ingest *ingest_free(struct ingest *ingest);
+
+/* Refuses -ESTALE ("fingerprint mismatch") where the collection's serving generation has
+ * another identity than the profile asks for; the error says both and the remedy
+ * (`ragctl generation rebuild NAME`, or the former profile). */
+int ingest_check_identity(struct ingest *ingest, struct collection *collection,
+                          struct error *reterr);
+
+/* ---- Documents ------------------------------------------------------------------------ */
+
+/* One document from the JSON of api.md (text or content_base64, mime, title, source_url,
+ * metadata, chunking, vector | vector_base64 | chunks[{text, vector | vector_base64}],
+ * external_id).  Strings are borrowed from `json`; decoded bytes belong to the result.
+ * -EINVAL with the pointer, -EILSEQ: not UTF-8, -EMEDIUMTYPE: a mime type that is not read. */
+struct ingest_document {
+        struct document_input input;
+        void *owned[3]; /* private */
+};
+int ingest_document_parse(struct json_object *json, const char *external_id_or_null,
+                          struct ingest_document *ret, struct error *reterr);
+/* The same from a raw body with its Content-Type. */
+int ingest_document_from_body(const char *external_id, const char *mime, const void *body,
+                              size_t len, struct ingest_document *ret, struct error *reterr);
+void ingest_document_done(struct ingest_document *document);
+
+struct ingest_receipt {
+        struct docs_receipt document;
+        struct job_id job; /* meaningless when unchanged */
+};
+int ingest_put(struct ingest *ingest, struct tenant_id tenant, const char *collection,
+               const struct document_input *document, struct ingest_receipt *ret,
+               struct error *reterr);
+
+/* A stream of JSON Lines as one job.  Lines are committed in groups; finish() makes the rest
+ * durable.  A bad line does not spoil the others: it is counted and its error kept. */
+struct ingest_batch;
+int ingest_batch_open(struct ingest *ingest, struct tenant_id tenant, const char *collection,
+                      struct ingest_batch **ret, struct error *reterr);
+/* Any cut of bytes; lines are put together inside.  -ENOSPC, -EIO …: the stream is over. */
+int ingest_batch_feed(struct ingest_batch *batch, const char *bytes, size_t len,
+                      struct error *reterr);
+struct ingest_batch_summary {
+        struct job_id job;
+        uint64_t accepted, unchanged, refused, bytes;
+        struct json_object *errors; /* array of {line, external_id, message}, at most 100; owned by the batch */
+};
+void ingest_batch_summary(struct ingest_batch *batch, struct ingest_batch_summary *ret);
+int ingest_batch_finish(struct ingest_batch *batch, struct ingest_batch_summary *ret,
+                        struct error *reterr);
+struct ingest_batch *ingest_batch_free(struct ingest_batch *batch); /* unfinished: keeps what was committed */
+
+/* Visible nowhere any more when it returns 0.  -ENOENT. */
+int ingest_delete(struct ingest *ingest, struct tenant_id tenant, const char *collection,
+                  const char *external_id, struct error *reterr);
+
+/* manifest: JSON array of {external_id, sha256}.  Says what a client has to send, and deletes
+ * what the manifest lacks when asked.  -EPERM: more than max_delete_ratio would go. */
+struct ingest_sync_request {
+        struct json_object *manifest;
+        bool delete_missing, dry_run;
+        double max_delete_ratio; /* default 0.5 */
+};
+int ingest_sync(struct ingest *ingest, struct tenant_id tenant, const char *collection,
+                const struct ingest_sync_request *request, struct json_object **ret,
+                struct error *reterr);
+
+/* ---- Collections and generations ------------------------------------------------------- */
+
+/* As collection_create(), and the first generation beside it. */
+int ingest_create_collection(struct ingest *ingest, struct tenant_id tenant, const char *name,
+                             const char *language, const char *description,
+                             struct collection_info *ret, struct error *reterr);
+/* Cancels its jobs first. */
+int ingest_delete_collection(struct ingest *ingest, struct tenant_id tenant, const char *name,
+                             struct error *reterr);
+/* A job that builds a generation of the profile's identity beside the serving one and switches
+ * when it has caught up.  -EEXIST: one is being built. */
+int ingest_rebuild(struct ingest *ingest, struct tenant_id tenant, const char *name,
+                   struct job_id *ret, struct error *reterr);
+
+/* ---- Jobs ------------------------------------------------------------------------------ */
+
+/* The row with the live progress. */
+int ingest_job_get(struct ingest *ingest, struct tenant_id tenant, struct job_id id,
+                   struct job *ret, struct error *reterr);
+int ingest_job_cancel(struct ingest *ingest, struct tenant_id tenant, struct job_id id,
+                      struct error *reterr); /* -EALREADY: it is final */
+/* Failed documents are tried again.  -EALREADY: nothing failed. */
+int ingest_job_retry(struct ingest *ingest, struct tenant_id tenant, struct job_id id,
+                     struct error *reterr);
+
+/* Waits until any job's state changed since `seen` (0 at first) or the time is over; returns
+ * the new count.  What a progress stream sleeps on. */
+uint64_t ingest_wait_change(struct ingest *ingest, uint64_t seen, uint64_t timeout_usec);
+
+/* ---- As JSON, one shape for every door --------------------------------------------------- */
+/* Each returns a new object (NULL: out of memory). */
+struct json_object *ingest_job_json(const struct job *job);
+/* status comes from comparing doc_seq with the serving generation's applied_seq. */
+struct json_object *ingest_document_json(const struct document *document, uint64_t applied_seq);
+struct json_object *ingest_collection_json(const struct collection_info *info);
+/* With counts; opens the collection. */
+int ingest_collection_detail(struct ingest *ingest, struct tenant_id tenant, const char *name,
+                             struct json_object **ret, struct error *reterr);
+struct json_object *ingest_generation_json(const struct generation_info *info);
+struct json_object *ingest_chunk_json(const struct chunk *chunk, const char *chunk_id);
+/* chunk_id = document_id.version.identity8.ordinal */
+#define CHUNK_ID_SIZE 64
+const char *ingest_chunk_id(struct document_id document, uint32_t version,
+                            const uint8_t identity[static GENERATION_IDENTITY_BYTES],
+                            uint32_t ordinal, char text[static CHUNK_ID_SIZE]);
+
+/* Figures for metrics and status. */
+struct ingest_figures {
+        uint64_t documents_put, documents_applied, documents_failed, chunks, tokens;
+        uint32_t collections_behind; /* with changes not yet visible */
+};
+void ingest_get_figures(struct ingest *ingest, struct ingest_figures *ret);
