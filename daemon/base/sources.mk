@@ -10,7 +10,9 @@ libbase_a_SOURCES = \
 	daemon/base/json.c daemon/base/json.h \
 	daemon/base/log.c daemon/base/log.h \
 	daemon/base/nearest.c daemon/base/nearest.h \
-	daemon/base/text.c daemon/base/text.h
+	daemon/base/text.c daemon/base/text.h daemon/base/text_analyzer.h \
+	daemon/base/text_fold.c daemon/base/text_sentences.c \
+	daemon/base/text_terms.c daemon/base/text_words.c
 
 # What a program that links libbase.a needs beside it.
 BASE_LIBS = libbase.a $(JSONC_LIBS) $(SYSTEMD_LIBS) $(SODIUM_LIBS) $(ICU_LIBS) $(STEMMER_LIBS) -lm

@@ -83,6 +83,22 @@ uint32_t utf8_character(const char *text, size_t len, size_t *ret_bytes)
         return c;
 }
 
+size_t utf8_write(uint32_t c, char ret[static 4])
+{
+        static const unsigned char lead[] = { 0, 0, 0xC0, 0xE0, 0xF0 };
+        size_t bytes;
+
+        if (c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF))
+                c = REPLACEMENT;
+        bytes = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+        for (size_t i = bytes - 1; i > 0; i--) {
+                ret[i] = (char) (0x80 | (c & 0x3F));
+                c >>= 6;
+        }
+        ret[0] = (char) (lead[bytes] | c);
+        return bytes;
+}
+
 size_t utf8_cut(const char *text, size_t len, size_t max)
 {
         size_t at = max;

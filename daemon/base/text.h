@@ -11,6 +11,7 @@
  * Nothing of ICU is opened before the first text that is not plain ASCII.  Text is borrowed
  * while an iterator runs over it; it may hold any bytes, invalid UTF-8 is no word. */
 #pragma once
+#include "base/cleanup.h"
 #include "base/error.h"
 
 #include <stdbool.h>
@@ -31,6 +32,9 @@ size_t utf8_valid_prefix(const char *text, size_t len);
 /* The character at `text` (len > 0) and its bytes; U+FFFD and 1 where it is invalid. */
 uint32_t utf8_character(const char *text, size_t len, size_t *ret_bytes);
 
+/* Writes the character and returns its bytes; what is no character becomes U+FFFD. */
+size_t utf8_write(uint32_t c, char ret[static 4]);
+
 /* The largest character boundary that is not beyond `max`: where to cut a text that is too
  * long.  `len` when it already fits. */
 size_t utf8_cut(const char *text, size_t len, size_t max);
@@ -42,6 +46,7 @@ struct text_analyzer;
  * -ENOMEM. */
 int text_analyzer_new(const char *language, struct text_analyzer **ret, struct error *reterr);
 void text_analyzer_free(struct text_analyzer *analyzer);
+DEFINE_CLEANUP(struct text_analyzer *, text_analyzer_free)
 
 /* ---- Words ------------------------------------------------------------------------------ */
 
@@ -63,8 +68,8 @@ struct text_words {
         const char *text;
         size_t len;
         size_t at;          /* where the next word is looked for */
-        size_t stretch_end; /* ICU was given the text from stretch_start to here */
-        size_t stretch_start;
+        size_t stretch_start, stretch_end; /* what is being cut into words */
+        bool ascii;                        /* all of it is */
 };
 
 void text_words_begin(struct text_analyzer *analyzer, const char *text, size_t len,

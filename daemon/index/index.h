@@ -42,7 +42,7 @@ struct index_segment {
 };
 
 /* Segments ascend by first_slot and do not overlap; slots between them do not exist. */
-struct index_vectors {
+struct index_source {
         const struct index_segment *segments;
         size_t segment_count;
         uint32_t committed; /* slots from here on are ignored */
@@ -93,13 +93,13 @@ struct index;
 struct index_ops {
         const char *name;
         int (*open)(struct index *index, int dirfd, struct error *reterr);
-        int (*build)(struct index *index, const struct index_vectors *vectors,
+        int (*build)(struct index *index, const struct index_source *source,
                      const roaring_bitmap_t *live, const struct index_check *check,
                      struct error *reterr);
-        int (*insert)(struct index *index, const struct index_vectors *vectors,
+        int (*insert)(struct index *index, const struct index_source *source,
                       uint32_t first_slot, uint32_t count, struct error *reterr);
         int (*remove)(struct index *index, uint32_t slot, struct error *reterr);
-        int (*search)(struct index *index, const struct index_vectors *vectors,
+        int (*search)(struct index *index, const struct index_source *source,
                       const struct index_query *query, struct index_hit *ret_hits,
                       size_t *ret_count, struct index_stats *ret_stats, struct error *reterr);
         int (*save)(struct index *index, int dirfd, struct error *reterr);
@@ -118,13 +118,13 @@ const char *index_engine(const struct index *index);
 const struct index_params *index_params(const struct index *index);
 
 /* Builds anew from every live slot. */
-int index_build(struct index *index, const struct index_vectors *vectors,
+int index_build(struct index *index, const struct index_source *source,
                 const roaring_bitmap_t *live, const struct index_check *check,
                 struct error *reterr);
 
-/* Takes in the slots [first_slot, first_slot + count), which `vectors` holds.  A slot may come
+/* Takes in the slots [first_slot, first_slot + count), which `source` holds.  A slot may come
  * again with other content once no view that knew the old one is pinned. */
-int index_insert(struct index *index, const struct index_vectors *vectors, uint32_t first_slot,
+int index_insert(struct index *index, const struct index_source *source, uint32_t first_slot,
                  uint32_t count, struct error *reterr);
 
 /* The slot left the live bitmap: the engine may mend what leaned on it. */
@@ -136,12 +136,12 @@ int index_save(struct index *index, int dirfd, struct error *reterr);
 /* The best k of the slots that are committed, live and pass the filter: sorted by falling
  * score, ties by rising slot.  `ret_hits` has room for k; *ret_count says how many came.
  * -EINVAL: a query of another width, k out of range; or what the check returned. */
-int index_search(struct index *index, const struct index_vectors *vectors,
+int index_search(struct index *index, const struct index_source *source,
                  const struct index_query *query, struct index_hit *ret_hits, size_t *ret_count,
                  struct index_stats *ret_stats, struct error *reterr);
 
 /* Scores of given slots against the query, exact, for hits that another leg found: ret_scores
  * receives `count` values, NaN where the slot holds no vector. */
-int index_score(struct index *index, const struct index_vectors *vectors,
+int index_score(struct index *index, const struct index_source *source,
                 const struct index_query *query, const uint32_t *slots, size_t count,
                 float *ret_scores, struct error *reterr);
