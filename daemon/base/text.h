@@ -86,7 +86,7 @@ int text_count_tokens(struct text_analyzer *analyzer, const char *text, size_t l
 
 /* ---- Terms ------------------------------------------------------------------------------ */
 
-/* What words are found by.  A word is split where '.', ':' or '_' joins parts that are worth
+/* What words are found by.  A word is split where '.', '_' or '@' joins parts that are worth
  * finding on their own ("ragd.toml" is "ragd" and "toml"; "3.5" and "U.S" stay), folded
  * (NFKC_Casefold), stemmed, and freed of diacritics ("Über" and "uber" meet).
  *

@@ -59,16 +59,16 @@ static bool splits(const char *text, size_t start, size_t at, size_t end)
 {
         char c = text[at];
 
-        if (c == '_')
+        if (c == '_' || c == '@')
                 return true;
-        if (c != '.' && c != ':')
+        if (c != '.')
                 return false;
         if (at == start || at + 1 == end)
                 return true;
         if (is_digit(text[at - 1]) && is_digit(text[at + 1]))
                 return false;
         /* "U.S" and "e.g" are one: a part of one letter is not worth finding. */
-        return !(c == '.' && (at == start + 1 || text[at - 2] == '.') &&
+        return !((at == start + 1 || text[at - 2] == '.') &&
                  (at + 2 == end || at_or_nul(text, at + 2, end) == '.'));
 }
 

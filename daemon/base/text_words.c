@@ -66,19 +66,18 @@ static size_t cjk_bytes(const char *text, size_t len)
 
 /* ---- ASCII ------------------------------------------------------------------------------ */
 
-enum ascii_class { OTHER, LETTER, DIGIT, UNDERSCORE, MID_LETTER, MID_NUMBER, MID_BOTH };
+enum ascii_class { OTHER, LETTER, DIGIT, UNDERSCORE, MID_NUMBER, MID_BOTH };
 
+/* As CLDR's root locale tailors the standard: '@' is a letter, ':' joins nothing. */
 static enum ascii_class ascii_class(char c)
 {
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
+        if ((c >= 'a' && c <= 'z') || (c >= '@' && c <= 'Z'))
                 return LETTER;
         if (c >= '0' && c <= '9')
                 return DIGIT;
         switch (c) {
         case '_':
                 return UNDERSCORE;
-        case ':':
-                return MID_LETTER;
         case ',':
         case ';':
                 return MID_NUMBER;
@@ -92,7 +91,7 @@ static enum ascii_class ascii_class(char c)
 
 /* The end of the word that begins at `at`; `at` itself where none begins.  Rules WB5 to WB13b:
  * letters, digits and underscores go together, a middle character stays between two letters
- * or two digits as its kind allows. */
+ * or two digits as its class allows. */
 static size_t ascii_word_end(const char *text, size_t at, size_t end)
 {
         bool word = false;
@@ -111,12 +110,11 @@ static size_t ascii_word_end(const char *text, size_t at, size_t end)
                 before = ascii_class(text[i - 1]);
                 behind = ascii_class(text[i + 1]);
                 if (before != behind || (before == LETTER && this == MID_NUMBER) ||
-                    (before == DIGIT && this == MID_LETTER) ||
                     (before != LETTER && before != DIGIT))
                         break;
                 i++;
         }
-        return word ? i : at;
+        return word || i - at > 1 ? i : at; /* ICU calls "__" a word, "_" none */
 }
 
 /* ---- ICU -------------------------------------------------------------------------------- */
