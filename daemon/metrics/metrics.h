@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Counters, gauges and histograms, and their text for Prometheus.
+ *
+ * One table (table.c) names every metric with its type, help and labels; a figure that is not
+ * in it does not exist.  Adding is a relaxed atomic addition to the shard of the CPU that runs:
+ * no lock, no allocation, any thread.  Reading sums the shards, so a scrape may see one event's
+ * count a moment before its duration.  Every sample carries the label `stage`.
+ *
+ * Exposition: Prometheus text format 0.0.4. */
+#pragma once
+#include "base/buf.h"
+#include "base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct metrics;
+
+enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+
+enum metric_id {
+        METRIC_BUILD_INFO,
+        METRIC_RELEASE,
+        METRIC_START_TIME,
+        METRIC_RESIDENT_BYTES,
+        METRIC_OPEN_FDS,
+        METRIC_HTTP_REQUESTS,
+        METRIC_HTTP_SECONDS,
+        METRIC_HTTP_CONNECTIONS,
+        METRIC_HTTP_ACCEPTED,
+        METRIC_HTTP_IN_FLIGHT,
+        METRIC_HTTP_REFUSED,
+        METRIC_HTTP_TIMEOUTS,
+        METRIC_HTTP_RECEIVED_BYTES,
+        METRIC_HTTP_SENT_BYTES,
+        METRIC_HTTP_STREAMS,
+        METRIC_SEARCH_SECONDS,
+        METRIC_SEARCH_RESULTS,
+        METRIC_ANSWER_SECONDS,
+        METRIC_INGEST_DOCUMENTS_PUT,
+        METRIC_INGEST_DOCUMENTS_APPLIED,
+        METRIC_INGEST_DOCUMENTS_FAILED,
+        METRIC_INGEST_CHUNKS,
+        METRIC_INGEST_TOKENS,
+        METRIC_INGEST_BEHIND,
+        METRIC_MAX,
+};
+
+/* A label whose values are known when the metrics are made. */
+enum metric_label {
+        METRIC_LABEL_NONE,
+        METRIC_LABEL_ROUTE,  /* from the door's routes table */
+        METRIC_LABEL_STATUS, /* 1xx … 5xx */
+        METRIC_LABEL_RESULT, /* ok, error */
+        METRIC_LABEL_PHASE,  /* of a request that took too long */
+        METRIC_LABEL_MAX,
+};
+
+enum metric_status { METRIC_1XX, METRIC_2XX, METRIC_3XX, METRIC_4XX, METRIC_5XX };
+enum metric_result { METRIC_OK, METRIC_ERROR };
+enum metric_phase { METRIC_PHASE_IDLE, METRIC_PHASE_HEAD, METRIC_PHASE_BODY, METRIC_PHASE_SEND };
+
+#define METRIC_LABELS_PER_METRIC 2
+#define METRIC_BUCKETS_MAX 20
+
+struct metric {
+        const char *name;
+        enum metric_type type;
+        const char *help;
+        enum metric_label labels[METRIC_LABELS_PER_METRIC];
+        const double *buckets; /* upper bounds, ascending; histograms only */
+        size_t n_buckets;
+        double unit; /* what one added unit is worth in the exposition (1e-6: µs to s) */
+};
+
+/* The row of a metric; never NULL for id < METRIC_MAX. */
+const struct metric *metric_get(enum metric_id id);
+
+struct metrics_settings {
+        const char *stage;
+        const char *version;
+        const char *const *routes; /* values of METRIC_LABEL_ROUTE, NULL-terminated; may be NULL */
+};
+/* Strings are borrowed and must stay. */
+int metrics_new(const struct metrics_settings *settings, struct metrics **ret,
+                struct error *reterr);
+struct metrics *metrics_free(struct metrics *metrics);
+
+/* Adds to a counter; `first` and `second` index the values of its labels (0 where it has none). */
+void metrics_add(struct metrics *metrics, enum metric_id id, size_t first, size_t second,
+                 uint64_t n);
+/* One observation for a histogram, in the metric's own unit (microseconds, results). */
+void metrics_observe(struct metrics *metrics, enum metric_id id, size_t first, size_t second,
+                     uint64_t value);
+
+/* A gauge, or a counter that somebody else keeps, is read when it is asked for.  Set before
+ * other threads scrape; `read` runs on the scraping thread.  NULL takes it away. */
+void metrics_set_source(struct metrics *metrics, enum metric_id id, double (*read)(void *data),
+                        void *data);
+
+/* The sum over all labels: a counter's value, a histogram's number of observations. */
+uint64_t metrics_total(const struct metrics *metrics, enum metric_id id);
+
+/* Appends the whole exposition. */
+void metrics_write(const struct metrics *metrics, struct buf *out);
