@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every metric that ragd has: the one table that metrics.c counts and writes by. */
+#include "metrics/metrics.h"
+
+#include "base/cleanup.h"
+
+#include <assert.h>
+
+/* Seconds.  Fine where a search over a resident index lies, coarse where a model answers. */
+static const double latency_buckets[] = { 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005,
+                                          0.01,   0.025,   0.05,   0.1,   0.25,   0.5,
+                                          1,      2.5,     5,      10,    30 };
+static const double result_buckets[] = { 0, 1, 3, 10, 30, 100, 300, 1000 };
+
+_Static_assert(ELEMENTSOF(latency_buckets) <= METRIC_BUCKETS_MAX, "too many buckets");
+_Static_assert(ELEMENTSOF(result_buckets) <= METRIC_BUCKETS_MAX, "too many buckets");
+
+#define COUNTER(id_, name_, help_, ...) \
+        [id_] = { .name = (name_), .type = METRIC_COUNTER, .help = (help_), .unit = 1, \
+                  .labels = { __VA_ARGS__ } }
+#define GAUGE(id_, name_, help_) \
+        [id_] = { .name = (name_), .type = METRIC_GAUGE, .help = (help_), .unit = 1 }
+#define HISTOGRAM(id_, name_, help_, buckets_, unit_, ...)                                     \
+        [id_] = { .name = (name_), .type = METRIC_HISTOGRAM, .help = (help_), .unit = (unit_), \
+                  .buckets = (buckets_), .n_buckets = ELEMENTSOF(buckets_),                    \
+                  .labels = { __VA_ARGS__ } }
+
+static const struct metric table[METRIC_MAX] = {
+        GAUGE(METRIC_BUILD_INFO, "ragd_build_info", "Always 1; the version is its label."),
+        GAUGE(METRIC_RELEASE, "ragd_release_number", "Number of the release in force."),
+        GAUGE(METRIC_START_TIME, "process_start_time_seconds",
+              "When the process started, in seconds since 1970."),
+        GAUGE(METRIC_RESIDENT_BYTES, "process_resident_memory_bytes", "Resident memory."),
+        GAUGE(METRIC_OPEN_FDS, "process_open_fds", "Open file descriptors."),
+
+        COUNTER(METRIC_HTTP_REQUESTS, "ragd_http_requests_total",
+                "HTTP requests answered, by route and class of status.", METRIC_LABEL_ROUTE,
+                METRIC_LABEL_STATUS),
+        HISTOGRAM(METRIC_HTTP_SECONDS, "ragd_http_request_duration_seconds",
+                  "From the end of the request's head to its reply being handed to the network.",
+                  latency_buckets, 1e-6, METRIC_LABEL_ROUTE, METRIC_LABEL_NONE),
+        GAUGE(METRIC_HTTP_CONNECTIONS, "ragd_http_connections", "HTTP connections open."),
+        COUNTER(METRIC_HTTP_ACCEPTED, "ragd_http_connections_total", "HTTP connections accepted.",
+                METRIC_LABEL_NONE),
+        GAUGE(METRIC_HTTP_IN_FLIGHT, "ragd_http_requests_in_flight",
+              "HTTP requests being carried out."),
+        COUNTER(METRIC_HTTP_REFUSED, "ragd_http_refused_total",
+                "Requests refused and their connections closed: malformed or ambiguous heads.",
+                METRIC_LABEL_NONE),
+        COUNTER(METRIC_HTTP_TIMEOUTS, "ragd_http_timeouts_total",
+                "Connections closed because a deadline passed, by what they were at.",
+                METRIC_LABEL_PHASE),
+        COUNTER(METRIC_HTTP_RECEIVED_BYTES, "ragd_http_received_bytes_total",
+                "Bytes of request bodies.", METRIC_LABEL_NONE),
+        COUNTER(METRIC_HTTP_SENT_BYTES, "ragd_http_sent_bytes_total", "Bytes of response bodies.",
+                METRIC_LABEL_NONE),
+        GAUGE(METRIC_HTTP_STREAMS, "ragd_http_streams", "Event streams open."),
+
+        HISTOGRAM(METRIC_SEARCH_SECONDS, "ragd_search_duration_seconds",
+                  "Searches, from the parsed request to the response's text.", latency_buckets,
+                  1e-6, METRIC_LABEL_RESULT),
+        HISTOGRAM(METRIC_SEARCH_RESULTS, "ragd_search_results", "Results of a search.",
+                  result_buckets, 1, METRIC_LABEL_NONE),
+        HISTOGRAM(METRIC_ANSWER_SECONDS, "ragd_answer_duration_seconds",
+                  "Answers, from the parsed request to the last event.", latency_buckets, 1e-6,
+                  METRIC_LABEL_RESULT),
+
+        COUNTER(METRIC_INGEST_DOCUMENTS_PUT, "ragd_ingest_documents_put_total",
+                "Documents accepted.", METRIC_LABEL_NONE),
+        COUNTER(METRIC_INGEST_DOCUMENTS_APPLIED, "ragd_ingest_documents_applied_total",
+                "Documents made visible in a generation.", METRIC_LABEL_NONE),
+        COUNTER(METRIC_INGEST_DOCUMENTS_FAILED, "ragd_ingest_documents_failed_total",
+                "Documents that could not be processed.", METRIC_LABEL_NONE),
+        COUNTER(METRIC_INGEST_CHUNKS, "ragd_ingest_chunks_total", "Chunks embedded and indexed.",
+                METRIC_LABEL_NONE),
+        COUNTER(METRIC_INGEST_TOKENS, "ragd_ingest_tokens_total", "Tokens embedded.",
+                METRIC_LABEL_NONE),
+        GAUGE(METRIC_INGEST_BEHIND, "ragd_ingest_collections_behind",
+              "Collections with changes that are not visible yet."),
+};
+
+const struct metric *metric_get(enum metric_id id)
+{
+        assert(id < METRIC_MAX);
+        return &table[id];
+}
