@@ -10,6 +10,7 @@
  *
  * Everything belongs to one SQLite connection and is used by one thread at a time. */
 #pragma once
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "index/index.h"
 
@@ -40,6 +41,7 @@ struct bm25;
  * table was created with. */
 int bm25_open(sqlite3 *db, const char *language, struct bm25 **ret, struct error *reterr);
 void bm25_free(struct bm25 *bm25);
+DEFINE_CLEANUP(struct bm25 *, bm25_free)
 
 /* Within the caller's transaction.  `title` may be NULL.  A slot must not be there already. */
 int bm25_add(struct bm25 *bm25, uint32_t slot, const char *title, size_t title_len,

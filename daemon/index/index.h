@@ -11,6 +11,7 @@
  * Threads: searches may run side by side and beside one writer (build, insert, remove, save),
  * each on the vectors and bitmaps of the view it pinned. */
 #pragma once
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "index/vector.h"
 
@@ -48,10 +49,13 @@ struct index_source {
         uint32_t committed; /* slots from here on are ignored */
 };
 
+struct kernel_ops;
+
 struct index_params {
         enum index_backend backend;
         enum index_metric metric;
         uint32_t dimensions; /* 1 to VECTOR_DIMENSIONS_MAX */
+        const struct kernel_ops *kernels; /* of index/kernel.h; NULL: the fastest there is */
 };
 
 /* Asked every few thousand vectors while something long runs; anything but 0 ends it and is
@@ -112,10 +116,11 @@ struct index_ops {
 int index_open(const struct index_params *params, int dirfd, struct index **ret,
                struct error *reterr);
 void index_free(struct index *index);
+DEFINE_CLEANUP(struct index *, index_free)
 
 /* The engine that answers: "flat" is the exact scan. */
 const char *index_engine(const struct index *index);
-const struct index_params *index_params(const struct index *index);
+const struct index_params *index_get_params(const struct index *index);
 
 /* Builds anew from every live slot. */
 int index_build(struct index *index, const struct index_source *source,

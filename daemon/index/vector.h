@@ -19,6 +19,10 @@ enum index_metric {
         INDEX_METRIC_INVALID = -EINVAL,
 };
 
+/* The configuration's words: cosine, euclidean, innerproduct. */
+const char *index_metric_name(enum index_metric metric);
+enum index_metric index_metric_from_name(const char *name);
+
 /* -EINVAL: another width than wanted, a component that is NaN, infinite or beyond
  * VECTOR_COMPONENT_MAX (the error names its place), or all zero under cosine, which has no
  * direction. */

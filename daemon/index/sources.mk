@@ -1,0 +1,35 @@
+noinst_LIBRARIES += libindex.a libkernelgeneric.a
+libindex_a_SOURCES = \
+	daemon/index/attributes.c daemon/index/attributes.h \
+	daemon/index/best.c daemon/index/best.h \
+	daemon/index/bm25.c daemon/index/bm25.h \
+	daemon/index/bm25_fts.c daemon/index/bm25_fts.h \
+	daemon/index/engine.h \
+	daemon/index/filter.c daemon/index/filter.h \
+	daemon/index/flat.c \
+	daemon/index/index.c daemon/index/index.h \
+	daemon/index/kernel.c daemon/index/kernel.h daemon/index/kernel_table.h \
+	daemon/index/vector.c daemon/index/vector.h
+
+# One library per instruction set, each with its own flags; kernel.c chooses at run time.
+libkernelgeneric_a_SOURCES = daemon/index/kernel_generic.c daemon/index/kernel.inc.c
+libkernelgeneric_a_CFLAGS = $(AM_CFLAGS) -O3
+KERNEL_LIBS = libkernelgeneric.a
+
+if KERNELS_X86
+noinst_LIBRARIES += libkernelavx2.a libkernelavx512.a
+libkernelavx2_a_SOURCES = daemon/index/kernel_avx2.c
+libkernelavx2_a_CFLAGS = $(AM_CFLAGS) -O3 -mavx2 -mfma
+libkernelavx512_a_SOURCES = daemon/index/kernel_avx512.c
+libkernelavx512_a_CFLAGS = $(AM_CFLAGS) -O3 -mavx512f
+KERNEL_LIBS += libkernelavx2.a libkernelavx512.a
+endif
+
+if KERNELS_NEON
+noinst_LIBRARIES += libkernelneon.a
+libkernelneon_a_SOURCES = daemon/index/kernel_neon.c
+libkernelneon_a_CFLAGS = $(AM_CFLAGS) -O3
+KERNEL_LIBS += libkernelneon.a
+endif
+
+INDEX_LIBS = libindex.a $(KERNEL_LIBS) $(SQLITE_LIBS) $(ROARING_LIBS) -lm
