@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One SQLite connection with the rules that every database of the house obeys.
  *
- * WAL mode and synchronous=FULL: what was committed survives a power cut.  The schema version
- * lies in user_version; older ones are migrated in one transaction, newer ones refused.  A
- * commit that failed for I/O is never retried: the connection is poisoned (-EIO for every
- * write) until it is closed and opened again through SQLite's recovery.
+ * WAL mode and synchronous=FULL: what was committed survives a power cut.  A new file is made
+ * complete under another name and then renamed, so a database is either absent or whole.  The
+ * schema version lies in user_version; older ones are migrated in one transaction, newer ones
+ * refused.  A write that failed for I/O is never retried: the connection is poisoned (-EIO for
+ * every write) until db_reopen().
  *
  * A connection belongs to one thread at a time; its statements are prepared once, keyed by the
- * address of their static SQL text, and reset by db_done(). */
+ * address of their static SQL text, and reset by cleanup_statement_: a statement left standing
+ * on a row would hold the log back from being checkpointed. */
 #pragma once
+#include "base/cleanup.h"
 #include "base/error.h"
 
 #include <sqlite3.h>
@@ -32,22 +35,42 @@ struct db_schema {
 };
 
 enum db_mode {
-        DB_WRITE, /* creates the file where it is absent, migrates */
-        DB_READ,  /* query_only; the file and its schema must be there */
+        DB_WRITE,          /* creates the file where it is absent, migrates */
+        DB_WRITE_EXISTING, /* migrates; -ENOENT where the file is absent */
+        DB_READ,           /* query_only; the file and its schema must be there */
 };
 
 /* -ENOENT, -EBADMSG: damaged or not ours, -EPROTONOSUPPORT: a newer version, -ENOSPC, -EIO. */
 int db_open(const char *path, const struct db_schema *schema, enum db_mode mode, struct db **ret,
             struct error *reterr);
 struct db *db_close(struct db *db); /* accepts NULL; returns NULL */
+DEFINE_CLEANUP(struct db *, db_close)
+
+/* Closes and opens again in place, through SQLite's own recovery; ends the poisoning.  On
+ * failure the connection stays poisoned. */
+int db_reopen(struct db *db, struct error *reterr);
 
 sqlite3 *db_connection(struct db *db);
+const char *db_path(const struct db *db);
+
+/* What the owner keeps beside the connection (prepared scorers …); freed before it closes. */
+void *db_attachment(const struct db *db);
+void db_attach(struct db *db, void *takes_attachment, void (*release)(void *attachment));
 
 /* A cached statement, reset and without bindings.  `sql` must be a string literal. */
 int db_prepare(struct db *db, const char *sql, sqlite3_stmt **ret, struct error *reterr);
 
 /* 1: a row, 0: done, negative: the errno of the failure. */
 int db_step(struct db *db, sqlite3_stmt *statement, struct error *reterr);
+
+static inline void db_reset_cleanup(sqlite3_stmt **statement)
+{
+        if (*statement) {
+                (void) sqlite3_reset(*statement);
+                (void) sqlite3_clear_bindings(*statement);
+        }
+}
+#define cleanup_statement_ cleanup_(db_reset_cleanup)
 
 int db_begin(struct db *db, struct error *reterr); /* BEGIN IMMEDIATE */
 int db_commit(struct db *db, struct error *reterr);
@@ -59,3 +82,36 @@ int db_execute(struct db *db, const char *sql, struct error *reterr);
 int db_fail(struct db *db, struct error *reterr, const char *what);
 
 bool db_poisoned(const struct db *db);
+
+/* ---- Columns and parameters ----------------------------------------------------------- */
+
+/* NULL binds and reads as NULL.  Bound memory is borrowed until the statement is reset. */
+void db_bind_text(sqlite3_stmt *statement, int at, const char *text);
+void db_bind_blob(sqlite3_stmt *statement, int at, const void *bytes, size_t len);
+void db_bind_u64(sqlite3_stmt *statement, int at, uint64_t value);
+
+/* Heap copies; *ret is NULL where the column is.  -ENOMEM. */
+int db_column_text(sqlite3_stmt *statement, int at, char **ret, struct error *reterr);
+uint64_t db_column_u64(sqlite3_stmt *statement, int at); /* negative reads as 0 */
+uint32_t db_column_u32(sqlite3_stmt *statement, int at); /* out of range reads as 0 */
+/* -EBADMSG: the column is not a blob of exactly `len` bytes. */
+int db_column_bytes(struct db *db, sqlite3_stmt *statement, int at, void *ret, size_t len,
+                    struct error *reterr);
+
+/* ---- A pool of read connections ---------------------------------------------------------- */
+
+/* Idle read connections of one database, lent to one thread at a time.  Taking never waits for
+ * a writer, nor for another reader: where none is idle, one more is opened. */
+struct db_pool;
+
+struct db_reader {
+        struct db_pool *pool;
+        struct db *db;
+};
+
+int db_pool_new(const char *path, const struct db_schema *schema, struct db_pool **ret,
+                struct error *reterr);
+struct db_pool *db_pool_free(struct db_pool *pool); /* everything lent was given back */
+int db_pool_take(struct db_pool *pool, struct db_reader *ret, struct error *reterr);
+void db_reader_done(struct db_reader *reader); /* gives it back; empty is accepted */
+#define cleanup_reader_ cleanup_(db_reader_done)

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* registry.db: its schema, and the statements on tenants, garbage and collections. */
+#include "store/registry.h"
+
+#include "base/io.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct db_migration migrations[] = {
+        { 1,
+          "CREATE TABLE tenant("
+          " id BLOB PRIMARY KEY NOT NULL, name TEXT NOT NULL UNIQUE,"
+          " created_usec INTEGER NOT NULL) WITHOUT ROWID;"
+          "INSERT INTO tenant VALUES(randomblob(16), 'default',"
+          " CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER));"
+
+          "CREATE TABLE collection("
+          " id BLOB PRIMARY KEY NOT NULL, tenant BLOB NOT NULL REFERENCES tenant(id),"
+          " name TEXT NOT NULL, language TEXT NOT NULL, description TEXT,"
+          " created_usec INTEGER NOT NULL,"
+          " serving INTEGER NOT NULL DEFAULT 0, last_number INTEGER NOT NULL DEFAULT 0,"
+          " UNIQUE(tenant, name)) WITHOUT ROWID;"
+
+          "CREATE TABLE generation("
+          " collection BLOB NOT NULL REFERENCES collection(id) ON DELETE CASCADE,"
+          " number INTEGER NOT NULL, state INTEGER NOT NULL, identity BLOB NOT NULL,"
+          " PRIMARY KEY(collection, number)) WITHOUT ROWID;"
+
+          "CREATE TABLE garbage(path TEXT PRIMARY KEY NOT NULL) WITHOUT ROWID;"
+
+          "CREATE TABLE job("
+          " seq INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE,"
+          " tenant BLOB NOT NULL, collection BLOB NOT NULL,"
+          " type INTEGER NOT NULL, status INTEGER NOT NULL, final INTEGER NOT NULL,"
+          " total INTEGER NOT NULL, done INTEGER NOT NULL, failed INTEGER NOT NULL,"
+          " unchanged INTEGER NOT NULL, chunks INTEGER NOT NULL, tokens INTEGER NOT NULL,"
+          " attempts INTEGER NOT NULL, created_usec INTEGER NOT NULL,"
+          " started_usec INTEGER NOT NULL, finished_usec INTEGER NOT NULL,"
+          " pause_reason TEXT NOT NULL, errors TEXT);"
+          "CREATE INDEX job_tenant ON job(tenant, seq);"
+          "CREATE INDEX job_open ON job(seq) WHERE final = 0;"
+
+          "CREATE TABLE idempotency("
+          " tenant BLOB NOT NULL, key TEXT NOT NULL, hash BLOB NOT NULL,"
+          " created_usec INTEGER NOT NULL, status INTEGER NOT NULL, location TEXT,"
+          " body BLOB NOT NULL, PRIMARY KEY(tenant, key));"
+          "CREATE INDEX idempotency_age ON idempotency(created_usec);" },
+};
+
+const struct db_schema registry_schema = {
+        .application_id = 0x52476472, /* "RGdr" */
+        .migrations = migrations,
+        .n_migrations = ELEMENTSOF(migrations),
+};
+
+const char *collection_path(struct tenant_id tenant, struct collection_id id,
+                            char text[static COLLECTION_PATH_SIZE])
+{
+        char owner[ID_TEXT_SIZE], own[ID_TEXT_SIZE];
+
+        (void) snprintf(text, COLLECTION_PATH_SIZE, "tenants/%s/%s", id_format(tenant.id, owner),
+                        id_format(id.id, own));
+        return text;
+}
+
+/* ---- Tenants ---------------------------------------------------------------------------- */
+
+int store_find_tenant(struct store *store, const char *name, struct tenant_id *ret,
+                      struct error *reterr)
+{
+        cleanup_reader_ struct db_reader reader = { 0 };
+        cleanup_statement_ sqlite3_stmt *statement = NULL;
+        int r = db_pool_take(store->registry_readers, &reader, reterr);
+
+        if (r == 0)
+                r = db_prepare(reader.db, "SELECT id FROM tenant WHERE name = ?", &statement,
+                               reterr);
+        if (r < 0)
+                return r;
+        db_bind_text(statement, 1, name);
+        r = db_step(reader.db, statement, reterr);
+        if (r == 0)
+                return error_set(reterr, -ENOENT, "there is no tenant %s", name);
+        return r < 0 ? r
+                     : db_column_bytes(reader.db, statement, 0, ret->id.bytes, ID_BYTES, reterr);
+}
+
+int registry_open(struct store *store, struct error *reterr)
+{
+        char path[PATH_MAX];
+        struct db *db = NULL;
+        int r;
+
+        (void) snprintf(path, sizeof path, "%s/registry.db", store->path);
+        r = db_open(path, &registry_schema, DB_WRITE, &db, reterr);
+        if (r == 0)
+                r = committer_new(db, &store->registry, reterr);
+        if (r == 0)
+                r = db_pool_new(path, &registry_schema, &store->registry_readers, reterr);
+        return r < 0 ? r : store_find_tenant(store, "default", &store->default_tenant, reterr);
+}
+
+/* ---- Garbage ---------------------------------------------------------------------------- */
+
+static int run_with_path(struct db *db, const char *sql, const char *path, struct error *reterr)
+{
+        cleanup_statement_ sqlite3_stmt *statement = NULL;
+        int r = db_prepare(db, sql, &statement, reterr);
+
+        if (r < 0)
+                return r;
+        db_bind_text(statement, 1, path);
+        return db_step(db, statement, reterr);
+}
+
+static int insert_garbage(struct db *db, const char *path, struct error *reterr)
+{
+        return run_with_path(db, "INSERT OR IGNORE INTO garbage VALUES(?)", path, reterr);
+}
+
+static int delete_garbage(struct db *db, const char *path, struct error *reterr)
+{
+        return run_with_path(db, "DELETE FROM garbage WHERE path = ?", path, reterr);
+}
+
+static int apply_add_garbage(struct db *db, void *data, struct error *reterr)
+{
+        return insert_garbage(db, data, reterr);
+}
+
+static int apply_forget_garbage(struct db *db, void *data, struct error *reterr)
+{
+        return delete_garbage(db, data, reterr);
+}
+
+int registry_add_garbage(struct store *store, const char *path, struct error *reterr)
+{
+        return committer_run(store->registry, apply_add_garbage, (void *) (uintptr_t) path, reterr);
+}
+
+int registry_remove_garbage(struct store *store, const char *path, struct error *reterr)
+{
+        int r = io_remove_tree(store->dirfd, path);
+
+        if (r < 0)
+                return error_set_errno(reterr, r, "cannot remove %s/%s", store->path, path);
+        return committer_run(store->registry, apply_forget_garbage, (void *) (uintptr_t) path,
+                             reterr);
+}
+
+int registry_sweep(struct store *store, struct error *reterr)
+{
+        for (;;) {
+                cleanup_free_ char *path = NULL;
+                int r;
+
+                {
+                        cleanup_reader_ struct db_reader reader = { 0 };
+                        cleanup_statement_ sqlite3_stmt *statement = NULL;
+
+                        r = db_pool_take(store->registry_readers, &reader, reterr);
+                        if (r == 0)
+                                r = db_prepare(reader.db, "SELECT path FROM garbage LIMIT 1",
+                                               &statement, reterr);
+                        if (r == 0)
+                                r = db_step(reader.db, statement, reterr);
+                        if (r > 0 && db_column_text(statement, 0, &path, reterr) < 0)
+                                return -ENOMEM;
+                }
+                if (r <= 0)
+                        return r;
+                r = registry_remove_garbage(store, path, reterr);
+                if (r < 0)
+                        return r;
+        }
+}
+
+/* ---- Collections ------------------------------------------------------------------------ */
+
+struct collection_change {
+        struct store *store;
+        const struct collection_info *info;
+        const char *path;
+};
+
+static int apply_add_collection(struct db *db, void *data, struct error *reterr)
+{
+        const struct collection_change *change = data;
+        const struct collection_info *info = change->info;
+        cleanup_statement_ sqlite3_stmt *statement = NULL;
+        int r = db_prepare(db, "INSERT INTO collection(id, tenant, name, language, description,"
+                               " created_usec) VALUES(?,?,?,?,?,?)", &statement, reterr);
+
+        if (r < 0)
+                return r;
+        db_bind_blob(statement, 1, info->id.id.bytes, ID_BYTES);
+        db_bind_blob(statement, 2, info->tenant.id.bytes, ID_BYTES);
+        db_bind_text(statement, 3, info->name);
+        db_bind_text(statement, 4, info->language);
+        db_bind_text(statement, 5, info->description);
+        db_bind_u64(statement, 6, info->created_usec);
+        r = db_step(db, statement, reterr);
+        if (r == -EEXIST)
+                return error_set(reterr, r, "there is already a collection %s", info->name);
+        return r < 0 ? r : delete_garbage(db, change->path, reterr);
+}
+
+static int apply_remove_collection(struct db *db, void *data, struct error *reterr)
+{
+        const struct collection_change *change = data;
+        cleanup_statement_ sqlite3_stmt *statement = NULL;
+        int r = db_prepare(db, "DELETE FROM collection WHERE id = ?", &statement, reterr);
+
+        if (r < 0)
+                return r;
+        db_bind_blob(statement, 1, change->info->id.id.bytes, ID_BYTES);
+        r = db_step(db, statement, reterr);
+        if (r < 0)
+                return r;
+        if (sqlite3_changes(db_connection(db)) == 0)
+                return error_set(reterr, -ENOENT, "there is no collection %s", change->info->name);
+        return insert_garbage(db, change->path, reterr);
+}
+
+int registry_add_collection(struct store *store, const struct collection_info *info,
+                            const char *path, struct error *reterr)
+{
+        struct collection_change change = { store, info, path };
+
+        return committer_run(store->registry, apply_add_collection, &change, reterr);
+}
+
+int registry_remove_collection(struct store *store, const struct collection_info *info,
+                               const char *path, struct error *reterr)
+{
+        struct collection_change change = { store, info, path };
+
+        return committer_run(store->registry, apply_remove_collection, &change, reterr);
+}
+
+#define COLLECTION_COLUMNS "id, tenant, name, language, description, created_usec, serving"
+
+static int read_collection(struct db *db, sqlite3_stmt *statement, struct collection_info *ret,
+                           struct error *reterr)
+{
+        struct collection_info info = { 0 };
+        const char *text;
+        int r;
+
+        r = db_column_bytes(db, statement, 0, info.id.id.bytes, ID_BYTES, reterr);
+        if (r == 0)
+                r = db_column_bytes(db, statement, 1, info.tenant.id.bytes, ID_BYTES, reterr);
+        if (r < 0)
+                return r;
+        text = (const char *) sqlite3_column_text(statement, 2);
+        (void) snprintf(info.name, sizeof info.name, "%s", text ? text : "");
+        text = (const char *) sqlite3_column_text(statement, 3);
+        (void) snprintf(info.language, sizeof info.language, "%s", text ? text : "");
+        info.created_usec = db_column_u64(statement, 5);
+        info.serving_generation = db_column_u32(statement, 6);
+        r = db_column_text(statement, 4, &info.description, reterr);
+        if (r == 0)
+                *ret = info;
+        return r;
+}
+
+int registry_find_collection(struct store *store, struct tenant_id tenant, const char *name,
+                             const struct collection_id *id, struct collection_info *ret,
+                             struct error *reterr)
+{
+        cleanup_reader_ struct db_reader reader = { 0 };
+        cleanup_statement_ sqlite3_stmt *statement = NULL;
+        int r = db_pool_take(store->registry_readers, &reader, reterr);
+
+        if (r == 0 && name)
+                r = db_prepare(reader.db, "SELECT " COLLECTION_COLUMNS " FROM collection"
+                                          " WHERE tenant = ? AND name = ?", &statement, reterr);
+        else if (r == 0)
+                r = db_prepare(reader.db, "SELECT " COLLECTION_COLUMNS " FROM collection"
+                                          " WHERE tenant = ? AND id = ?", &statement, reterr);
+        if (r < 0)
+                return r;
+        db_bind_blob(statement, 1, tenant.id.bytes, ID_BYTES);
+        if (name)
+                db_bind_text(statement, 2, name);
+        else
+                db_bind_blob(statement, 2, id->id.bytes, ID_BYTES);
+        r = db_step(reader.db, statement, reterr);
+        if (r == 0 && name)
+                return error_set(reterr, -ENOENT, "there is no collection %s", name);
+        if (r == 0)
+                return error_set(reterr, -ENOENT, "there is no such collection");
+        return r < 0 ? r : read_collection(reader.db, statement, ret, reterr);
+}
+
+int collection_get_info(struct store *store, struct tenant_id tenant, const char *name,
+                        struct collection_info *ret, struct error *reterr)
+{
+        return registry_find_collection(store, tenant, name, NULL, ret, reterr);
+}
+
+int collection_list(struct store *store, struct tenant_id tenant, const char *after, size_t limit,
+                    struct collection_info **ret, size_t *ret_n, struct error *reterr)
+{
+        cleanup_reader_ struct db_reader reader = { 0 };
+        cleanup_statement_ sqlite3_stmt *statement = NULL;
+        struct collection_info *infos = NULL;
+        size_t n = 0, size = 0;
+        int r = db_pool_take(store->registry_readers, &reader, reterr);
+
+        if (r == 0)
+                r = db_prepare(reader.db, "SELECT " COLLECTION_COLUMNS " FROM collection"
+                                          " WHERE tenant = ? AND name > ? ORDER BY name LIMIT ?",
+                               &statement, reterr);
+        if (r < 0)
+                return r;
+        db_bind_blob(statement, 1, tenant.id.bytes, ID_BYTES);
+        db_bind_text(statement, 2, after ? after : "");
+        db_bind_u64(statement, 3, limit > INT_MAX ? INT_MAX : limit);
+        while ((r = db_step(reader.db, statement, reterr)) > 0) {
+                if (n == size) {
+                        struct collection_info *grown =
+                                reallocarray(infos, size ? size * 2 : 8, sizeof *grown);
+
+                        if (!grown) {
+                                r = error_oom(reterr);
+                                break;
+                        }
+                        infos = grown;
+                        size = size ? size * 2 : 8;
+                }
+                r = read_collection(reader.db, statement, &infos[n], reterr);
+                if (r < 0)
+                        break;
+                n++;
+        }
+        if (r < 0) {
+                (void) collection_infos_free(infos, n);
+                return r;
+        }
+        *ret = infos;
+        *ret_n = n;
+        return 0;
+}
+
+void collection_info_done(struct collection_info *info)
+{
+        free(info->description);
+        info->description = NULL;
+}
+
+struct collection_info *collection_infos_free(struct collection_info *infos, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                collection_info_done(&infos[i]);
+        free(infos);
+        return NULL;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of the store, shared by the files of this folder only: the registry's handles and
+ * the rows of tenants, collections and generations.
+ *
+ * Files that a row names are made before the row and removed after it.  So that a crash leaves
+ * no orphan, their path stands in the table `garbage` while there is no row: whatever is found
+ * there when the store is opened is removed. */
+#pragma once
+#include "store/collection.h"
+#include "store/committer.h"
+#include "store/store.h"
+
+#include <pthread.h>
+
+struct claim;
+struct open_collections;
+
+struct store {
+        char *path;
+        int dirfd;
+        int lock_fd;
+        struct store_limits limits;
+        struct tenant_id default_tenant;
+        struct committer *registry;
+        struct db_pool *registry_readers;
+
+        pthread_mutex_t claims_lock;
+        struct claim *claims; /* idempotency keys being carried out */
+
+        struct open_collections *open; /* see collections.c */
+};
+
+extern const struct db_schema registry_schema;
+
+/* "tenants/<id>/<id>" below the state folder. */
+#define COLLECTION_PATH_SIZE (sizeof "tenants//" + 2 * ID_TEXT_SIZE)
+const char *collection_path(struct tenant_id tenant, struct collection_id id,
+                            char text[static COLLECTION_PATH_SIZE]);
+
+/* Opens or makes registry.db; the default tenant is made with it. */
+int registry_open(struct store *store, struct error *reterr);
+/* Removes what the table garbage names.  Writes only where there is something. */
+int registry_sweep(struct store *store, struct error *reterr);
+int registry_add_garbage(struct store *store, const char *path, struct error *reterr);
+/* Removes the files, then the row. */
+int registry_remove_garbage(struct store *store, const char *path, struct error *reterr);
+
+/* The row appears and `path` stops being garbage, in one transaction.  -EEXIST: the name. */
+int registry_add_collection(struct store *store, const struct collection_info *info,
+                            const char *path, struct error *reterr);
+/* The row and those of its generations go, `path` becomes garbage.  -ENOENT. */
+int registry_remove_collection(struct store *store, const struct collection_info *info,
+                               const char *path, struct error *reterr);
+/* By name, or by id where `name` is NULL. */
+int registry_find_collection(struct store *store, struct tenant_id tenant, const char *name,
+                             const struct collection_id *id, struct collection_info *ret,
+                             struct error *reterr);
+
+struct generation_row {
+        uint32_t number;
+        enum generation_state state;
+};
+/* By number, ascending; heap array. */
+int registry_list_generations(struct store *store, struct collection_id id,
+                              struct generation_row **ret, size_t *ret_n, struct error *reterr);
+/* A building generation under a number that was never used before.  -EEXIST: one is building. */
+int registry_add_generation(struct store *store, struct collection_id id,
+                            const uint8_t identity[static GENERATION_IDENTITY_BYTES],
+                            uint32_t *ret_number, struct error *reterr);
+/* `building` serves from now on, what served is retired. */
+int registry_switch_generation(struct store *store, struct collection_id id, uint32_t building,
+                               struct error *reterr);
+/* The row goes, and `garbage` (may be NULL) is remembered for removal. */
+int registry_remove_generation(struct store *store, struct collection_id id, uint32_t number,
+                               const char *garbage, struct error *reterr);
