@@ -9,6 +9,7 @@
  * Append-only, derived from the store and thrown away freely.  Owns copies of what is added.
  * The caller locks: any number of readers, or one that adds. */
 #pragma once
+#include "base/cleanup.h"
 #include "base/error.h"
 
 #include <roaring/roaring.h>
@@ -44,6 +45,7 @@ struct attribute_index;
 /* NULL: no memory. */
 struct attribute_index *attribute_index_new(void);
 void attribute_index_free(struct attribute_index *index);
+DEFINE_CLEANUP(struct attribute_index *, attribute_index_free)
 
 /* `key` ends in NUL.  The same row, key and value twice is one.  -EINVAL: a NaN; -ENOMEM, after
  * which the index is as before. */
@@ -54,11 +56,11 @@ int attribute_index_add(struct attribute_index *index, uint32_t row, const char 
 size_t attribute_index_bytes(const struct attribute_index *index);
 
 /* Adds to `rows` those that carry a value of `key` between the two bounds; NULL is no bound.
- * A bound's own value belongs to the range where `with_…` says so.  -ENOMEM. */
+ * A bound's own value belongs to the range where `with_…` says so. */
 struct attribute_range {
         enum attribute_type type;
         const struct attribute_value *low, *high;
         bool with_low, with_high;
 };
-int attribute_index_collect(const struct attribute_index *index, const char *key,
-                            const struct attribute_range *range, roaring_bitmap_t *rows);
+void attribute_index_collect(const struct attribute_index *index, const char *key,
+                             const struct attribute_range *range, roaring_bitmap_t *rows);

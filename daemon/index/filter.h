@@ -49,6 +49,7 @@ struct filter;
 int filter_parse(struct json_object *object, const char *pointer, struct filter **ret,
                  struct error *reterr);
 void filter_free(struct filter *filter);
+DEFINE_CLEANUP(struct filter *, filter_free)
 
 /* The rows of `universe` that match; *ret is the caller's, roaring_bitmap_free().  -ENOMEM. */
 int filter_evaluate(const struct filter *filter, const struct attribute_index *attributes,
