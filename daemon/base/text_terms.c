@@ -99,7 +99,7 @@ static int make_term(struct text_analyzer *analyzer, const char *part, size_t le
                 return r;
         if (stem) {
                 term->stop = analyzer->english && text_is_stop_word(term->text, size);
-                if (analyzer->stemmer) {
+                if (analyzer->stemmer && !memchr(part, '.', len)) { /* "U.S" is no plural */
                         stemmed = sb_stemmer_stem(analyzer->stemmer,
                                                   (const sb_symbol *) term->text, (int) size);
                         if (!stemmed)
