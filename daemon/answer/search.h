@@ -5,6 +5,7 @@
  * response is freed.  Fusion: reciprocal rank fusion (Cormack, Clarke, Buettcher, SIGIR 2009)
  * and weighted sums of min-max normalised scores. */
 #pragma once
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/id.h"
 
@@ -18,11 +19,38 @@ struct filter;
 
 #define SEARCH_COLLECTIONS_MAX 16
 
-enum search_mode { SEARCH_HYBRID, SEARCH_DENSE, SEARCH_BM25, SEARCH_MODE_MAX, SEARCH_MODE_INVALID = -EINVAL };
-enum search_score { SEARCH_SCORE_NONE, SEARCH_SCORE_DENSE, SEARCH_SCORE_BM25, SEARCH_SCORE_FUSED, SEARCH_SCORE_MAX, SEARCH_SCORE_INVALID = -EINVAL };
-enum search_fusion { SEARCH_RRF, SEARCH_WEIGHTED, SEARCH_FUSION_MAX, SEARCH_FUSION_INVALID = -EINVAL };
+enum search_mode {
+        SEARCH_HYBRID,
+        SEARCH_DENSE,
+        SEARCH_BM25,
+        SEARCH_MODE_MAX,
+        SEARCH_MODE_INVALID = -EINVAL,
+};
+
+/* The scores of a result, by the names that a threshold uses. */
+enum search_score {
+        SEARCH_SCORE_NONE,
+        SEARCH_SCORE_DENSE,
+        SEARCH_SCORE_BM25,
+        SEARCH_SCORE_FUSED, /* 0 to 1, in every mode */
+        SEARCH_SCORE_RERANK,
+        SEARCH_SCORE_MAX,
+        SEARCH_SCORE_INVALID = -EINVAL,
+};
+
+enum search_fusion {
+        SEARCH_RRF,
+        SEARCH_WEIGHTED,
+        SEARCH_FUSION_MAX,
+        SEARCH_FUSION_INVALID = -EINVAL,
+};
+
 const char *search_mode_name(enum search_mode mode);
 enum search_mode search_mode_from_name(const char *name);
+const char *search_score_name(enum search_score score);
+enum search_score search_score_from_name(const char *name);
+const char *search_fusion_name(enum search_fusion fusion);
+enum search_fusion search_fusion_from_name(const char *name);
 
 /* A request in the house's own terms, defaults filled in from [rag.retrieval]. */
 struct search_request {
@@ -31,38 +59,51 @@ struct search_request {
         size_t vector_width;
         const char *collections[SEARCH_COLLECTIONS_MAX];
         size_t n_collections; /* 0: the collection "default" */
-        uint32_t limit, offset;
+        uint32_t limit, offset; /* passages, or documents where they are grouped */
         enum search_mode mode;
         enum search_fusion fusion;
         uint32_t rrf_k;
-        double weight_dense, weight_bm25;
-        struct filter *filter; /* owned; or NULL */
-        double mmr_lambda;     /* < 0: no MMR */
+        double weight_dense, weight_bm25; /* at least one above 0 */
+        struct filter *filter;            /* owned; or NULL */
+        double mmr_lambda;                /* < 0: no MMR; 1: relevance alone, 0: novelty alone */
+        bool rerank;                      /* asked for */
         bool group_by_document;
-        uint32_t group_size;
+        uint32_t group_size; /* passages of one document */
         enum search_score threshold_of;
         double threshold_min;
         bool exact, highlight, explain;
-        bool include_text, include_metadata; /* default true */
+        bool include_text, include_metadata, include_position; /* default true */
+        uint64_t digest;          /* of what a cursor must belong to */
         struct json_object *json; /* what strings are borrowed from; one reference held */
 };
-/* Reads the JSON of api.md; unknown members, NaN, wrong types: -EINVAL with the pointer.  Takes
- * its own reference of `json`. */
+
+/* What a request is when it says nothing, from [rag.retrieval]; query NULL. */
+void search_request_defaults(const struct answer *answer, struct search_request *ret);
+
+/* Reads the JSON of api.md; unknown members, NaN, a vector of another width than the profile's,
+ * wrong types: -EINVAL, with the JSON pointer in the error's origin.key.  Takes its own
+ * reference of `json`. */
 int search_request_parse(const struct answer *answer, struct json_object *json,
                          struct search_request *ret, struct error *reterr);
-/* The same from the body's bytes: vectors are read without building a JSON number each. */
+/* The same from the body's bytes: a vector is read without building a JSON number for each of
+ * its components.  -EBADMSG with line and column: not JSON. */
 int search_request_parse_text(const struct answer *answer, const char *text, size_t len,
                               struct search_request *ret, struct error *reterr);
 void search_request_done(struct search_request *request);
 
 struct search_response;
-/* -ENOENT: a collection, -ESTALE: fingerprint mismatch with the remedy, -EINVAL: wrong width. */
+/* -ENOENT: a collection; -ESTALE: it was indexed under another fingerprint, with the remedy;
+ * -EINVAL: a vector of the wrong width, a mode that cannot be served; the gateway's errors where
+ * the mode is dense. */
 int search_run(struct answer *answer, struct tenant_id tenant, const struct search_request *request,
                struct search_response **ret, struct error *reterr);
 struct search_response *search_response_free(struct search_response *response);
+DEFINE_CLEANUP(struct search_response *, search_response_free)
 
-/* The response body of api.md as text (heap; free()); written straight, without a tree. */
+/* The response body of api.md as text (heap; free()); written straight, without a tree.  NULL:
+ * out of memory.  All offsets into texts count bytes of UTF-8. */
 char *search_response_text(const struct search_response *response, size_t *ret_len);
 /* Number of results, and the external_id of one, for evaluation and logs. */
 size_t search_response_count(const struct search_response *response);
 const char *search_response_external_id(const struct search_response *response, size_t at);
+uint64_t search_response_took_usec(const struct search_response *response);
