@@ -27,19 +27,24 @@ struct worker_task {
         void *data;
         /* private to workers.c, guarded by the pool's lock */
         struct worker_task *next;
-        bool queued, running, again;
+        bool queued, running, again, canceled;
 };
 
-/* `nice` is added to the threads' niceness (0: ordinary priority, for a door's own pool). */
+/* `nice` is added to the threads' niceness (0: ordinary priority, for a door's own pool); with
+ * it the threads take the lowest best-effort I/O class.  A thread is made when a task finds none
+ * idle, at most `n_threads`, and then stays: an unused pool costs nothing.  Threads receive no
+ * signals. */
 int workers_new(const char *thread_name, uint32_t n_threads, int nice, struct workers **ret,
                 struct error *reterr);
 
 /* Finishes the tasks that run, drops those that wait, joins the threads. */
 struct workers *workers_free(struct workers *workers);
 
+/* Any thread, the task itself included.  After workers_free() began it does nothing. */
 void workers_post(struct workers *workers, struct worker_task *task);
 
-/* Takes a waiting task back, or waits until it stops running; afterwards it may be freed. */
+/* Takes a waiting task back, or waits until it stops running; afterwards it may be freed.
+ * Posts that come meanwhile are forgotten.  Never from the task itself. */
 void workers_cancel(struct workers *workers, struct worker_task *task);
 
 /* True once workers_free() began: long tasks look at it between steps. */
