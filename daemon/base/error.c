@@ -22,6 +22,7 @@ static void trim_partial_character(char *text)
                 text[len - 1 - tail] = '\0';
 }
 
+__attribute__((format(printf, 5, 0)))
 static void fill(struct error *reterr, int code, const char *file, int line, const char *format,
                  va_list arguments)
 {
@@ -67,7 +68,7 @@ int error_set_errno_at(struct error *reterr, int code, const char *file, int lin
 int error_prefix(struct error *reterr, int code, const char *format, ...)
 {
         char context[ERROR_MESSAGE_MAX];
-        char whole[2 * ERROR_MESSAGE_MAX];
+        char whole[2 * ERROR_MESSAGE_MAX + 2];
         va_list arguments;
 
         if (!reterr)

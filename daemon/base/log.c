@@ -102,10 +102,10 @@ void log_write(enum log_level level, const char *const fields[], const char *for
                                      : level <= LOG_LEVEL_ERROR   ? "\x1b[31m"
                                      : level <= LOG_LEVEL_WARNING ? "\x1b[33m"
                                                                   : "";
+                const char *severity = level <= LOG_LEVEL_WARNING ? log_level_name(level) : NULL;
 
-                (void) dprintf(STDERR_FILENO, "%sragd: %s%s%s\n", colour,
-                               level <= LOG_LEVEL_WARNING ? log_level_name(level) : "",
-                               level <= LOG_LEVEL_WARNING ? ": " : "", message);
+                (void) dprintf(STDERR_FILENO, "%sragd: %s%s%s\n", colour, severity ? severity : "",
+                               severity ? ": " : "", message);
                 if (*colour)
                         (void) dprintf(STDERR_FILENO, "\x1b[0m");
         }
