@@ -121,6 +121,15 @@ static int count_grams(struct features *features, const struct text_term *term)
         return 0;
 }
 
+/* A CJK term is a pair already, and each character begins one. */
+static int count_character(struct features *features, const struct text_term *term)
+{
+        size_t bytes;
+
+        (void) utf8_character(term->text, term->len, &bytes);
+        return count(features, hash_feature(FEATURE_GRAM, term->text, bytes), GRAM_WEIGHT);
+}
+
 /* Stop words are left out unless the text has nothing else. */
 static int count_text(struct features *features, struct text_analyzer *analyzer, const char *text,
                       size_t len, bool stop_words)
@@ -134,8 +143,9 @@ static int count_text(struct features *features, struct text_analyzer *analyzer,
                 if (term.stop && !stop_words)
                         continue;
                 r = count(features, hash_feature(FEATURE_TERM, term.text, term.len), TERM_WEIGHT);
-                if (r == 0 && !term.cjk) /* a pair of CJK characters is an n-gram already */
-                        r = count_grams(features, &term);
+                if (r == 0)
+                        r = term.cjk ? count_character(features, &term)
+                                     : count_grams(features, &term);
                 if (r < 0)
                         return r;
         }
