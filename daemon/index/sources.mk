@@ -11,8 +11,10 @@ libindex_a_SOURCES = \
 	daemon/index/kernel.c daemon/index/kernel.h daemon/index/kernel_table.h \
 	daemon/index/vector.c daemon/index/vector.h
 
+EXTRA_DIST += daemon/index/kernel.inc.c
+
 # One library per instruction set, each with its own flags; kernel.c chooses at run time.
-libkernelgeneric_a_SOURCES = daemon/index/kernel_generic.c daemon/index/kernel.inc.c
+libkernelgeneric_a_SOURCES = daemon/index/kernel_generic.c
 libkernelgeneric_a_CFLAGS = $(AM_CFLAGS) -O3
 KERNEL_LIBS = libkernelgeneric.a
 
