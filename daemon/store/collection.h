@@ -40,8 +40,9 @@ int collection_list(struct store *store, struct tenant_id tenant, const char *af
                     struct collection_info **ret, size_t *ret_n, struct error *reterr);
 struct collection_info *collection_infos_free(struct collection_info *infos, size_t n);
 
-/* Opens (or finds open) and takes a reference.  -ENOENT; -EBADMSG: damaged, this collection
- * alone is quarantined. */
+/* Opens (or finds open) and takes a reference.  -ENOENT; -EBADMSG: docs.db, the truth, is
+ * damaged: this collection alone cannot be opened.  A damaged generation is set aside as
+ * gNNNN.damaged and the collection opens without it; see collection_get_damage(). */
 int collection_open(struct store *store, struct tenant_id tenant, const char *name,
                     struct collection **ret, struct error *reterr);
 int collection_open_by_id(struct store *store, struct tenant_id tenant, struct collection_id id,
@@ -49,6 +50,10 @@ int collection_open_by_id(struct store *store, struct tenant_id tenant, struct c
 struct collection *collection_unref(struct collection *collection);
 
 const struct collection_info *collection_get(const struct collection *collection);
+
+/* What was found damaged and set aside when it was opened, in words for the log; NULL: nothing.
+ * Where the serving generation was, collection_serving() is NULL until a new one is built. */
+const char *collection_get_damage(const struct collection *collection);
 
 /* The generation that answers searches; NULL where none was made yet.  Counted. */
 struct generation *collection_serving(struct collection *collection);

@@ -2,8 +2,8 @@
 /* docs.db, the truth of one collection: documents, their versions, attributes, and the change
  * log that every generation follows.
  *
- * A version is immutable and numbered by `docver`, which only grows; so does `doc_seq`, the
- * number of a change.  A put appends (version, attributes, log row) in one transaction and is
+ * `doc_seq` is the number of a change and only grows.  A version is immutable, and its number
+ * `docver` is the doc_seq of the put that made it.  A put appends (version, attributes, log row) in one transaction and is
  * the document's current version from then on; the version that a generation serves changes
  * only when the generation has applied the put.  Bodies of superseded versions are dropped at
  * once, their rows when no retained generation can still serve them. */
@@ -25,7 +25,9 @@ struct collection;
 /* One chunk that a client brought with its own vector (provider kind "client"). */
 struct document_vector {
         const char *text;    /* NULL: the whole document is this one chunk */
-        const float *values; /* as wide as the collection's generation */
+        const float *values;
+        uint32_t dimensions; /* of `values`; 0 on the way in: as wide as the collection's
+                                serving generation, or the one being built */
 };
 
 /* What a door hands in; everything borrowed for the call. */
@@ -77,7 +79,9 @@ struct docs_receipt {
         bool unchanged; /* body, title, url, metadata, chunking and vectors all the same */
 };
 
-/* Durable when it returns 0 (group commit).  A batch is one transaction; receipts has n. */
+/* Durable when it returns 0 (group commit).  A batch is one transaction; receipts has n.  A
+ * document whose newest version failed is never `unchanged`: putting it again tries again.
+ * -EINVAL: an input outside the limits above, the error's origin.key names the member. */
 int docs_put(struct collection *collection, const struct document_input *inputs, size_t n,
              struct job_id job, struct docs_receipt *ret_receipts, struct error *reterr);
 /* -ENOENT: no such document.  Durable; the caller then makes every generation forget it. */
@@ -88,7 +92,8 @@ int docs_get(struct collection *collection, const char *external_id, struct docu
              struct error *reterr); /* -ENOENT */
 int docs_get_by_id(struct collection *collection, struct document_id id, struct document *ret,
                    struct error *reterr);
-/* By the version a chunk belongs to: for results; without a body. */
+/* By the version a chunk belongs to: for results; without a body.  -ENOENT: deleted since the
+ * view was pinned; such a hit is left out. */
 int docs_get_version(struct collection *collection, uint32_t docver, struct document *ret,
                      struct error *reterr);
 /* By external_id, ascending, after `after` (NULL: from the start). */
@@ -96,7 +101,7 @@ int docs_list(struct collection *collection, const char *after, size_t limit,
               struct document **ret, size_t *ret_n, struct error *reterr);
 struct document *documents_free(struct document *documents, size_t n);
 
-/* -EINVAL naming the member: not scalar, too many, too long. */
+/* -EINVAL naming the member: not a string, number or boolean, too many, too long.  NULL is good. */
 int docs_check_metadata(const char *metadata, struct error *reterr);
 
 /* The change log, for followers. */
@@ -110,18 +115,21 @@ struct docs_change {
 int docs_changes(struct collection *collection, uint64_t after_seq, size_t limit,
                  struct docs_change **ret, size_t *ret_n, struct error *reterr);
 uint64_t docs_last_seq(struct collection *collection);
-/* The version with its body and, where the client brought them, its chunks' vectors. */
+/* The version with its body and, where the client brought them, its chunks' vectors.  -ENOENT:
+ * superseded or deleted meanwhile. */
 int docs_get_body(struct collection *collection, uint32_t docver, struct document *ret,
                   struct error *reterr);
 int docs_get_vectors(struct collection *collection, uint32_t docver, struct document_vector **ret,
                      size_t *ret_n, struct error *reterr); /* heap; docs_vectors_free() */
 struct document_vector *docs_vectors_free(struct document_vector *vectors, size_t n);
-/* Marks the version as failed, with the reason. */
+/* Marks the version as failed, with the reason; one that is superseded is left alone. */
 int docs_set_failed(struct collection *collection, uint32_t docver, const char *why,
                     struct error *reterr);
 
 struct docs_counts {
-        uint64_t documents, bytes, pending, failed;
+        uint64_t documents, bytes; /* current versions */
+        uint64_t pending;          /* not yet in the serving generation, and not failed */
+        uint64_t failed;
 };
 int docs_count(struct collection *collection, struct docs_counts *ret, struct error *reterr);
 /* How the log rows of one job stand: total, and the greatest doc_seq among them. */

@@ -76,6 +76,8 @@ struct generation_info {
 };
 
 const uint8_t *generation_get_identity(const struct generation *generation);
+/* What its MANIFEST says; borrowed from the generation. */
+const struct generation_spec *generation_get_spec(const struct generation *generation);
 uint32_t generation_number(const struct generation *generation);
 uint32_t generation_dimensions(const struct generation *generation);
 uint64_t generation_applied_seq(struct generation *generation);
@@ -84,24 +86,28 @@ int generation_get_info(struct generation *generation, struct generation_info *r
 
 /* ---- Reading ------------------------------------------------------------------------ */
 
-/* Everything a search may see, fixed until generation_view_unref(): atomic counted reference,
- * taken without a lock on the search path beyond one short spin or RCU-like load. */
+/* Everything a search may see, fixed until generation_view_unref().  A counted reference: taking
+ * and releasing it holds a lock for a few instructions, a search in between holds none.  While
+ * it is held its generation and collection stay open. */
 struct generation_view {
         struct generation *generation;
-        struct index_source source;           /* segments of vectors, dimensions, metric */
-        const roaring_bitmap_t *live;         /* slots that may be returned */
-        uint32_t committed;                   /* slots at or beyond this are not there yet */
+        struct index_source source;   /* segments of vectors; dimensions and metric: the index's */
+        const roaring_bitmap_t *live; /* slots that may be returned */
+        uint32_t committed;           /* slots at or beyond this are not there yet */
         uint64_t applied_seq;
-        uint32_t unindexed; /* live slots that the graph does not hold (scanned exactly) */
+        uint64_t documents; /* live ones */
+        uint32_t unindexed; /* slots that the engine did not take in (scanned exactly) */
         struct index *index;
 };
 struct generation_view *generation_view_ref(struct generation *generation);
 struct generation_view *generation_view_unref(struct generation_view *view);
 
-/* The version a slot belongs to and its place there. */
+/* The version a slot below `committed` belongs to and its place there. */
 uint32_t generation_view_docver(const struct generation_view *view, uint32_t slot);
 uint32_t generation_view_ordinal(const struct generation_view *view, uint32_t slot);
-/* Slots of these versions, live or not; caller frees. */
+/* -EBADMSG: the slot's vector is damaged: its checksum is wrong.  For the few that are returned. */
+int generation_view_check(const struct generation_view *view, uint32_t slot, struct error *reterr);
+/* Slots of these versions, live or not; caller frees; NULL: no memory. */
 roaring_bitmap_t *generation_view_slots(const struct generation_view *view,
                                         const roaring_bitmap_t *docvers);
 
@@ -113,6 +119,7 @@ struct chunk {
         size_t text_len;
 };
 void chunk_done(struct chunk *chunk);
+/* -ENOENT: there is no such slot, or its text was tidied away. */
 int generation_get_chunk(struct generation *generation, uint32_t slot, struct chunk *ret,
                          struct error *reterr);
 /* All chunks of a version, by ordinal; heap array for chunks_free(). */
@@ -130,19 +137,24 @@ int generation_bm25(const struct generation_view *view, const char *query, uint3
 struct generation_chunk { /* what the follower stages */
         uint32_t docver, doc_no, ordinal;
         uint32_t start, end, tokens;
-        const char *title; /* indexed beside the text; or NULL */
+        const char *title; /* indexed beside the text; or NULL; the same for all of a version */
         const char *text;
         size_t text_len;
-        const float *vector;
+        const float *vector; /* as wide as the generation; brought to unit length for cosine */
 };
 
+/* Each call below takes the lock by itself; holding it around several makes them one, as far as
+ * other writers go (it is recursive).  Never hold it while waiting for a provider: deletes wait
+ * for it. */
 void generation_lock(struct generation *generation);
 void generation_unlock(struct generation *generation);
 
 /* How many chunks of this version are staged already: where to go on after a restart. */
 int generation_staged(struct generation *generation, uint32_t docver, uint32_t *ret_count,
                       struct error *reterr);
-/* Appends and commits; docver must not be below that of the last staged slot. */
+/* Appends and commits.  -EINVAL: docver is below that of the last staged slot, or vector_check()
+ * refuses the vector; -ESTALE: the chunk does not follow what is staged of its version, mostly
+ * because that was deleted meanwhile: leave it. */
 int generation_stage(struct generation *generation, const struct generation_chunk *chunks,
                      size_t n, struct error *reterr);
 
@@ -154,13 +166,16 @@ struct generation_change {
         bool keep_old;
 };
 /* In one transaction: the changes, and applied_seq = the last change's doc_seq.  Then a new
- * view is published.  May be combined with staging: `chunks` are appended first. */
+ * view is published.  May be combined with staging: `chunks` are appended first.  A docver that
+ * is no longer current in docs.db does not go live.  Chunks staged for versions up to
+ * applied_seq that did not go live are dead. */
 int generation_publish(struct generation *generation, const struct generation_chunk *chunks,
                        size_t n_chunks, const struct generation_change *changes, size_t n_changes,
                        struct error *reterr);
 /* A delete ahead of the log: dead at once, applied_seq unchanged.  Durable. */
 int generation_forget(struct generation *generation, uint32_t doc_no, struct error *reterr);
-/* Removes text and BM25 rows of dead slots that no pinned view can see; bounded work. */
+/* Removes text and BM25 rows of dead slots that no pinned view can see, then rows of docs.db
+ * about versions that no retained generation shows; bounded work. */
 int generation_tidy(struct generation *generation, bool *ret_more, struct error *reterr);
 
 /* Reads every vector record and compares checksums: -EBADMSG names the first damaged slot. */

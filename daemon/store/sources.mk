@@ -1,15 +1,22 @@
 noinst_LIBRARIES += libstore.a
 libstore_a_SOURCES = \
-	daemon/store/collection.h \
-	daemon/store/collections.h \
+	daemon/store/checksum.c daemon/store/checksum.h \
+	daemon/store/collection.c daemon/store/collection.h daemon/store/collection_inside.h \
+	daemon/store/collections.c daemon/store/collections.h \
 	daemon/store/committer.c daemon/store/committer.h \
 	daemon/store/db.c daemon/store/db.h daemon/store/db_values.c \
-	daemon/store/docs.h \
-	daemon/store/generation.h \
+	daemon/store/docs.c daemon/store/docs.h daemon/store/docs_filter.c \
+	daemon/store/docs_log.c daemon/store/docs_put.c daemon/store/docs_schema.c \
+	daemon/store/docs_write.c daemon/store/docs_write.h \
+	daemon/store/generation.c daemon/store/generation.h daemon/store/generation_inside.h \
+	daemon/store/generation_read.c daemon/store/generation_write.c \
 	daemon/store/idempotency.c daemon/store/idempotency.h \
 	daemon/store/jobs.c daemon/store/jobs.h \
+	daemon/store/manifest.c daemon/store/manifest.h \
 	daemon/store/registry.c daemon/store/registry.h daemon/store/registry_generations.c \
-	daemon/store/store.c daemon/store/store.h
+	daemon/store/segment.c daemon/store/segment.h \
+	daemon/store/store.c daemon/store/store.h \
+	daemon/store/view.c
 
 # What a program that links libstore.a needs beside the floors below.
 STORE_LIBS = libstore.a $(SQLITE_LIBS) $(ROARING_LIBS)

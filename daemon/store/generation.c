@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making, opening and closing a generation.
+ *
+ * How deletes, publishing and crashes meet.  A document that was deleted must never be found
+ * again, and one that was superseded must not come back; three things can happen at once: the
+ * follower publishes version v of document d, a delete of d is committed to docs.db, and the
+ * process dies.
+ *
+ *   - The delete is committed first: publishing looks under the generation's lock whether v is
+ *     still current in docs.db, finds that it is not, and its chunks become dead.
+ *   - It is committed after that look: generation_forget() waits for the same lock and kills v
+ *     after it was published, before the delete is acknowledged.
+ *   - The process dies between the delete's commit and the forgetting: opening applies every
+ *     delete behind forgotten_seq and applied_seq before the first view exists.  applied_seq
+ *     covers only changes the follower passed on in order, and forgotten_seq only moves at
+ *     opening, when nothing else runs, so neither jumps over a delete that is under way.
+ *   - A put supersedes v before the look: v never goes live, the older version serves on until
+ *     the newer one is published.  After the look: v serves until then.
+ *   - Chunks staged for a version that was never published are dead as soon as applied_seq
+ *     reaches its docver, which is its doc_seq. */
+#include "store/generation_inside.h"
+
+#include "base/clock.h"
+#include "base/enum.h"
+#include "base/io.h"
+#include "store/manifest.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char *const generation_state_names[GENERATION_STATE_MAX] = {
+        [GENERATION_BUILDING] = "building",
+        [GENERATION_SERVING] = "serving",
+        [GENERATION_RETIRED] = "retired",
+};
+
+const char *generation_state_name(enum generation_state state)
+{
+        return (unsigned) state < GENERATION_STATE_MAX ? generation_state_names[state] : NULL;
+}
+
+/* `version` says which slots belong to which version: count from first_slot on, in order. */
+static const struct db_migration migrations[] = {
+        { 1,
+          "CREATE TABLE version("
+          " docver INTEGER PRIMARY KEY, doc_no INTEGER NOT NULL, first_slot INTEGER NOT NULL,"
+          " count INTEGER NOT NULL, state INTEGER NOT NULL, title TEXT);"
+          "CREATE INDEX version_document ON version(doc_no);"
+          "CREATE INDEX version_staged ON version(docver) WHERE state = 0;"
+          "CREATE INDEX version_dead ON version(docver) WHERE state = 2;"
+
+          "CREATE TABLE chunk("
+          " slot INTEGER PRIMARY KEY, docver INTEGER NOT NULL, ordinal INTEGER NOT NULL,"
+          " start INTEGER NOT NULL, stop INTEGER NOT NULL, tokens INTEGER NOT NULL,"
+          " text TEXT NOT NULL);"
+
+          "CREATE TABLE state("
+          " one INTEGER PRIMARY KEY CHECK(one = 1), applied_seq INTEGER NOT NULL,"
+          " forgotten_seq INTEGER NOT NULL, committed INTEGER NOT NULL,"
+          " last_docver INTEGER NOT NULL);"
+          "INSERT INTO state VALUES(1, 0, 0, 0, 0);" },
+};
+
+const struct db_schema generation_schema = {
+        .application_id = 0x52476467, /* "RGdg" */
+        .migrations = migrations,
+        .n_migrations = ELEMENTSOF(migrations),
+        .prepare = bm25_register,
+};
+
+const char *generation_name(uint32_t number, char text[static GENERATION_NAME_SIZE])
+{
+        (void) snprintf(text, GENERATION_NAME_SIZE, "g%04u", number);
+        return text;
+}
+
+/* ---- Making --------------------------------------------------------------------------------- */
+
+static int check_spec(const struct generation_spec *spec, struct error *reterr)
+{
+        uint32_t dimensions = spec->fingerprint.dimensions;
+
+        if (dimensions < 1 || dimensions > VECTOR_DIMENSIONS_MAX)
+                return error_set(reterr, -EINVAL, "%u dimensions: 1 to %d are possible",
+                                 dimensions, VECTOR_DIMENSIONS_MAX);
+        if (!spec->index.metric || (int) index_metric_from_name(spec->index.metric) < 0)
+                return error_set(reterr, -EINVAL, "unknown metric %s",
+                                 spec->index.metric ? spec->index.metric : "");
+        return 0;
+}
+
+static int create_content(int dirfd, const char *path, const struct generation_spec *spec,
+                          struct error *reterr)
+{
+        cleanup_(db_close_cleanup) struct db *db = NULL;
+        char file[PATH_MAX + sizeof "/gen.db"];
+        int r;
+
+        (void) snprintf(file, sizeof file, "%s/gen.db", path);
+        r = db_open(file, &generation_schema, DB_WRITE, &db, reterr);
+        if (r == 0)
+                r = bm25_create(db_connection(db), spec->language ? spec->language : "none",
+                                reterr);
+        if (r == 0)
+                r = manifest_write(dirfd, spec, clock_wall_usec(), reterr);
+        return r;
+}
+
+int generation_create(struct collection *collection, uint32_t number,
+                      const struct generation_spec *spec, struct error *reterr)
+{
+        char name[GENERATION_NAME_SIZE], path[PATH_MAX];
+        cleanup_close_ int dirfd = -1;
+        int r = check_spec(spec, reterr);
+
+        if (r < 0)
+                return r;
+        (void) snprintf(path, sizeof path, "%s/%s", collection->path,
+                        generation_name(number, name));
+        if (mkdirat(collection->dirfd, name, 0700) < 0)
+                return error_set_errno(reterr, -errno, "cannot create %s", path);
+        dirfd = openat(collection->dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        r = dirfd < 0 ? error_set_errno(reterr, -errno, "cannot open %s", path)
+                      : create_content(dirfd, path, spec, reterr);
+        if (r == 0 && fsync(collection->dirfd) < 0)
+                r = error_set_errno(reterr, -errno, "cannot write %s", collection->path);
+        if (r < 0)
+                (void) io_remove_tree(collection->dirfd, name);
+        return r;
+}
+
+/* ---- Opening -------------------------------------------------------------------------------- */
+
+void generation_facts_done(struct generation_facts *facts)
+{
+        if (facts->live)
+                roaring_bitmap_free(facts->live);
+        facts->live = NULL;
+}
+
+int generation_scorer(struct generation *generation, struct db *db, struct bm25 **ret,
+                      struct error *reterr)
+{
+        const char *language = generation->spec.language;
+        struct bm25 *bm25 = db_attachment(db);
+
+        if (!bm25) {
+                int r = bm25_open(db_connection(db), language[0] ? language : "none", &bm25,
+                                  reterr);
+
+                if (r < 0)
+                        return r;
+                db_attach(db, bm25, (void (*)(void *)) bm25_free);
+        }
+        *ret = bm25;
+        return 0;
+}
+
+static int read_live(struct db *db, struct generation_facts *facts, struct error *reterr)
+{
+        cleanup_statement_ sqlite3_stmt *statement = NULL;
+        int r = db_prepare(db, "SELECT first_slot, count FROM version WHERE state = 1", &statement,
+                           reterr);
+
+        if (r < 0)
+                return r;
+        while ((r = db_step(db, statement, reterr)) > 0) {
+                uint64_t first = db_column_u64(statement, 0), count = db_column_u64(statement, 1);
+
+                if (first > facts->committed || count > facts->committed - first)
+                        return error_set(reterr, -EBADMSG,
+                                         "%s is damaged: a version has slots that do not exist",
+                                         db_path(db));
+                roaring_bitmap_add_range(facts->live, first, first + count);
+                facts->documents++;
+        }
+        if (r == 0)
+                (void) roaring_bitmap_run_optimize(facts->live);
+        return r;
+}
+
+int generation_read_facts(struct generation *generation, struct generation_facts *ret,
+                          struct error *reterr)
+{
+        struct db *db = generation->db;
+        cleanup_statement_ sqlite3_stmt *statement = NULL;
+        cleanup_(generation_facts_done) struct generation_facts facts = { 0 };
+        int r = db_prepare(db, "SELECT applied_seq, forgotten_seq, committed, last_docver"
+                               " FROM state", &statement, reterr);
+
+        if (r == 0)
+                r = db_step(db, statement, reterr);
+        if (r == 0)
+                return error_set(reterr, -EBADMSG, "%s is damaged: it has no state", db_path(db));
+        if (r < 0)
+                return r;
+        facts.applied_seq = db_column_u64(statement, 0);
+        facts.forgotten_seq = db_column_u64(statement, 1);
+        facts.committed = db_column_u32(statement, 2);
+        facts.last_docver = db_column_u32(statement, 3);
+        facts.live = roaring_bitmap_create();
+        if (!facts.live)
+                return error_oom(reterr);
+        r = read_live(db, &facts, reterr);
+        if (r < 0)
+                return r;
+        *ret = facts;
+        facts.live = NULL;
+        return 0;
+}
+
+static int open_index(struct generation *generation, struct error *reterr)
+{
+        enum index_backend backend = index_backend_from_name(generation->spec.index.backend);
+        struct index_params params = {
+                .backend = (int) backend < 0 ? INDEX_BACKEND_FLAT : backend,
+                .metric = generation->metric,
+                .dimensions = generation->spec.fingerprint.dimensions,
+        };
+        int r = index_open(&params, generation->dirfd, &generation->index, reterr);
+
+        if (r == -EBADMSG) /* what an engine keeps is derived: go on without it */
+                r = index_open(&params, -1, &generation->index, reterr);
+        return r;
+}
+
+static int catch_up_with_deletes(struct generation *generation, struct error *reterr)
+{
+        cleanup_free_ uint32_t *doc_nos = NULL;
+        uint64_t last_seq = docs_last_seq(generation->collection);
+        uint64_t known = generation->facts.forgotten_seq;
+        size_t n = 0;
+        int r;
+
+        if (generation->facts.applied_seq > known)
+                known = generation->facts.applied_seq;
+        r = docs_deletes(generation->collection, known, &doc_nos, &n, reterr);
+        return r == 0 && n > 0
+                       ? generation_forget_all(generation, doc_nos, n, last_seq, reterr)
+                       : r;
+}
+
+static int open_content(struct generation *generation, struct error *reterr)
+{
+        struct generation_facts facts = { 0 };
+        char file[PATH_MAX];
+        int r;
+
+        r = manifest_read(generation->dirfd, generation->path, &generation->spec,
+                          &generation->created_usec, &generation->manifest, reterr);
+        if (r < 0)
+                return r;
+        generation->metric = index_metric_from_name(generation->spec.index.metric);
+        if (check_spec(&generation->spec, reterr) < 0)
+                return -EBADMSG;
+        generation_identity(&generation->spec, generation->identity);
+
+        (void) snprintf(file, sizeof file, "%s/gen.db", generation->path);
+        r = db_open(file, &generation_schema, DB_WRITE_EXISTING, &generation->db, reterr);
+        if (r == 0)
+                r = db_pool_new(file, &generation_schema, &generation->readers, reterr);
+        if (r == 0)
+                r = generation_read_facts(generation, &facts, reterr);
+        if (r == 0)
+                r = segments_open(generation->dirfd, generation->path,
+                                  generation->spec.fingerprint.dimensions, facts.committed,
+                                  &generation->segments, reterr);
+        if (r == 0)
+                r = open_index(generation, reterr);
+        if (r < 0) {
+                generation_facts_done(&facts);
+                return r;
+        }
+        generation->facts = facts;
+        r = catch_up_with_deletes(generation, reterr);
+        if (r == 0 && !generation->view)
+                r = view_publish(generation, &generation->facts, reterr);
+        return r;
+}
+
+static void close_generation(struct generation *generation)
+{
+        if (generation->view)
+                view_retire(generation);
+        generation_facts_done(&generation->facts);
+        index_free(generation->index);
+        (void) segments_close(generation->segments);
+        (void) db_pool_free(generation->readers);
+        (void) db_close(generation->db);
+        json_object_put(generation->manifest);
+        if (generation->dirfd >= 0)
+                (void) close(generation->dirfd);
+        (void) pthread_mutex_destroy(&generation->lock);
+        (void) pthread_mutex_destroy(&generation->view_lock);
+        if (generation->doomed) /* where that fails, the next start does it */
+                (void) collection_sweep_generation(generation->collection, generation->number,
+                                                   NULL);
+        free(generation->path);
+        free(generation);
+}
+
+int generation_open(struct collection *collection, uint32_t number, enum generation_state state,
+                    struct generation **ret, struct error *reterr)
+{
+        struct generation *generation = calloc(1, sizeof *generation);
+        char name[GENERATION_NAME_SIZE], path[PATH_MAX];
+        pthread_mutexattr_t recursive;
+        int r;
+
+        if (!generation)
+                return error_oom(reterr);
+        (void) pthread_mutexattr_init(&recursive);
+        (void) pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+        (void) pthread_mutex_init(&generation->lock, &recursive);
+        (void) pthread_mutexattr_destroy(&recursive);
+        (void) pthread_mutex_init(&generation->view_lock, NULL);
+        generation->collection = collection;
+        generation->number = number;
+        atomic_init(&generation->refs, 1);
+        atomic_init(&generation->state, (int) state);
+        (void) snprintf(path, sizeof path, "%s/%s", collection->path,
+                        generation_name(number, name));
+        generation->path = strdup(path);
+        generation->dirfd = openat(collection->dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (!generation->path)
+                r = error_oom(reterr);
+        else if (generation->dirfd < 0)
+                r = error_set_errno(reterr, -errno, "cannot open %s", path);
+        else
+                r = open_content(generation, reterr);
+        if (r < 0) {
+                close_generation(generation);
+                return r == -ENOENT ? -EBADMSG : r;
+        }
+        *ret = generation;
+        return 0;
+}
+
+/* ---- References ------------------------------------------------------------------------------ */
+
+struct generation *generation_ref(struct generation *generation)
+{
+        (void) collection_ref(generation->collection);
+        (void) atomic_fetch_add(&generation->refs, 1);
+        return generation;
+}
+
+void generation_drop(struct generation *generation)
+{
+        if (generation && atomic_fetch_sub(&generation->refs, 1) == 1)
+                close_generation(generation);
+}
+
+struct generation *generation_unref(struct generation *generation)
+{
+        struct collection *collection;
+
+        if (generation) {
+                collection = generation->collection;
+                generation_drop(generation);
+                (void) collection_unref(collection);
+        }
+        return NULL;
+}
+
+/* ---- Facts ------------------------------------------------------------------------------------ */
+
+const uint8_t *generation_get_identity(const struct generation *generation)
+{
+        return generation->identity;
+}
+
+const struct generation_spec *generation_get_spec(const struct generation *generation)
+{
+        return &generation->spec;
+}
+
+uint32_t generation_number(const struct generation *generation)
+{
+        return generation->number;
+}
+
+uint32_t generation_dimensions(const struct generation *generation)
+{
+        return generation->spec.fingerprint.dimensions;
+}
+
+uint64_t generation_applied_seq(struct generation *generation)
+{
+        struct generation_view *view = generation_view_ref(generation);
+        uint64_t seq = view->applied_seq;
+
+        (void) generation_view_unref(view);
+        return seq;
+}
+
+static uint64_t folder_bytes(int dirfd)
+{
+        int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+        uint64_t bytes = 0;
+        struct stat st;
+
+        if (!dir) {
+                if (fd >= 0)
+                        (void) close(fd);
+                return 0;
+        }
+        for (struct dirent *entry; (entry = readdir(dir));)
+                if (fstatat(dirfd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+                    S_ISREG(st.st_mode))
+                        bytes += (uint64_t) st.st_size;
+        (void) closedir(dir);
+        return bytes;
+}
+
+int generation_get_info(struct generation *generation, struct generation_info *ret,
+                        struct error *reterr)
+{
+        cleanup_reader_ struct db_reader reader = { 0 };
+        cleanup_statement_ sqlite3_stmt *statement = NULL;
+        struct generation_info info = {
+                .number = generation->number,
+                .state = (enum generation_state) atomic_load(&generation->state),
+                .created_usec = generation->created_usec,
+                .dimensions = generation->spec.fingerprint.dimensions,
+                .bytes = folder_bytes(generation->dirfd),
+        };
+        struct generation_view *view;
+        uint64_t staged;
+        int r = db_pool_take(generation->readers, &reader, reterr);
+
+        if (r == 0)
+                r = db_prepare(reader.db, "SELECT sum(count) FROM version WHERE state = 0",
+                               &statement, reterr);
+        if (r == 0)
+                r = db_step(reader.db, statement, reterr);
+        if (r < 0)
+                return r;
+        staged = db_column_u64(statement, 0);
+        memcpy(info.identity, generation->identity, sizeof info.identity);
+        (void) generation_describe(&generation->spec, info.description);
+        view = generation_view_ref(generation);
+        info.applied_seq = view->applied_seq;
+        info.documents = view->documents;
+        info.chunks_live = roaring_bitmap_get_cardinality(view->live);
+        info.chunks_dead = view->committed - info.chunks_live;
+        info.chunks_dead -= staged < info.chunks_dead ? staged : info.chunks_dead;
+        (void) generation_view_unref(view);
+        *ret = info;
+        return 0;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of a generation, shared by the files of this folder only. */
+#pragma once
+#include "base/json.h"
+#include "index/bm25.h"
+#include "store/collection_inside.h"
+#include "store/db.h"
+#include "store/docs.h"
+#include "store/generation.h"
+#include "store/segment.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* Of the rows of `version` in gen.db. */
+enum version_state {
+        VERSION_STAGED, /* its chunks are being collected, no view shows them */
+        VERSION_LIVE,   /* what its document is found by */
+        VERSION_DEAD,   /* shown by pinned views at most; generation_tidy() removes it */
+};
+
+/* What gen.db's row `state` and the tables say: as of the last commit. */
+struct generation_facts {
+        uint64_t applied_seq;
+        uint64_t forgotten_seq; /* every delete up to here has been applied */
+        uint64_t documents;     /* live ones */
+        uint32_t committed;     /* slots */
+        uint32_t last_docver;   /* of the last slot */
+        roaring_bitmap_t *live; /* slots; owned */
+};
+
+struct pinned_view;
+
+struct generation {
+        struct collection *collection;
+        char *path;
+        int dirfd;
+        uint32_t number;
+        uint8_t identity[GENERATION_IDENTITY_BYTES];
+        struct generation_spec spec; /* strings are borrowed from `manifest` */
+        struct json_object *manifest;
+        uint64_t created_usec;
+        enum index_metric metric;
+        atomic_uint refs; /* one is the collection's */
+        atomic_int state; /* enum generation_state */
+        atomic_bool doomed; /* the last reference removes the folder */
+
+        /* The writer's, under `lock`. */
+        pthread_mutex_t lock; /* recursive */
+        struct db *db;
+        struct segments *segments;
+        struct index *index;
+        struct generation_facts facts;
+        uint32_t unindexed; /* slots that the engine refused to take in */
+        bool poisoned; /* writing vectors failed: recover before the next write */
+
+        struct db_pool *readers;
+
+        pthread_mutex_t view_lock; /* held for a few instructions only */
+        struct pinned_view *view;  /* the current one; one of its references is ours */
+        struct pinned_view *views; /* all that are pinned, newest first */
+};
+
+extern const struct db_schema generation_schema;
+
+/* Makes gNNNN in the collection's folder.  On failure nothing of it is left. */
+int generation_create(struct collection *collection, uint32_t number,
+                      const struct generation_spec *spec, struct error *reterr);
+/* -EBADMSG: damaged or incomplete.  Applies what was deleted since before its first view. */
+int generation_open(struct collection *collection, uint32_t number, enum generation_state state,
+                    struct generation **ret, struct error *reterr);
+struct generation *generation_ref(struct generation *generation); /* and one of the collection */
+/* Gives up the collection's own reference. */
+void generation_drop(struct generation *generation);
+#define GENERATION_NAME_SIZE 16
+const char *generation_name(uint32_t number, char text[static GENERATION_NAME_SIZE]);
+
+/* Reads the facts as committed. */
+int generation_read_facts(struct generation *generation, struct generation_facts *ret,
+                          struct error *reterr);
+void generation_facts_done(struct generation_facts *facts);
+/* The scorer of this connection, made on first use. */
+int generation_scorer(struct generation *generation, struct db *db, struct bm25 **ret,
+                      struct error *reterr);
+
+/* ---- generation_write.c ---- */
+/* Under the lock: ends poisoning by going back to what is committed. */
+int generation_recover(struct generation *generation, struct error *reterr);
+/* Under the lock: these documents are dead, and deletes up to `forgotten_seq` (0: as before)
+ * have been applied.  Publishes a view where something changed. */
+int generation_forget_all(struct generation *generation, const uint32_t *doc_nos, size_t n,
+                          uint64_t forgotten_seq, struct error *reterr);
+
+/* ---- view.c ---- */
+/* Under the lock: shows `facts`, taking them over; on failure they stay the caller's. */
+int view_publish(struct generation *generation, const struct generation_facts *facts,
+                 struct error *reterr);
+/* Gives up the current view; pinned ones live on. */
+void view_retire(struct generation *generation);
+/* Whether a pinned view, or the current one, may return the slot. */
+bool view_shows(struct generation *generation, uint32_t slot);
+/* The smallest applied_seq of the views that are pinned or current. */
+uint64_t view_oldest_seq(struct generation *generation);
