@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon.h"
+
+#include "answer/answer.h"
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "config/diagnostics.h"
+#include "config/effective.h"
+#include "config/load.h"
+#include "control/control.h"
+#include "gateway/gateway.h"
+#include "http/http.h"
+#include "ingest/ingest.h"
+#include "metrics/metrics.h"
+#include "profile.h"
+#include "release/record.h"
+#include "release/spec.h"
+#include "scheduler/workers.h"
+#include "status.h"
+#include "store/store.h"
+
+#include <limits.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+#include <unistd.h>
+
+#define DRAIN_USEC (10 * USEC_PER_SEC)
+#define OPEN_COLLECTIONS_MAX 64
+#define FREE_BYTES_MIN (UINT64_C(2) << 20U) /* below it writes are refused, deletes go on */
+#define NICE_OF_WORKERS 10
+
+struct daemon {
+        struct daemon_options options;
+        char state[PATH_MAX];
+        struct config *config;
+        sd_event *loop;
+        struct store *store;
+        struct generation_spec spec;
+        struct release release;
+        struct gateway *gateway;
+        struct workers *workers; /* ingest and index builds, at low priority */
+        struct ingest *ingest;
+        struct answer *answer;
+        struct metrics *metrics;
+        struct http *http;
+        struct workers *callers; /* carry out control commands */
+        struct control *control;
+        struct status status;
+};
+
+/* ---- News from below ------------------------------------------------------------------- */
+
+static void on_slow_search(void *data, const char *query, uint64_t took_usec)
+{
+        char msec[32];
+        const char *const fields[] = { "RAGD_TOOK_MSEC", msec, NULL };
+
+        (void) data;
+        (void) snprintf(msec, sizeof msec, "%.1f", (double) took_usec / 1000.0);
+        /* The question itself is the tenant's and stays out of the log: its length tells enough. */
+        log_write(LOG_LEVEL_WARNING, fields, "slow search: %s ms for a query of %zu bytes", msec,
+                  query ? strlen(query) : 0);
+}
+
+static void on_stop(void *data)
+{
+        const struct daemon *daemon = data;
+
+        log_notice("stopping: asked by ragctl");
+        (void) sd_event_exit(daemon->loop, 0);
+}
+
+static int on_stop_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
+{
+        (void) data;
+        log_notice("stopping: signal %u", info->ssi_signo);
+        return sd_event_exit(sd_event_source_get_event(source), 0);
+}
+
+static int on_reload_signal(sd_event_source *source, const struct signalfd_siginfo *info,
+                            void *data)
+{
+        struct daemon *daemon = data;
+
+        (void) source;
+        (void) info;
+        profile_compare(daemon->options.profile, daemon->config);
+        return 0;
+}
+
+/* ---- Building upward -------------------------------------------------------------------- */
+
+/* --state, else the profile's persistence_path, else the service manager's, else the default. */
+static void choose_state(struct daemon *daemon)
+{
+        const char *path = daemon->options.state;
+
+        if (!path)
+                path = daemon->config->vector_storage.persistence_path;
+        if (!path)
+                path = getenv("STATE_DIRECTORY");
+        if (!path || !*path)
+                path = STATE_DIR;
+        (void) snprintf(daemon->state, sizeof daemon->state, "%s", path);
+}
+
+static int build_loop(struct daemon *daemon, struct error *reterr)
+{
+        sigset_t signals;
+        int r;
+
+        (void) sigemptyset(&signals);
+        (void) sigaddset(&signals, SIGTERM);
+        (void) sigaddset(&signals, SIGINT);
+        (void) sigaddset(&signals, SIGHUP);
+        (void) sigprocmask(SIG_BLOCK, &signals, NULL);
+        (void) signal(SIGPIPE, SIG_IGN);
+
+        r = sd_event_default(&daemon->loop);
+        if (r >= 0)
+                r = sd_event_add_signal(daemon->loop, NULL, SIGTERM, on_stop_signal, daemon);
+        if (r >= 0)
+                r = sd_event_add_signal(daemon->loop, NULL, SIGINT, on_stop_signal, daemon);
+        if (r >= 0)
+                r = sd_event_add_signal(daemon->loop, NULL, SIGHUP, on_reload_signal, daemon);
+        if (r >= 0)
+                r = sd_event_set_watchdog(daemon->loop, true);
+        return r < 0 ? error_set_errno(reterr, r, "cannot set up the event loop") : 0;
+}
+
+static int build_store(struct daemon *daemon, struct error *reterr)
+{
+        const struct store_limits limits = { .max_open_collections = OPEN_COLLECTIONS_MAX };
+
+        return store_open(daemon->state, &limits, &daemon->store, reterr);
+}
+
+static int build_pipeline(struct daemon *daemon, struct error *reterr)
+{
+        const struct config *config = daemon->config;
+        const struct provider_config *embedder = NULL;
+        const struct provider_ops *ops;
+        uint8_t identity[GENERATION_IDENTITY_BYTES];
+        int r;
+
+        r = config_embedder(config, &embedder, reterr);
+        if (r < 0)
+                return r;
+        const struct gateway_settings gateway = {
+                .embedder = embedder,
+                .embedding = &config->embedding,
+                .dimensions = config->vector_storage.dimensions,
+        };
+        r = gateway_new(&gateway, &daemon->gateway, reterr);
+        if (r < 0)
+                return r;
+        ops = gateway_embedder(daemon->gateway);
+        release_spec(config, embedder, ops, &daemon->spec);
+        generation_identity(&daemon->spec, identity);
+        r = release_record(store_dirfd(daemon->store), config, daemon->options.profile,
+                           daemon->options.version, identity, &daemon->release, reterr);
+        if (r < 0)
+                return r;
+
+        r = workers_new("ingest", (uint32_t) sysconf(_SC_NPROCESSORS_ONLN), NICE_OF_WORKERS,
+                        &daemon->workers, reterr);
+        if (r < 0)
+                return r;
+        const struct ingest_settings ingest = {
+                .store = daemon->store,
+                .gateway = daemon->gateway,
+                .workers = daemon->workers,
+                .spec = &daemon->spec,
+                .batch_size = config->embedding.batch_size,
+                .max_document_bytes = (size_t) config->server.max_body_kb * 1024,
+                .max_input_bytes = (size_t) config->security.max_input_size_kb * 1024,
+                .min_free_bytes = FREE_BYTES_MIN,
+        };
+        r = ingest_new(&ingest, &daemon->ingest, reterr);
+        if (r < 0)
+                return r;
+        const struct answer_settings answer = {
+                .store = daemon->store,
+                .gateway = daemon->gateway,
+                .retrieval = &config->retrieval,
+                .generation = &config->generation,
+                .spec = &daemon->spec,
+                .release = daemon->release.number,
+                .stage = stage_name(config->stage),
+                .slow_query_ms = profile_slow_query_ms(config),
+                .slow = on_slow_search,
+                .data = daemon,
+        };
+        return answer_new(&answer, &daemon->answer, reterr);
+}
+
+static int build_http(struct daemon *daemon, struct error *reterr)
+{
+        const struct metrics_settings metrics = {
+                .stage = stage_name(daemon->config->stage),
+                .version = daemon->options.version,
+                .routes = http_route_labels(),
+        };
+        const struct http_services services = {
+                .store = daemon->store,
+                .ingest = daemon->ingest,
+                .answer = daemon->answer,
+                .tenant = store_default_tenant(daemon->store),
+                .ready = status_ready,
+                .data = &daemon->status,
+                .stage = stage_name(daemon->config->stage),
+                .release = daemon->release.number,
+                .version = daemon->options.version,
+        };
+        struct http_services with_metrics = services;
+        int r = metrics_new(&metrics, &daemon->metrics, reterr);
+
+        if (r < 0)
+                return r;
+        with_metrics.metrics = daemon->metrics;
+        status_publish_metrics(&daemon->status, daemon->metrics);
+        return http_new(&daemon->config->server, &daemon->config->security, &with_metrics,
+                        &daemon->http, reterr);
+}
+
+/* Under a service manager in /run/ragd for the groups, else in the state folder for the user. */
+static int build_control(struct daemon *daemon, struct error *reterr)
+{
+        const char *runtime = getenv("RUNTIME_DIRECTORY");
+        const struct control_listen listen = {
+                .directory = runtime && *runtime ? runtime : daemon->state,
+                .mode = runtime && *runtime ? 0660 : 0600,
+        };
+        const struct control_services services = {
+                .store = daemon->store,
+                .ingest = daemon->ingest,
+                .answer = daemon->answer,
+                .config = daemon->config,
+                .tenant = store_default_tenant(daemon->store),
+                .stage = stage_name(daemon->config->stage),
+                .release = daemon->release.number,
+                .profile = daemon->options.profile,
+                .version = daemon->options.version,
+                .status = status_describe,
+                .stop = on_stop,
+                .data = &daemon->status,
+        };
+        struct control_services with_workers = services;
+        int r = workers_new("control", 4, 0, &daemon->callers, reterr);
+
+        if (r < 0)
+                return r;
+        with_workers.workers = daemon->callers;
+        return control_new(daemon->loop, &listen, &with_workers, &daemon->control, reterr);
+}
+
+static int build_status(struct daemon *daemon)
+{
+        daemon->status = (struct status){
+                .store = daemon->store,
+                .ingest = daemon->ingest,
+                .stage = stage_name(daemon->config->stage),
+                .release = daemon->release.number,
+                .started_usec = clock_wall_usec(),
+                .state = daemon->state,
+        };
+        return 0;
+}
+
+/* ---- Life -------------------------------------------------------------------------------- */
+
+int daemon_new(const struct daemon_options *options, struct daemon **ret, struct error *reterr)
+{
+        cleanup_(daemon_free_cleanup) struct daemon *daemon = calloc(1, sizeof *daemon);
+        int r;
+
+        if (!daemon)
+                return error_oom(reterr);
+        daemon->options = *options;
+
+        r = profile_load(options->profile, &daemon->config);
+        if (r < 0)
+                return r;
+        if (daemon->config->debug.enable_debug_logging)
+                log_set_level(LOG_LEVEL_DEBUG);
+        choose_state(daemon);
+
+        r = build_loop(daemon, reterr);
+        if (r == 0)
+                r = build_store(daemon, reterr);
+        if (r == 0)
+                r = build_pipeline(daemon, reterr);
+        if (r == 0)
+                r = build_status(daemon);
+        if (r == 0)
+                r = build_http(daemon, reterr);
+        if (r == 0)
+                r = build_control(daemon, reterr);
+        if (r < 0)
+                return r;
+        *ret = take_ptr(daemon);
+        return 0;
+}
+
+int daemon_run(struct daemon *daemon, struct error *reterr)
+{
+        const char *const *addresses = http_addresses(daemon->http);
+        const char *const *sockets = control_paths(daemon->control);
+        char line[STATUS_LINE_SIZE];
+        int r;
+
+        status_listening(&daemon->status, addresses);
+        for (size_t i = 0; addresses[i]; i++)
+                log_info("listening on %s", addresses[i]);
+        for (size_t i = 0; sockets[i]; i++)
+                log_info("control socket %s", sockets[i]);
+        log_notice("ready: %s", status_line(&daemon->status, line));
+        (void) malloc_trim(0); /* what start-up needed and nobody will again */
+        (void) sd_notifyf(false, "READY=1\nSTATUS=%s", line);
+        r = status_keep_telling(&daemon->status, daemon->loop);
+        if (r >= 0)
+                r = sd_event_loop(daemon->loop);
+
+        (void) sd_notify(false, "STOPPING=1\nSTATUS=finishing what is under way");
+        return r < 0 ? error_set_errno(reterr, r, "the event loop failed") : 0;
+}
+
+struct daemon *daemon_free(struct daemon *daemon)
+{
+        bool was_up;
+
+        if (!daemon)
+                return NULL;
+        was_up = daemon->control;
+        status_stop(&daemon->status);
+        daemon->http = http_free(daemon->http, DRAIN_USEC);
+        daemon->control = control_free(daemon->control);
+        daemon->callers = workers_free(daemon->callers);
+        daemon->metrics = metrics_free(daemon->metrics);
+        daemon->answer = answer_free(daemon->answer);
+        daemon->ingest = ingest_free(daemon->ingest);
+        daemon->workers = workers_free(daemon->workers);
+        daemon->gateway = gateway_free(daemon->gateway);
+        daemon->store = store_close(daemon->store);
+        daemon->loop = sd_event_unref(daemon->loop);
+        daemon->config = config_free(daemon->config);
+        free(daemon);
+        if (was_up)
+                log_notice("stopped");
+        return NULL;
+}

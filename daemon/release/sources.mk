@@ -1,0 +1,6 @@
+noinst_LIBRARIES += librelease.a
+librelease_a_SOURCES = \
+	daemon/release/record.c daemon/release/record.h \
+	daemon/release/spec.c daemon/release/spec.h
+
+RELEASE_LIBS = librelease.a

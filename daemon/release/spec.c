@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "release/spec.h"
+
+#include "base/text.h"
+#include "config/values.h"
+#include "provider/provider.h"
+
+void release_spec(const struct config *config, const struct provider_config *embedder,
+                  const struct provider_ops *ops, struct generation_spec *ret)
+{
+        const struct vector_storage_config *vectors = &config->vector_storage;
+        const struct chunking_config *chunking = &config->chunking;
+
+        *ret = (struct generation_spec){
+                .fingerprint = {
+                        .provider = provider_kind_name(embedder->kind),
+                        .model = embedder->model,
+                        .query_prefix = config->embedding.query_prefix,
+                        .document_prefix = config->embedding.document_prefix,
+                        .dimensions = vectors->dimensions,
+                        .normalize = config->embedding.normalize,
+                        .version = ops->algorithm,
+                },
+                .chunking = {
+                        .strategy = chunking_strategy_name(chunking->strategy),
+                        .chunk_size = chunking->chunk_size,
+                        .overlap = chunking->overlap,
+                        .max_chunk_size = chunking->max_chunk_size,
+                        .min_chunk_size = chunking->min_chunk_size,
+                },
+                .index = {
+                        .backend = vector_backend_name(vectors->backend),
+                        .metric = vector_metric_name(vectors->hnsw.metric),
+                        .quantization = quantization_name(vectors->quantization),
+                        .m = vectors->hnsw.m,
+                        .ef_construction = vectors->hnsw.ef_construction,
+                },
+                .text_rule = TEXT_RULE_VERSION,
+        };
+}

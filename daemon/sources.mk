@@ -1,0 +1,11 @@
+# The roof: everything linked into one daemon.
+sbin_PROGRAMS += ragd
+ragd_SOURCES = \
+	daemon/daemon.c daemon/daemon.h \
+	daemon/main.c \
+	daemon/profile.c daemon/profile.h \
+	daemon/status.c daemon/status.h
+
+ragd_LDADD = $(CONTROL_LIBS) $(HTTP_LIBS) $(RELEASE_LIBS) $(ANSWER_LIBS) $(INGEST_LIBS) \
+	$(GATEWAY_LIBS) $(PROVIDER_LIBS) $(SCHEDULER_LIBS) $(STORE_LIBS) $(METRICS_LIBS) \
+	$(INDEX_LIBS) $(CONFIG_LIBS) $(EVENT_LIBS) $(BASE_LIBS)

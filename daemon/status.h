@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the daemon says about itself: the status line of the service manager, `ragctl status`,
+ * /readyz and the gauges.  Everything is borrowed; set once before the doors open. */
+#pragma once
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+struct ingest;
+struct metrics;
+struct store;
+
+#define STATUS_LINE_SIZE 256
+
+struct status {
+        struct store *store;
+        struct ingest *ingest;
+        const char *stage;
+        const char *state; /* the folder */
+        uint32_t release;
+        uint64_t started_usec; /* wall */
+        const char *const *addresses; /* NULL until the HTTP door is open */
+        sd_event_source *timer;
+        char told[STATUS_LINE_SIZE];
+};
+
+void status_listening(struct status *status, const char *const *addresses);
+
+/* "release 3 development, up to date" or what is behind; returns `line`. */
+const char *status_line(const struct status *status, char line[static STATUS_LINE_SIZE]);
+
+/* Tells the service manager whenever the line has changed.  Ended by status_stop(). */
+int status_keep_telling(struct status *status, sd_event *loop);
+void status_stop(struct status *status);
+
+/* Callbacks of the doors; `data` is the status.  Any thread. */
+bool status_ready(void *data, struct json_object *detail);
+void status_describe(void *data, struct json_object *object);
+
+/* Makes the gauges read from here. */
+void status_publish_metrics(struct status *status, struct metrics *metrics);

@@ -1,0 +1,77 @@
+# System tests run the real daemon; structure tests hold the tree against its own rules.
+SYSTEM_TESTS = \
+	tests/system/10-start-stop \
+	tests/system/20-ingest-search-ask \
+	tests/system/30-kill-loop \
+	tests/system/40-bad-input \
+	tests/system/50-generations \
+	tests/system/60-retrieval-quality \
+	tests/system/70-http-hardening
+
+STRUCTURE_TESTS = tests/structure/floors tests/structure/unread
+
+dist_check_SCRIPTS += $(SYSTEM_TESTS) $(STRUCTURE_TESTS)
+TESTS += $(STRUCTURE_TESTS) $(SYSTEM_TESTS)
+EXTRA_DIST += tests/lib/ragdtest.py tests/demo tests/bench/run tests/fuzz/run
+
+AM_TESTS_ENVIRONMENT = \
+	abs_top_srcdir='$(abs_top_srcdir)'; export abs_top_srcdir; \
+	abs_top_builddir='$(abs_top_builddir)'; export abs_top_builddir; \
+	srcdir='$(srcdir)'; export srcdir; \
+	CC='$(CC)'; export CC; \
+	CPPFLAGS='$(AM_CPPFLAGS) $(SYSTEMD_CFLAGS) $(JSONC_CFLAGS) $(MHD_CFLAGS) $(SQLITE_CFLAGS) $(ICU_CFLAGS)'; export CPPFLAGS; \
+	PYTHONDONTWRITEBYTECODE=1; export PYTHONDONTWRITEBYTECODE;
+
+$(SYSTEM_TESTS:=.log): ragd ragctl
+
+# ---- Longer campaigns -----------------------------------------------------------------------
+
+# The kill loop at any length: make check-kills KILLS=2000 SEED=7
+check-kills: ragd ragctl
+	$(AM_TESTS_ENVIRONMENT) KILLS=$${KILLS:-2000} $(PYTHON) $(srcdir)/tests/system/30-kill-loop
+
+# The whole suite under a sanitizer, in a build folder of its own below this one.
+ASAN_FLAGS = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+TSAN_FLAGS = -g -O1 -fno-omit-frame-pointer -fsanitize=thread
+
+check-asan:
+	$(MAKE) check-sanitized FLAVOUR=asan FLAGS='$(ASAN_FLAGS)'
+
+check-tsan:
+	$(MAKE) check-sanitized FLAVOUR=tsan FLAGS='$(TSAN_FLAGS)'
+
+check-sanitized:
+	$(MKDIR_P) sanitized/$(FLAVOUR)
+	cd sanitized/$(FLAVOUR) && { test -f Makefile || \
+		$(abs_top_srcdir)/configure --quiet --disable-hardening \
+			CC='$(CC)' CXX='$(CXX)' CFLAGS='$(FLAGS)' CXXFLAGS='$(FLAGS)'; }
+	RAGD_TEST_FLAVOUR=$(FLAVOUR) RAGD_TEST_PATIENCE=8 KILLS=$${KILLS:-20} \
+	ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	TSAN_OPTIONS=suppressions=$(abs_top_srcdir)/tests/lib/tsan.suppressions:halt_on_error=1:second_deadlock_stack=1 \
+		$(MAKE) -C sanitized/$(FLAVOUR) check
+
+# Every libFuzzer target for FUZZ_SECONDS, with clang, in a build folder of its own.
+FUZZ_FLAGS = -g -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+FUZZ_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+
+fuzz:
+	$(MKDIR_P) sanitized/fuzz
+	cd sanitized/fuzz && { test -f Makefile || \
+		$(abs_top_srcdir)/configure --quiet --disable-hardening --enable-fuzzers \
+			CC=clang CXX=clang++ CFLAGS='$(FUZZ_FLAGS)' CXXFLAGS='$(FUZZ_FLAGS)'; }
+	$(MAKE) -C sanitized/fuzz
+	$(srcdir)/tests/fuzz/run $(srcdir)/tests/fuzz/corpus sanitized/fuzz/tests/fuzz $${FUZZ_SECONDS:-60}
+
+EXTRA_PROGRAMS += tests/bench/http_load
+tests_bench_http_load_SOURCES = tests/bench/http_load.c
+
+bench: ragd ragctl tests/bench/http_load$(EXEEXT)
+	$(AM_TESTS_ENVIRONMENT) $(PYTHON) $(srcdir)/tests/bench/run
+
+lint:
+	$(srcdir)/tests/structure/lint $(srcdir) '$(AM_CPPFLAGS) $(DEFS) -std=gnu11 $(SYSTEMD_CFLAGS) $(JSONC_CFLAGS) $(MHD_CFLAGS) $(SQLITE_CFLAGS) $(ICU_CFLAGS)'
+
+clean-local:
+	rm -rf sanitized
+
+.PHONY: check-kills check-asan check-tsan check-sanitized fuzz bench lint
