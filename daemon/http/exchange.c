@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One request on its connection: between libmicrohttpd's callbacks and dispatch.h.
+ *
+ * MHD calls exchange_begin() with the request line, exchange_continue() with the head, with
+ * each piece of the body, with its end, and again after every resume, then exchange_end().
+ * What may wait runs as a worker task while the connection is suspended; MHD does not touch a
+ * suspended connection, so the request has one owner at a time. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "http/dispatch.h"
+#include "http/reject.h"
+#include "http/routes.h"
+#include "http/server.h"
+#include "http/stream.h"
+#include "config/values.h"
+#include "scheduler/workers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STREAM_BLOCK_BYTES ((size_t) 16 * 1024)
+/* A body that is refused is read to its end, so that the client gets to read why; beyond this
+ * many times the limit the connection is cut. */
+#define DISCARD_FACTOR 16
+
+enum exchange_state {
+        EXCHANGE_HEAD,    /* the head was not looked at yet */
+        EXCHANGE_BODY,    /* the body is coming */
+        EXCHANGE_PIECE,   /* a worker consumes lines; the connection is suspended */
+        EXCHANGE_WORK,    /* a worker carries out; the connection is suspended */
+        EXCHANGE_SETTLED, /* the reply waits to be queued */
+        EXCHANGE_SENT,    /* queued */
+};
+
+struct exchange {
+        struct listener *listener;
+        struct MHD_Connection *mhd;
+        struct connection *connection;
+        struct request request;
+        struct worker_task task;
+        bool task_used;
+        const char *raw_target; /* where it lay when its length was still known */
+        size_t raw_target_len;
+        enum exchange_state state;
+};
+
+static struct connection *connection_of(struct MHD_Connection *mhd)
+{
+        const union MHD_ConnectionInfo *info =
+                MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+        return info ? info->socket_context : NULL;
+}
+
+/* ---- Connections ------------------------------------------------------------------------- */
+
+enum MHD_Result exchange_accept(void *cls, const struct sockaddr *address, socklen_t len)
+{
+        const struct listener *listener = cls;
+        const struct door *door = &listener->http->door;
+
+        (void) address;
+        (void) len;
+        return atomic_load(&door->connections) < door->server->max_connections ? MHD_YES : MHD_NO;
+}
+
+void exchange_connection(void *cls, struct MHD_Connection *connection, void **socket_context,
+                         enum MHD_ConnectionNotificationCode what)
+{
+        struct http *http = ((struct listener *) cls)->http;
+
+        if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+                const union MHD_ConnectionInfo *info =
+                        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+                *socket_context = guard_add(http->guard, info->connect_fd);
+                (void) atomic_fetch_add(&http->door.connections, 1);
+                metrics_add(http->door.services.metrics, METRIC_HTTP_ACCEPTED, 0, 0, 1);
+                return;
+        }
+        if (*socket_context)
+                guard_remove(*socket_context);
+        *socket_context = NULL;
+        (void) atomic_fetch_sub(&http->door.connections, 1);
+}
+
+void *exchange_begin(void *cls, const char *uri, struct MHD_Connection *connection)
+{
+        struct listener *listener = cls;
+        struct exchange *exchange = calloc(1, sizeof *exchange);
+
+        if (!exchange)
+                return NULL;
+        exchange->listener = listener;
+        exchange->mhd = connection;
+        exchange->connection = connection_of(connection);
+        exchange->request.door = &listener->http->door;
+        exchange->request.metrics_only = listener->metrics_only;
+        exchange->request.target = strdup(uri);
+        exchange->raw_target = uri;
+        exchange->raw_target_len = strlen(uri);
+        return exchange;
+}
+
+void exchange_end(void *cls, struct MHD_Connection *connection, void **context,
+                  enum MHD_RequestTerminationCode why)
+{
+        struct exchange *exchange = *context;
+
+        (void) cls;
+        (void) connection;
+        (void) why;
+        if (!exchange)
+                return;
+        *context = NULL;
+        if (exchange->task_used) /* the pool may still have its hands on the task */
+                workers_cancel(exchange->request.door->workers, &exchange->task);
+        if (exchange->state != EXCHANGE_HEAD)
+                (void) atomic_fetch_sub(&exchange->request.door->requests, 1);
+        if (exchange->connection)
+                guard_enter(exchange->connection, METRIC_PHASE_IDLE, clock_monotonic_usec());
+        dispatch_done(&exchange->request);
+        free(exchange);
+}
+
+/* ---- Replies ----------------------------------------------------------------------------- */
+
+static void add_header(struct MHD_Response *response, const char *name, const char *value)
+{
+        if (value)
+                (void) MHD_add_response_header(response, name, value);
+}
+
+static void add_cors(struct MHD_Response *response, const struct request *request)
+{
+        if (!request_header(request, "Origin"))
+                return;
+        add_header(response, "Vary", "Origin");
+        if (!request->origin)
+                return;
+        add_header(response, "Access-Control-Allow-Origin", request->origin);
+        if (request->preflight) {
+                add_header(response, "Access-Control-Allow-Methods", "GET, POST, PUT, DELETE");
+                add_header(response, "Access-Control-Allow-Headers",
+                           "Authorization, Content-Type, Idempotency-Key, X-Request-Id");
+                add_header(response, "Access-Control-Max-Age", "600");
+        } else {
+                add_header(response, "Access-Control-Expose-Headers",
+                           "Location, Ragd-Release, Ragd-Stage, Retry-After, X-Request-Id");
+        }
+}
+
+static void add_headers(struct MHD_Response *response, const struct request *request)
+{
+        const struct reply *reply = &request->reply;
+        const struct http_services *services = &request->door->services;
+        char number[16];
+
+        add_header(response, "Server", "ragd");
+        add_header(response, "X-Request-Id", request->id);
+        add_header(response, "Ragd-Stage", services->stage);
+        (void) snprintf(number, sizeof number, "%u", services->release);
+        add_header(response, "Ragd-Release", number);
+        add_header(response, "X-Content-Type-Options", "nosniff");
+        if (reply->body_len || reply->stream)
+                add_header(response, "Content-Type", reply->content_type);
+        if (reply->stream)
+                add_header(response, "Cache-Control", "no-store");
+        add_header(response, "Location", reply->location);
+        add_header(response, "Allow", reply->status == 405 || reply->status == 204 ? reply->allow
+                                                                                  : NULL);
+        if (reply->replayed)
+                add_header(response, "Idempotency-Replayed", "true");
+        if (reply->retry_after_seconds) {
+                (void) snprintf(number, sizeof number, "%u", reply->retry_after_seconds);
+                add_header(response, "Retry-After", number);
+        }
+        if (reply->close || atomic_load(&request->door->draining))
+                add_header(response, "Connection", "close");
+        add_cors(response, request);
+}
+
+static ssize_t read_stream(void *data, uint64_t position, char *buffer, size_t max)
+{
+        ssize_t n = stream_read(data, buffer, max);
+
+        (void) position;
+        return n == STREAM_END    ? MHD_CONTENT_READER_END_OF_STREAM
+               : n == STREAM_GONE ? MHD_CONTENT_READER_END_WITH_ERROR
+                                  : n;
+}
+
+static void close_stream(void *data)
+{
+        stream_close(data);
+}
+
+static struct MHD_Response *make_response(struct reply *reply)
+{
+        struct MHD_Response *response;
+
+        if (reply->stream)
+                return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK_BYTES,
+                                                         read_stream, reply->stream, close_stream);
+        response = MHD_create_response_from_buffer_with_free_callback(
+                reply->body_len, reply->body_len ? reply->body : "", reply->body_len ? free : NULL);
+        if (response && reply->body_len)
+                reply->body = NULL; /* the response frees it */
+        return response;
+}
+
+static enum MHD_Result send_reply(struct exchange *exchange)
+{
+        struct request *request = &exchange->request;
+        struct reply *reply = &request->reply;
+        struct stream *stream = reply->stream;
+        uint64_t now = clock_monotonic_usec();
+        struct MHD_Response *response;
+        enum MHD_Result r;
+
+        dispatch_account(request, now);
+        exchange->state = EXCHANGE_SENT;
+        response = make_response(reply);
+        if (!response)
+                return MHD_NO;
+        reply->stream = NULL;
+        add_headers(response, request);
+        if (exchange->connection)
+                guard_enter(exchange->connection, stream ? CONNECTION_WORK : METRIC_PHASE_SEND, now);
+        if (stream)
+                stream_start(stream, exchange->mhd,
+                             exchange->connection ? exchange->connection->fd : -1);
+        r = MHD_queue_response(exchange->mhd, (unsigned) reply->status, response);
+        MHD_destroy_response(response);
+        return r;
+}
+
+/* ---- Work --------------------------------------------------------------------------------- */
+
+static enum worker_verdict run_task(struct worker_task *task)
+{
+        struct exchange *exchange = task->data;
+
+        if (exchange->state == EXCHANGE_PIECE) {
+                dispatch_piece(&exchange->request);
+                exchange->state = EXCHANGE_BODY;
+        } else {
+                dispatch_finish(&exchange->request);
+                exchange->state = EXCHANGE_SETTLED;
+        }
+        MHD_resume_connection(exchange->mhd);
+        return WORKER_DONE;
+}
+
+static enum MHD_Result hand_to_worker(struct exchange *exchange, enum exchange_state state)
+{
+        exchange->state = state;
+        exchange->task.run = run_task;
+        exchange->task.data = exchange;
+        exchange->task_used = true;
+        if (exchange->connection)
+                guard_enter(exchange->connection, CONNECTION_WORK, 0);
+        MHD_suspend_connection(exchange->mhd);
+        workers_post(exchange->request.door->workers, &exchange->task);
+        return MHD_YES;
+}
+
+/* ---- The request as it comes --------------------------------------------------------------- */
+
+static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const char *name,
+                                   size_t name_len, const char *value, size_t value_len)
+{
+        struct request *request = cls;
+
+        (void) kind;
+        if (request->n_headers == REQUEST_HEADERS_MAX) {
+                request->headers_cut = true;
+                return MHD_NO;
+        }
+        request->headers[request->n_headers++] =
+                (struct header){ name, value ? value : "", name_len, value ? value_len : 0 };
+        return MHD_YES;
+}
+
+/* The layout of the buffer is the library's own affair, and was read from this version; later
+ * ones have a strict mode of their own, which server.c turns on. */
+static bool layout_is_clean(const struct exchange *exchange)
+{
+        const struct request *request = &exchange->request;
+        const union MHD_ConnectionInfo *info =
+                MHD_get_connection_info(exchange->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+        struct raw_head raw = { .start = request->method_text,
+                                .target = exchange->raw_target,
+                                .target_len = exchange->raw_target_len,
+                                .version = request->version,
+                                .len = info ? info->header_size : 0 };
+
+        return MHD_VERSION >= 0x00097700 || request->headers_cut ||
+               reject_layout_is_clean(&raw, request);
+}
+
+static enum MHD_Result take_head(struct exchange *exchange, const char *method,
+                                 const char *version)
+{
+        struct request *request = &exchange->request;
+        uint64_t now = clock_monotonic_usec();
+
+        if (!request->target)
+                return MHD_NO;
+        request->method_text = method;
+        request->version = version;
+        request->started_usec = now;
+        (void) atomic_fetch_add(&request->door->requests, 1);
+        exchange->state = EXCHANGE_BODY;
+        if (exchange->connection)
+                guard_enter(exchange->connection, METRIC_PHASE_BODY, now);
+        (void) MHD_get_connection_values_n(exchange->mhd, MHD_HEADER_KIND, take_header, request);
+        dispatch_head(request);
+        if (!request->reply.close && !layout_is_clean(exchange)) {
+                reject_layout(request);
+                metrics_add(request->door->services.metrics, METRIC_HTTP_REFUSED, 0, 0, 1);
+        }
+        /* Nothing is read any more from who can't be trusted, nor from who asked before sending. */
+        if (request_settled(request) &&
+            (request->reply.close || request_header(request, "Expect"))) {
+                request->reply.close = true;
+                return send_reply(exchange);
+        }
+        return MHD_YES;
+}
+
+static enum MHD_Result take_body(struct exchange *exchange, const char *data, size_t *data_len)
+{
+        struct request *request = &exchange->request;
+
+        dispatch_take(request, data, *data_len);
+        *data_len = 0;
+        if (dispatch_wants_piece(request))
+                return hand_to_worker(exchange, EXCHANGE_PIECE);
+        if (request_settled(request) &&
+            request->body_total / DISCARD_FACTOR > request->door->max_body_bytes)
+                return MHD_NO;
+        return MHD_YES;
+}
+
+static enum MHD_Result take_end(struct exchange *exchange)
+{
+        struct request *request = &exchange->request;
+
+        if (MHD_get_connection_values_n(exchange->mhd, MHD_FOOTER_KIND, NULL, NULL) > 0)
+                reject_trailer(request);
+        if (!dispatch_is_inline(request) || request->hash)
+                return hand_to_worker(exchange, EXCHANGE_WORK);
+        dispatch_finish(request);
+        return send_reply(exchange);
+}
+
+enum MHD_Result exchange_continue(void *cls, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *data_len, void **context)
+{
+        struct exchange *exchange = *context;
+
+        (void) cls;
+        (void) connection;
+        (void) url;
+        if (!exchange) /* there was no memory for it */
+                return MHD_NO;
+        switch (exchange->state) {
+        case EXCHANGE_HEAD:
+                return take_head(exchange, method, version);
+        case EXCHANGE_BODY:
+                /* After lines were consumed the client's time begins anew. */
+                if (exchange->connection &&
+                    atomic_load(&exchange->connection->phase) == CONNECTION_WORK)
+                        guard_enter(exchange->connection, METRIC_PHASE_BODY,
+                                    clock_monotonic_usec());
+                return *data_len ? take_body(exchange, data, data_len) : take_end(exchange);
+        case EXCHANGE_SETTLED:
+                return send_reply(exchange);
+        case EXCHANGE_PIECE:
+        case EXCHANGE_WORK:
+        case EXCHANGE_SENT:
+        default:
+                return MHD_NO;
+        }
+}

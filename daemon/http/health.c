@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Is it alive, may it be sent requests, what does it count, what can it do. */
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "http/routes.h"
+#include "metrics/metrics.h"
+
+static struct json_object *identity(const struct http_services *services, const char *status)
+{
+        struct json_object *json = json_object_new_object();
+
+        if (!json)
+                return NULL;
+        json_add_string(json, "status", status);
+        json_add_string(json, "version", services->version);
+        json_add_string(json, "stage", services->stage);
+        json_add_u64(json, "release", services->release);
+        return json;
+}
+
+void health_live(struct request *request)
+{
+        request_reply_json(request, 200, identity(&request->door->services, "ok"));
+}
+
+void health_ready(struct request *request)
+{
+        const struct http_services *services = &request->door->services;
+        cleanup_json_ struct json_object *detail = json_object_new_object();
+        bool draining = atomic_load(&request->door->draining);
+        struct json_object *json;
+        bool ready = !draining;
+
+        if (detail && ready && services->ready)
+                ready = services->ready(services->data, detail);
+        json = identity(services, ready ? "ready" : draining ? "draining" : "not ready");
+        if (json && detail)
+                json_add(json, "detail", take_ptr(detail));
+        request_reply_json(request, ready ? 200 : 503, json);
+        if (!ready)
+                request->reply.retry_after_seconds = 5;
+}
+
+void health_metrics(struct request *request)
+{
+        struct buf out = BUF_EMPTY;
+        size_t len;
+
+        metrics_write(request->door->services.metrics, &out);
+        len = out.len;
+        request_reply_text(request, 200, "text/plain; version=0.0.4; charset=utf-8",
+                           buf_take(&out), len);
+}
+
+void health_openapi(struct request *request)
+{
+        size_t len = 0;
+        char *text = http_openapi(request->door->services.version, &len);
+
+        request_reply_text(request, 200, "application/json", text, len);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From an address of the configuration to listening sockets. */
+#pragma once
+#include "base/error.h"
+
+#include <stddef.h>
+
+struct listening {
+        int fd;
+        char *address; /* heap: as in http_addresses() */
+        char *path;    /* heap: of a Unix socket that we made and remove again; or NULL */
+};
+
+/* Appends to *sockets (heap, *n of them): one for an address, as many as were passed under
+ * `systemd_name` for "systemd".  Errors as in http_new(). */
+int listen_open(const char *address, const char *systemd_name, struct listening **sockets,
+                size_t *n, struct error *reterr);
+/* Closes the socket unless its fd was taken (-1), removes the path. */
+void listening_done(struct listening *listening);

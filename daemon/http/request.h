@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One request and its reply, without a socket: what the handlers see.
+ *
+ * The door's server fills in the head and carries the reply away; between them dispatch.c and
+ * the handlers work on this struct alone, so a fuzzer can stand in for the network.  Texts of
+ * the head are borrowed until the request is done.  One thread at a time. */
+#pragma once
+#include "base/buf.h"
+#include "base/error.h"
+#include "http/door.h"
+#include "http/problem.h"
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct route;
+struct stream;
+
+#define REQUEST_HEADERS_MAX 64
+#define REQUEST_PARAMETERS_MAX 2
+#define REQUEST_ID_MAX 64
+#define REQUEST_LIMIT_MAX 100 /* items on one page of a list */
+#define REQUEST_LIMIT_DEFAULT 20
+
+enum method {
+        METHOD_GET,
+        METHOD_HEAD,
+        METHOD_POST,
+        METHOD_PUT,
+        METHOD_DELETE,
+        METHOD_OPTIONS,
+        METHOD_MAX,
+        METHOD_INVALID = -EINVAL,
+};
+const char *method_name(enum method method);
+enum method method_from_name(const char *name);
+
+struct header {
+        const char *name, *value; /* not necessarily NUL-terminated at their length */
+        size_t name_len, value_len;
+};
+
+struct reply {
+        int status; /* 0: not settled yet */
+        const char *content_type;
+        char *body; /* heap, or NULL */
+        size_t body_len;
+        char *location;       /* heap, or NULL */
+        const char *allow;    /* methods of a 405 or OPTIONS; points into allow_text */
+        char allow_text[64];
+        uint32_t retry_after_seconds; /* 0: no such header */
+        bool close;                   /* the connection ends with this reply */
+        bool replayed;                /* the stored answer of an earlier request with this key */
+        struct stream *stream;        /* instead of a body; owned */
+};
+
+struct request {
+        struct door *door;
+
+        /* The head. */
+        const char *method_text;
+        enum method method;
+        const char *version; /* "HTTP/1.1" */
+        char *target;        /* as it came; heap, owned */
+        struct header headers[REQUEST_HEADERS_MAX];
+        size_t n_headers;
+        bool headers_cut; /* there were more */
+        bool metrics_only; /* came in through metrics_listen */
+
+        /* What dispatch_head() made of it. */
+        const struct route *route;
+        char *path; /* decoded path, cut into segments; heap, owned */
+        const char *parameters[REQUEST_PARAMETERS_MAX];
+        const char *query; /* raw, behind the '?', or NULL; points into target */
+        const char *origin; /* allowed Origin to be echoed, or NULL; points into origin_text */
+        char origin_text[256];
+        bool preflight;
+        char id[REQUEST_ID_MAX + 1];
+        char key[REQUEST_ID_MAX * 4]; /* Idempotency-Key; empty: none */
+        void *hash;                   /* of the body, where there is a key; heap */
+        uint64_t started_usec;
+
+        /* The body: all of it, or what has come since the last piece was consumed. */
+        struct buf body;
+        uint64_t body_total;
+
+        /* A streamed body's consumer, from its route's open() to its close(). */
+        void *work;
+
+        struct reply reply;
+};
+
+void request_done(struct request *request);
+
+/* The value of the only header of that name (any case), or NULL. */
+const struct header *request_header(const struct request *request, const char *name);
+
+static inline bool request_settled(const struct request *request)
+{
+        return request->reply.status != 0;
+}
+
+/* The decoded value of a query parameter into `text`.  1: there, 0: absent, -EINVAL: too long,
+ * bad escape, control characters, or not UTF-8: the problem is set. */
+int request_query(struct request *request, const char *name, char *text, size_t size);
+
+/* `limit` and `cursor` of a list.  `after` gets the item after which to go on, or "". */
+int request_page(struct request *request, size_t *ret_limit, char *after, size_t size);
+
+/* Reads the body as a JSON object; on failure the problem is set.  The caller's reference. */
+int request_json(struct request *request, struct json_object **ret);
+
+/* True where the media type of the body (without parameters) is `mime`, any case. */
+bool request_is_type(const struct request *request, const char *mime);
+
+/* Settles the request: takes the heap text `body` (NULL: out of memory, a 503). */
+void request_reply_text(struct request *request, int status, const char *content_type,
+                        char *takes_body, size_t len);
+/* The same with an object, whose reference it takes; NULL: out of memory. */
+void request_reply_json(struct request *request, int status, struct json_object *takes_object);
+void request_reply_empty(struct request *request, int status);
+/* Location of what the reply speaks of. */
+void request_set_location(struct request *request, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
+
+/* A page: {"<member>": [...], "next_cursor": …}.  `last` is the item to go on after, or NULL at
+ * the end.  Takes the array's reference. */
+void request_reply_page(struct request *request, const char *member,
+                        struct json_object *takes_array, const char *last);
+
+/* Percent-decodes in place; *ret_len is the new length.  -EINVAL: a bad escape or a NUL. */
+int percent_decode(char *text, size_t *ret_len);

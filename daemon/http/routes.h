@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The routes table (routes.inc.h): one row per operation, read by
+ *   dispatch    method and path to handler, 404, 405 with Allow
+ *   openapi.c   the OpenAPI document
+ *   metrics     the label `route`
+ *
+ * Templates are segments between slashes: text, {name} for one segment, {name+} for one or more
+ * (an external_id may hold slashes), {name}:verb for a segment with that ending.  The first row
+ * that fits wins, so special rows stand before general ones. */
+#pragma once
+#include "http/request.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum body_kind {
+        BODY_NONE,
+        BODY_JSON,     /* a JSON object, read whole */
+        BODY_DOCUMENT, /* JSON or the document itself, read whole */
+        BODY_LINES,    /* JSON Lines, read as they come */
+};
+
+enum route_flags {
+        ROUTE_INLINE = 1 << 0,  /* runs on the network thread: short and without waiting */
+        ROUTE_KEY = 1 << 1,     /* takes an Idempotency-Key */
+        ROUTE_EVENTS = 1 << 2,  /* may answer with an event stream */
+        ROUTE_METRICS = 1 << 3, /* where metrics_listen is set, only there */
+        ROUTE_ALWAYS = 1 << 4,  /* answered while the server drains */
+};
+
+/* Consumers of a body that is read as it comes; each runs on a worker thread. */
+struct route_lines {
+        void (*open)(struct request *request);  /* sets request->work, or settles */
+        void (*feed)(struct request *request);  /* consumes request->body, or settles */
+        void (*close)(struct request *request); /* frees request->work; NULL is fine */
+};
+
+struct route {
+        const char *name; /* operationId and metrics' label */
+        enum method method;
+        const char *path;
+        void (*run)(struct request *request); /* must settle the request */
+        enum body_kind body;
+        unsigned flags;
+        const char *query; /* names of the query parameters, separated by commas; "" */
+        const char *summary;
+        const char *request_schema;  /* of openapi.c's components, or NULL */
+        int status;                  /* of success */
+        const char *response_schema; /* or NULL */
+        const struct route_lines *lines;
+};
+
+size_t routes_count(void);
+const struct route *route_at(size_t i);
+#define ROUTE_NONE SIZE_MAX
+/* The place of the row in the table, which is its metrics' label; the label after the last one
+ * stands for requests that found no route. */
+size_t route_index(const struct route *route_or_null);
+
+/* Finds the row and cuts request->path into its parameters.  0; -ENOENT: no such path;
+ * -ENOTSUP: not with this method (request->reply.allow names those that do). */
+int route_find(struct request *request);
+
+/* The handlers. */
+void collections_create(struct request *request);
+void collections_list(struct request *request);
+void collections_get(struct request *request);
+void collections_delete(struct request *request);
+void generations_list(struct request *request);
+void generations_rebuild(struct request *request);
+void documents_put(struct request *request);
+void documents_get(struct request *request);
+void documents_delete(struct request *request);
+void documents_list(struct request *request);
+void documents_chunks(struct request *request);
+void documents_sync(struct request *request);
+void batch_finish(struct request *request);
+extern const struct route_lines batch_lines;
+void jobs_list_page(struct request *request);
+void jobs_get_one(struct request *request);
+void jobs_events(struct request *request);
+void jobs_cancel(struct request *request);
+void jobs_retry(struct request *request);
+void search_post(struct request *request);
+void answer_post(struct request *request);
+void health_live(struct request *request);
+void health_ready(struct request *request);
+void health_metrics(struct request *request);
+void health_openapi(struct request *request);

@@ -1,0 +1,27 @@
+noinst_LIBRARIES += libhttp.a
+libhttp_a_SOURCES = \
+	daemon/http/answer.c \
+	daemon/http/batch.c \
+	daemon/http/collections.c \
+	daemon/http/dispatch.c daemon/http/dispatch.h \
+	daemon/http/documents.c \
+	daemon/http/door.c daemon/http/door.h \
+	daemon/http/exchange.c \
+	daemon/http/guard.c daemon/http/guard.h \
+	daemon/http/health.c \
+	daemon/http/http.h \
+	daemon/http/idempotent.c daemon/http/idempotent.h \
+	daemon/http/jobs.c \
+	daemon/http/listen.c daemon/http/listen.h \
+	daemon/http/openapi.c \
+	daemon/http/origin.c daemon/http/origin.h \
+	daemon/http/problem.c daemon/http/problem.h \
+	daemon/http/reject.c daemon/http/reject.h \
+	daemon/http/request.c daemon/http/request.h \
+	daemon/http/routes.c daemon/http/routes.h daemon/http/routes.inc.h \
+	daemon/http/schemas.c daemon/http/schemas.h \
+	daemon/http/search.c \
+	daemon/http/server.c daemon/http/server.h \
+	daemon/http/stream.c daemon/http/stream.h
+
+HTTP_LIBS = libhttp.a $(MHD_LIBS)

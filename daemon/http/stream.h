@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Server-sent events (WHATWG HTML, section 9.2): a bounded queue between who produces events
+ * and the connection that carries them.
+ *
+ * Two kinds of producer.  A *run* works on one of the door's worker threads and waits while the
+ * queue is full.  A *watch* is looked at by the streams' own thread whenever a job changed; it
+ * never waits.  While the queue is empty the connection is suspended and costs no thread.  The
+ * same thread sends a comment into a silent stream, drops a client that takes nothing for the
+ * request timeout, and looks for clients that hung up, whose producers then get -EPIPE.
+ *
+ * Reference counted: the producer holds one reference and the connection another. */
+#pragma once
+#include "base/error.h"
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct door;
+struct MHD_Connection;
+struct stream;
+struct streams;
+
+struct stream_producer {
+        /* Exactly one of both.  run: until the stream's end.  watch: adds what is new; false
+         * when there will be nothing more. */
+        void (*run)(struct stream *stream, void *data);
+        bool (*watch)(struct stream *stream, void *data);
+        void (*free)(void *data);
+};
+
+int stream_new(struct door *door, const struct stream_producer *producer, void *takes_data,
+               struct stream **ret, struct error *reterr);
+struct stream *stream_unref(struct stream *stream);
+
+/* Adds an event; waits for room when `run` calls it.  -EPIPE: the client is gone, stop.
+ * -EAGAIN: no room (watch only).  -ENOMEM. */
+int stream_event(struct stream *stream, const char *name, struct json_object *json);
+/* The same with ready JSON text. */
+int stream_event_text(struct stream *stream, const char *name, const char *json, size_t len);
+
+/* ---- For server.c ------------------------------------------------------------------------ */
+
+/* Begins producing for this connection (NULL: nobody reads, for fuzzing). */
+void stream_start(struct stream *stream, struct MHD_Connection *connection, int fd);
+/* Up to `max` bytes; 0: suspended until there are more; STREAM_END, STREAM_GONE. */
+#define STREAM_END ((ssize_t) -1)
+#define STREAM_GONE ((ssize_t) -2)
+ssize_t stream_read(struct stream *stream, char *buffer, size_t max);
+/* The connection is over: gives back its reference. */
+void stream_close(struct stream *stream);
+
+int streams_new(struct door *door, struct streams **ret, struct error *reterr);
+uint32_t streams_count(struct streams *streams);
+/* Ends every stream: producers get -EPIPE, clients the end of the body.  No new ones. */
+void streams_stop(struct streams *streams);
+struct streams *streams_free(struct streams *streams);
