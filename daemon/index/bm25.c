@@ -43,10 +43,7 @@ int bm25_create(sqlite3 *db, const char *language, struct error *reterr)
 
         if (r < 0)
                 return r;
-        (void) snprintf(sql, sizeof sql,
-                        "CREATE VIRTUAL TABLE postings USING fts5(title, text, content='', "
-                        "tokenize='ragd %s');",
-                        language ? language : "none");
+        (void) snprintf(sql, sizeof sql, BM25_CREATE_SQL("%s"), language ? language : "none");
         if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
                 return fail(db, reterr, "create the postings");
         return 0;
@@ -134,34 +131,29 @@ int bm25_delete(struct bm25 *bm25, uint32_t slot, const char *title, size_t titl
 
 /* ---- Questions -------------------------------------------------------------------------- */
 
-/* Collects the distinct terms; *ret_content counts those that are no stop words. */
-static int read_terms(struct bm25 *bm25, const struct bm25_query *query,
-                      struct text_term terms[static BM25_QUERY_TERMS_MAX], size_t *ret_n,
-                      size_t *ret_content)
+/* Collects the distinct terms, without the stop words or with them. */
+static int read_terms(struct bm25 *bm25, const struct bm25_query *query, bool stop_words,
+                      struct text_term terms[static BM25_QUERY_TERMS_MAX], size_t *ret_n)
 {
         struct text_terms iterator;
         struct text_term term;
-        size_t n = 0, content = 0;
-        int r;
+        size_t n = 0;
+        int r = 0;
 
         text_terms_begin(bm25->analyzer, TEXT_FOR_QUERY, query->text, query->len, &iterator);
         while (n < BM25_QUERY_TERMS_MAX && (r = text_terms_next(&iterator, &term)) > 0) {
                 size_t i = 0;
 
+                if (term.stop && !stop_words)
+                        continue;
                 while (i < n && (terms[i].prefix != term.prefix ||
-                                 terms[i].stop != term.stop ||
                                  strcmp(terms[i].text, term.text) != 0))
                         i++;
-                if (i < n)
-                        continue;
-                terms[n++] = term;
-                content += !term.stop;
+                if (i == n)
+                        terms[n++] = term;
         }
-        if (n < BM25_QUERY_TERMS_MAX && r < 0)
-                return r;
         *ret_n = n;
-        *ret_content = content;
-        return 0;
+        return r < 0 ? r : 0;
 }
 
 /* Each term is one quoted string: FTS5's own language has no say. */
@@ -183,16 +175,14 @@ static int compile(struct bm25 *bm25, const struct bm25_query *query, struct bm2
                    struct buf *match, struct error *reterr)
 {
         cleanup_free_ struct text_term *terms = calloc(BM25_QUERY_TERMS_MAX, sizeof *terms);
-        size_t n, content;
+        size_t n = 0;
 
-        if (!terms || read_terms(bm25, query, terms, &n, &content) < 0)
+        if (!terms || read_terms(bm25, query, false, terms, &n) < 0 ||
+            (n == 0 && read_terms(bm25, query, true, terms, &n) < 0))
                 return error_oom(reterr);
-        for (size_t i = 0; i < n; i++) {
-                if (terms[i].stop && content > 0)
-                        continue;
+        for (size_t i = 0; i < n; i++)
                 append_term(match, &terms[i]);
-                search->terms++;
-        }
+        search->terms = n;
         return buf_failed(match) ? error_oom(reterr) : 0;
 }
 
