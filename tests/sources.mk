@@ -22,8 +22,6 @@ AM_TESTS_ENVIRONMENT = \
 	CPPFLAGS='$(AM_CPPFLAGS) $(SYSTEMD_CFLAGS) $(JSONC_CFLAGS) $(MHD_CFLAGS) $(SQLITE_CFLAGS) $(ICU_CFLAGS)'; export CPPFLAGS; \
 	PYTHONDONTWRITEBYTECODE=1; export PYTHONDONTWRITEBYTECODE;
 
-$(SYSTEM_TESTS:=.log): ragd ragctl
-
 # ---- Longer campaigns -----------------------------------------------------------------------
 
 # The kill loop at any length: make check-kills KILLS=2000 SEED=7
@@ -52,7 +50,6 @@ check-sanitized:
 
 # Every libFuzzer target for FUZZ_SECONDS, with clang, in a build folder of its own.
 FUZZ_FLAGS = -g -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
-FUZZ_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 
 fuzz:
 	$(MKDIR_P) sanitized/fuzz
