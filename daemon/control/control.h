@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/id.h"
+#include "control/commands.h"
 
 #include <json-c/json.h>
 #include <stddef.h>
@@ -49,11 +50,6 @@ struct control_services {
         /* The stop command, on the loop's thread, after its reply was queued. */
         void (*stop)(void *data);
         void *data;
-};
-
-enum control_role {
-        CONTROL_OBSERVE, /* looks only */
-        CONTROL_ADMIN,   /* everything */
 };
 
 #define CONTROL_SOCKET_ADMIN "io.ragd.Control"

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands about collections. */
+#include "store/collection.h"
+
+#include "control/handlers.h"
+#include "ingest/ingest.h"
+
+#include <string.h>
+
+#define LIST_MAX 1000
+
+void on_collection_create(struct call *call)
+{
+        const struct control_services *services = call_services(call);
+        cleanup_(collection_info_done) struct collection_info info = { 0 };
+        struct error error = { 0 };
+        int r = ingest_create_collection(services->ingest, services->tenant,
+                                         call_string(call, "name", NULL),
+                                         call_string(call, "language", NULL),
+                                         call_string(call, "description", NULL), &info, &error);
+
+        if (r < 0)
+                call_fail(call, r, &error);
+        else
+                reply_with(call, "collection", ingest_collection_json(&info));
+}
+
+void on_collection_list(struct call *call)
+{
+        const struct control_services *services = call_services(call);
+        struct json_object *array;
+        struct collection_info *infos;
+        struct error error = { 0 };
+        uint64_t limit;
+        size_t n;
+        int r;
+
+        if (!read_number(call, "limit", 1, LIST_MAX, LIST_MAX, &limit))
+                return;
+        r = collection_list(services->store, services->tenant, call_string(call, "after", NULL),
+                            limit, &infos, &n, &error);
+        if (r < 0) {
+                call_fail(call, r, &error);
+                return;
+        }
+        array = json_object_new_array();
+        for (size_t i = 0; i < n; i++)
+                json_add(array, NULL, ingest_collection_json(&infos[i]));
+        (void) collection_infos_free(infos, n);
+        reply_with(call, "collections", array);
+}
+
+void on_collection_show(struct call *call)
+{
+        const struct control_services *services = call_services(call);
+        struct json_object *detail = NULL;
+        struct error error = { 0 };
+        int r = ingest_collection_detail(services->ingest, services->tenant,
+                                         call_string(call, "name", NULL), &detail, &error);
+
+        if (r < 0)
+                call_fail(call, r, &error);
+        else
+                reply_with(call, "collection", detail);
+}
+
+void on_collection_delete(struct call *call)
+{
+        const struct control_services *services = call_services(call);
+        const char *name = call_string(call, "name", "");
+        struct error error = { 0 };
+        int r;
+
+        if (strcmp(name, call_string(call, "yes", "")) != 0) {
+                r = error_set(&error, -EINVAL,
+                              "deleting the collection %s wants its name once more", name);
+                error_set_origin(&error, NULL, "yes", 0, 0);
+        } else {
+                r = ingest_delete_collection(services->ingest, services->tenant, name, &error);
+        }
+        if (r < 0)
+                call_fail(call, r, &error);
+        else
+                reply_done(call);
+}

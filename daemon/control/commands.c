@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/commands.h"
+
+#include "base/cleanup.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define IN(...) (const struct command_field[]){ __VA_ARGS__ __VA_OPT__(,) { 0 } }
+#define OUT(fields) fields
+#define ARG(name, type, doc) { name, type, doc, COMMAND_BOTH, NULL }
+#define ARG_AS(option, name, type, doc) { name, type, doc, COMMAND_BOTH, option }
+#define WIRE(name, type, doc) { name, type, doc, COMMAND_WIRE, NULL }
+#define CLIENT(name, type, doc) { name, type, doc, COMMAND_CLIENT, NULL }
+
+#define CONTROL(usage, method, handler, effect, role, audit, style, doc, input, output)          \
+        { usage, CONTROL_INTERFACE, #method, COMMAND_##effect, CONTROL_##role, COMMAND_##audit, \
+          COMMAND_##style, doc, input, output },
+#define SERVICE(method, handler, effect, role, audit, doc, input, output)                     \
+        { NULL, SERVICE_INTERFACE, #method, COMMAND_##effect, CONTROL_##role, COMMAND_##audit, \
+          COMMAND_ONCE, doc, input, output },
+#define LOCAL(usage, doc, input)                                                             \
+        { usage, NULL, NULL, COMMAND_READ, CONTROL_OBSERVE, COMMAND_PLAIN, COMMAND_ONCE, doc, \
+          input, NULL },
+
+const struct command commands[] = {
+#include "control/commands.inc.h"
+};
+const size_t n_commands = ELEMENTSOF(commands);
+
+const struct command *command_find(const char *method)
+{
+        const char *dot = strrchr(method, '.');
+
+        for (size_t i = 0; dot && i < n_commands; i++) {
+                const struct command *command = &commands[i];
+                size_t len = (size_t) (dot - method);
+
+                if (command->interface && strlen(command->interface) == len &&
+                    strncmp(command->interface, method, len) == 0 &&
+                    strcmp(command->method, dot + 1) == 0)
+                        return command;
+        }
+        return NULL;
+}
+
+/* The shapes that the HTTP API answers with. */
+const struct command_type command_types[] = {
+        { "LogLevel", "(error, warning, notice, info, debug)", "A severity of the log." },
+        { "SearchMode", "(hybrid, dense, bm25)", "Which legs of the search are used." },
+        { "Collection",
+          "(id: string, name: string, language: string, description: ?string, created_at: string,"
+          " serving_generation: ?int, counts: ?object)",
+          "A named set of documents; counts only where one is shown." },
+        { "Document",
+          "(id: string, external_id: string, version: int, sha256: string, status: string,"
+          " mime: ?string, title: ?string, source_url: ?string, metadata: ?object,"
+          " size_bytes: ?int, error: ?string, created_at: ?string, updated_at: ?string)",
+          "A document without its body." },
+        { "Chunk", "object", "A piece of a document as it is embedded and found." },
+        { "Job",
+          "(id: string, type: string, status: string, progress: object, pause_reason: ?string,"
+          " attempts: int, errors: []object, created_at: string, started_at: ?string,"
+          " finished_at: ?string)",
+          "Work that survives a restart." },
+        { "Generation", "object", "One complete index of one collection." },
+};
+const size_t n_command_types = ELEMENTSOF(command_types);
+
+const struct command_error command_errors[] = {
+        { "NotFound", EXIT_INVALID, "There is no such thing.", { ENOENT } },
+        { "Exists", EXIT_INVALID, "The name is taken.", { EEXIST } },
+        { "Invalid",
+          EXIT_INVALID,
+          "What was asked makes no sense; message and parameter say why.",
+          { EINVAL, EBADMSG, EILSEQ, EMEDIUMTYPE, ERANGE, EPERM, E2BIG, EFBIG, EALREADY, EUCLEAN,
+            EOPNOTSUPP, ENODATA } },
+        { "Mismatch", EXIT_INVALID, "Index and profile do not fit; message names the remedy.",
+          { ESTALE } },
+        { "Busy", EXIT_BUSY, "Something else is under way.", { EBUSY, EAGAIN } },
+        { "NoSpace", EXIT_INTERNAL, "The disk is full; nothing was changed.", { ENOSPC, EDQUOT } },
+        { "Unavailable", EXIT_INTERNAL, "No provider can be reached.", { EHOSTUNREACH } },
+        { "Failed", EXIT_INTERNAL, "It went wrong, and not for what was asked.", { 0 } },
+};
+const size_t n_command_errors = ELEMENTSOF(command_errors);
+
+const struct command_error *command_error_of(int code)
+{
+        for (size_t i = 0; i < n_command_errors; i++)
+                for (size_t j = 0; command_errors[i].codes[j] != 0; j++)
+                        if (command_errors[i].codes[j] == -code)
+                                return &command_errors[i];
+        return &command_errors[n_command_errors - 1];
+}
+
+int command_exit_code(const char *error)
+{
+        static const struct {
+                const char *name;
+                int exit_code;
+        } standard[] = {
+                { VARLINK_INTERFACE ".PermissionDenied", EXIT_DENIED },
+                { VARLINK_INTERFACE ".InvalidParameter", EXIT_INVALID },
+        };
+        size_t len = sizeof CONTROL_INTERFACE - 1;
+
+        for (size_t i = 0; i < ELEMENTSOF(standard); i++)
+                if (strcmp(standard[i].name, error) == 0)
+                        return standard[i].exit_code;
+        if (strncmp(error, CONTROL_INTERFACE ".", len + 1) != 0)
+                return EXIT_INTERNAL;
+        for (size_t i = 0; i < n_command_errors; i++)
+                if (strcmp(command_errors[i].name, error + len + 1) == 0)
+                        return command_errors[i].exit_code;
+        return EXIT_INTERNAL;
+}

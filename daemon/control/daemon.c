@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands about the daemon itself. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "control/connection.h"
+#include "control/handlers.h"
+#include "ingest/ingest.h"
+#include "store/collection.h"
+#include "store/store.h"
+
+#define COLLECTIONS_COUNTED_MAX 100000
+
+static struct json_object *strings(const char *const *list)
+{
+        struct json_object *array = json_object_new_array();
+
+        for (size_t i = 0; list[i]; i++)
+                json_add_string(array, NULL, list[i]);
+        return array;
+}
+
+static struct json_object *figures(struct ingest *ingest)
+{
+        struct json_object *object = json_object_new_object();
+        struct ingest_figures figures = { 0 };
+
+        ingest_get_figures(ingest, &figures);
+        json_add_u64(object, "documents_put", figures.documents_put);
+        json_add_u64(object, "documents_applied", figures.documents_applied);
+        json_add_u64(object, "documents_failed", figures.documents_failed);
+        json_add_u64(object, "chunks", figures.chunks);
+        json_add_u64(object, "tokens", figures.tokens);
+        json_add_u64(object, "collections_behind", figures.collections_behind);
+        return object;
+}
+
+static int count_collections(const struct control_services *services, size_t *ret,
+                             struct error *reterr)
+{
+        struct collection_info *infos;
+        int r = collection_list(services->store, services->tenant, NULL, COLLECTIONS_COUNTED_MAX,
+                                &infos, ret, reterr);
+
+        if (r >= 0)
+                (void) collection_infos_free(infos, *ret);
+        return r;
+}
+
+void on_daemon_status(struct call *call)
+{
+        const struct control_services *services = call_services(call);
+        const struct control *control = call_control(call);
+        cleanup_json_ struct json_object *status = json_object_new_object();
+        struct error error = { 0 };
+        uint64_t free_bytes;
+        size_t collections;
+        int r = count_collections(services, &collections, &error);
+
+        if (r < 0) {
+                call_fail(call, r, &error);
+                return;
+        }
+        json_add_string(status, "version", services->version);
+        json_add_string(status, "stage", services->stage);
+        json_add_u64(status, "release", services->release);
+        json_add_string(status, "profile", services->profile);
+        json_add_string(status, "state", store_path(services->store));
+        json_add_i64(status, "pid", getpid());
+        json_add_time(status, "started_at", control->started_wall_usec);
+        json_add_u64(status, "uptime_sec",
+                     (clock_monotonic_usec() - control->started_usec) / USEC_PER_SEC);
+        json_add_string(status, "log_level", log_level_name(log_get_level()));
+        json_add(status, "control", strings(control_paths(control)));
+        json_add_u64(status, "collections", collections);
+        if (store_free_bytes(services->store, &free_bytes) >= 0)
+                json_add_u64(status, "free_bytes", free_bytes);
+        json_add(status, "ingest", figures(services->ingest));
+        if (services->status)
+                services->status(services->data, status);
+        call_reply(call, take_ptr(status));
+}
+
+static void reply_level(struct call *call)
+{
+        const char *name = log_level_name(log_get_level());
+
+        reply_with(call, "level", json_object_new_string(name));
+}
+
+void on_daemon_log_level(struct call *call)
+{
+        reply_level(call);
+}
+
+void on_daemon_set_log_level(struct call *call)
+{
+        log_set_level(log_level_from_name(call_string(call, "level", "info")));
+        reply_level(call);
+}
+
+void on_daemon_stop(struct call *call)
+{
+        const struct control_services *services = call_services(call);
+
+        if (services->stop)
+                call_afterwards(call, services->stop, services->data);
+        reply_done(call);
+}
+
+void on_service_ping(struct call *call)
+{
+        reply_done(call);
+}
+
+/* Severities that ragd does not use count as the error level. */
+void on_service_set_log_level(struct call *call)
+{
+        uint64_t level;
+
+        if (!read_number(call, "level", 0, LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, &level))
+                return;
+        log_set_level(level < LOG_LEVEL_ERROR ? LOG_LEVEL_ERROR : (enum log_level) level);
+        reply_done(call);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The handlers that the rows of commands.inc.h name, and what several of them share.  Each runs
+ * on a worker thread; see call.h. */
+#pragma once
+#include "base/json.h"
+#include "control/call.h"
+
+struct collection;
+
+/* Replies with an object of one member, whose value it takes; NULL: out of memory. */
+void reply_with(struct call *call, const char *key, struct json_object *takes_value);
+/* Replies with an empty object. */
+void reply_done(struct call *call);
+
+/* The whole number `name`, or `otherwise`; false: it was out of range and the call has failed. */
+bool read_number(struct call *call, const char *name, uint64_t min, uint64_t max,
+                 uint64_t otherwise, uint64_t *ret);
+
+/* Opens the collection that the parameter `name` names ("default" where it is left out); false:
+ * the call has failed. */
+bool open_collection(struct call *call, const char *name, struct collection **ret);
+
+void on_daemon_status(struct call *call);
+void on_daemon_log_level(struct call *call);
+void on_daemon_set_log_level(struct call *call);
+void on_daemon_stop(struct call *call);
+void on_service_ping(struct call *call);
+void on_service_set_log_level(struct call *call);
+void on_config_show(struct call *call);
+void on_collection_create(struct call *call);
+void on_collection_list(struct call *call);
+void on_collection_show(struct call *call);
+void on_collection_delete(struct call *call);
+void on_document_ingest(struct call *call);
+void on_document_list(struct call *call);
+void on_document_show(struct call *call);
+void on_document_chunks(struct call *call);
+void on_document_delete(struct call *call);
+void on_search_search(struct call *call);
+void on_search_ask(struct call *call);
+void on_search_eval(struct call *call);
+void on_job_list(struct call *call);
+void on_job_show(struct call *call);
+void on_job_watch(struct call *call);
+void on_job_cancel(struct call *call);
+void on_job_retry(struct call *call);
+void on_generation_list(struct call *call);
+void on_generation_rebuild(struct call *call);
+void on_generation_remove(struct call *call);

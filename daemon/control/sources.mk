@@ -1,0 +1,24 @@
+# The protocol: what ragctl, the manual and the fuzzer need of it, without a daemon.
+noinst_LIBRARIES += libcontrolproto.a
+libcontrolproto_a_SOURCES = \
+	daemon/control/commands.c daemon/control/commands.h daemon/control/commands.inc.h \
+	daemon/control/interface.c daemon/control/interface.h \
+	daemon/control/types.c daemon/control/types.h \
+	daemon/control/varlink.c daemon/control/varlink.h
+CONTROLPROTO_LIBS = libcontrolproto.a
+
+noinst_LIBRARIES += libcontrol.a
+libcontrol_a_SOURCES = \
+	daemon/control/call.c daemon/control/call.h \
+	daemon/control/collection.c \
+	daemon/control/config.c \
+	daemon/control/connection.c daemon/control/connection.h \
+	daemon/control/control.c daemon/control/control.h \
+	daemon/control/daemon.c \
+	daemon/control/document.c \
+	daemon/control/generation.c \
+	daemon/control/handlers.c daemon/control/handlers.h \
+	daemon/control/ingest.c \
+	daemon/control/job.c \
+	daemon/control/search.c
+CONTROL_LIBS = libcontrol.a $(CONTROLPROTO_LIBS) $(SYSTEMD_LIBS)
