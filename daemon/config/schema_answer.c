@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows: embedding, retrieval and generation. */
+#include "config/schema_rows.h"
+
+#include "base/cleanup.h"
+
+const struct config_row embedding_rows[] = {
+        { "rag.embedding.default_provider", CONFIG_STRING,
+          CONFIG_FIELD(embedding.default_provider), .dflt = "openai",
+          .impact = IMPACT_REEMBED, .since = "0.1",
+          .doc = "The provider that embeds: the name of a table [rag.providers.NAME], or one "
+                 "that needs no table: hashing (built in, no network), client (vectors come "
+                 "with the documents), mock, openai, cohere, local (Ollama on this machine), "
+                 "ollama, lmstudio; auto takes the first of openai, cohere and local whose key "
+                 "is present." },
+        { "rag.embedding.providers", CONFIG_STRINGS, CONFIG_FIELD(embedding.providers),
+          .dflt = "", .impact = IMPACT_REEMBED, .since = "0.1",
+          .doc = "Providers in order of preference; the first whose key is present embeds. "
+                 "Empty: default_provider." },
+        { "rag.embedding.cache_enabled", CONFIG_BOOL, CONFIG_FIELD(embedding.cache_enabled),
+          .dflt = "true", .impact = IMPACT_HOT, .flags = CONFIG_STAGE_VARIANT, .since = "0.1",
+          .doc = "Keep vectors of texts that were embedded." },
+        { "rag.embedding.cache_size", CONFIG_U32, CONFIG_FIELD(embedding.cache_size), .min = 1,
+          .max = 1e9, .dflt = "10000", .unit = UNIT_ENTRIES, .impact = IMPACT_HOT,
+          .flags = CONFIG_STAGE_VARIANT, .since = "0.1", .doc = "Vectors that are kept." },
+        { "rag.embedding.cache_ttl_seconds", CONFIG_U32,
+          CONFIG_FIELD(embedding.cache_ttl_seconds), .min = 1, .max = 315360000,
+          .dflt = "3600", .unit = UNIT_SECONDS, .impact = IMPACT_HOT,
+          .flags = CONFIG_STAGE_VARIANT, .since = "0.1", .doc = "How long they are kept." },
+        { "rag.embedding.batch_size", CONFIG_U32, CONFIG_FIELD(embedding.batch_size), .min = 1,
+          .max = 2048, .dflt = "32", .unit = UNIT_TEXTS, .impact = IMPACT_HOT,
+          .flags = CONFIG_STAGE_VARIANT, .since = "0.1",
+          .doc = "Texts sent to the embedding provider in one request." },
+        { "rag.embedding.timeout_seconds", CONFIG_U32, CONFIG_FIELD(embedding.timeout_seconds),
+          .min = 1, .max = 3600, .dflt = "30", .unit = UNIT_SECONDS, .impact = IMPACT_HOT,
+          .flags = CONFIG_STAGE_VARIANT, .since = "0.1",
+          .doc = "Time for one request to the embedding provider." },
+        { "rag.embedding.max_retries", CONFIG_U32, CONFIG_FIELD(embedding.max_retries),
+          .min = 0, .max = 100, .dflt = "3", .impact = IMPACT_HOT,
+          .flags = CONFIG_STAGE_VARIANT, .since = "0.1", .doc = "Attempts after the first." },
+        { "rag.embedding.normalize", CONFIG_BOOL, CONFIG_FIELD(embedding.normalize),
+          .dflt = "true", .impact = IMPACT_REEMBED, .since = "0.1",
+          .doc = "Bring vectors to unit length before they are stored." },
+        { "rag.embedding.query_prefix", CONFIG_STRING, CONFIG_FIELD(embedding.query_prefix),
+          .impact = IMPACT_REEMBED, .flags = CONFIG_MAY_BE_EMPTY, .since = "0.1",
+          .doc = "Put before each question that is embedded, for models that ask for it." },
+        { "rag.embedding.document_prefix", CONFIG_STRING,
+          CONFIG_FIELD(embedding.document_prefix), .impact = IMPACT_REEMBED,
+          .flags = CONFIG_MAY_BE_EMPTY, .since = "0.1",
+          .doc = "Put before each chunk that is embedded, for models that ask for it." },
+};
+const size_t embedding_row_count = ELEMENTSOF(embedding_rows);
+
+const struct config_row generation_rows[] = {
+        { "rag.generation.providers", CONFIG_STRINGS, CONFIG_FIELD(generation.providers),
+          .dflt = "", .impact = IMPACT_RELOAD_MODEL, .flags = CONFIG_STAGE_VARIANT,
+          .since = "0.1",
+          .doc = "Tables of the language models, in fallback order; empty: answers quote the "
+                 "passages that cover the question best." },
+        { "rag.generation.system_prompt", CONFIG_STRING, CONFIG_FIELD(generation.system_prompt),
+          .impact = IMPACT_HOT, .flags = CONFIG_MAY_BE_EMPTY, .since = "0.1",
+          .doc = "What the model is told before anything else; unset: the built-in text." },
+        { "rag.generation.prompt_template", CONFIG_STRING,
+          CONFIG_FIELD(generation.prompt_template), .impact = IMPACT_HOT, .since = "0.1",
+          .doc = "The question's frame with {context} and {question}; unset: the built-in one." },
+        { "rag.generation.temperature", CONFIG_DOUBLE, CONFIG_FIELD(generation.temperature),
+          .min = 0, .max = 2, .dflt = "0.7", .impact = IMPACT_HOT, .since = "0.1",
+          .doc = "How freely the model words its answer." },
+        { "rag.generation.top_p", CONFIG_DOUBLE, CONFIG_FIELD(generation.top_p), .min = 0,
+          .max = 1, .dflt = "1.0", .impact = IMPACT_HOT, .since = "0.1",
+          .doc = "Part of the probability from which words are drawn." },
+        { "rag.generation.max_tokens", CONFIG_U32, CONFIG_FIELD(generation.max_tokens),
+          .min = 1, .max = 1000000, .dflt = "1024", .unit = UNIT_TOKENS, .impact = IMPACT_HOT,
+          .since = "0.1", .doc = "Longest answer." },
+        { "rag.generation.timeout_seconds", CONFIG_U32, CONFIG_FIELD(generation.timeout_seconds),
+          .min = 1, .max = 3600, .dflt = "30", .unit = UNIT_SECONDS, .impact = IMPACT_HOT,
+          .flags = CONFIG_STAGE_VARIANT, .since = "0.1", .doc = "Time for one answer." },
+        { "rag.generation.degraded", CONFIG_ENUM, CONFIG_FIELD(generation.degraded),
+          .names = degraded_mode_names, .dflt = "context", .impact = IMPACT_HOT,
+          .flags = CONFIG_STAGE_VARIANT, .since = "0.1",
+          .doc = "When no provider can answer: return the retrieved passages, or an error." },
+};
+const size_t generation_row_count = ELEMENTSOF(generation_rows);
+
+const struct config_row routing_rows[] = {
+        { "rag.generation.routing.strategy", CONFIG_ENUM,
+          CONFIG_FIELD(generation.routing.strategy), .names = routing_strategy_names,
+          .dflt = "single", .impact = IMPACT_HOT, .since = "0.1",
+          .doc = "One provider order for all questions, or a choice by their complexity." },
+        { "rag.generation.routing.simple", CONFIG_STRING,
+          CONFIG_FIELD(generation.routing.simple), .impact = IMPACT_RELOAD_MODEL,
+          .since = "0.1", .doc = "Provider of simple questions." },
+        { "rag.generation.routing.complex", CONFIG_STRING,
+          CONFIG_FIELD(generation.routing.complex), .impact = IMPACT_RELOAD_MODEL,
+          .since = "0.1", .doc = "Provider of complex questions." },
+        { "rag.generation.routing.complexity_threshold", CONFIG_DOUBLE,
+          CONFIG_FIELD(generation.routing.complexity_threshold), .min = 0, .max = 1,
+          .dflt = "0.7", .unit = UNIT_RATIO, .impact = IMPACT_HOT, .since = "0.1",
+          .doc = "Complexity from which a question is complex." },
+        { "rag.generation.routing.query_length_threshold", CONFIG_U32,
+          CONFIG_FIELD(generation.routing.query_length_threshold), .min = 1, .max = 1000000,
+          .dflt = "100", .unit = UNIT_CHARACTERS, .impact = IMPACT_HOT, .since = "0.1",
+          .doc = "Length from which a question is complex." },
+};
+const size_t routing_row_count = ELEMENTSOF(routing_rows);
+
+const struct config_row retrieval_rows[] = {
+        { "rag.retrieval.default_top_k", CONFIG_U32, CONFIG_FIELD(retrieval.default_top_k),
+          .min = 1, .max = 100000, .dflt = "10", .impact = IMPACT_HOT, .since = "0.1",
+          .doc = "Results of a search that does not say how many." },
+        { "rag.retrieval.max_top_k", CONFIG_U32, CONFIG_FIELD(retrieval.max_top_k), .min = 1,
+          .max = 100000, .dflt = "1000", .impact = IMPACT_HOT, .since = "0.1",
+          .doc = "Most results that a search may ask for." },
+        { "rag.retrieval.mode", CONFIG_ENUM, CONFIG_FIELD(retrieval.mode),
+          .names = retrieval_mode_names, .dflt = "hybrid", .impact = IMPACT_HOT,
+          .since = "0.1", .doc = "Vectors and words together, or one of them alone." },
+        { "rag.retrieval.fusion", CONFIG_ENUM, CONFIG_FIELD(retrieval.fusion),
+          .names = fusion_method_names, .dflt = "rrf", .impact = IMPACT_HOT, .since = "0.1",
+          .doc = "How both lists become one: by ranks (rrf) or by scores (weighted)." },
+        { "rag.retrieval.rrf_k", CONFIG_U32, CONFIG_FIELD(retrieval.rrf_k), .min = 1,
+          .max = 10000, .dflt = "60", .impact = IMPACT_HOT, .since = "0.1",
+          .doc = "The constant of reciprocal rank fusion: lower favours the first ranks." },
+        { "rag.retrieval.vector_weight", CONFIG_DOUBLE, CONFIG_FIELD(retrieval.vector_weight),
+          .min = 0, .max = 1, .dflt = "0.7", .unit = UNIT_RATIO, .impact = IMPACT_HOT,
+          .since = "0.1",
+          .doc = "Weight of the vectors in either fusion; 0.1 by default with the hashing "
+                 "embedder, which knows words and no meaning." },
+        { "rag.retrieval.keyword_weight", CONFIG_DOUBLE, CONFIG_FIELD(retrieval.keyword_weight),
+          .min = 0, .max = 1, .dflt = "0.3", .unit = UNIT_RATIO, .impact = IMPACT_HOT,
+          .since = "0.1",
+          .doc = "Weight of BM25 in either fusion; 0.9 by default with the hashing embedder." },
+        { "rag.retrieval.min_score", CONFIG_DOUBLE, CONFIG_FIELD(retrieval.min_score),
+          .has_offset = offsetof(struct config, retrieval.has_min_score), .min = -1e9,
+          .max = 1e9, .impact = IMPACT_HOT, .since = "0.1",
+          .doc = "Results with a lower score are left out; unset: none are." },
+        { "rag.retrieval.min_score_of", CONFIG_ENUM, CONFIG_FIELD(retrieval.min_score_of),
+          .names = score_kind_names, .dflt = "dense", .impact = IMPACT_HOT, .since = "0.1",
+          .doc = "Which score min_score speaks of." },
+        { "rag.retrieval.mmr_lambda", CONFIG_DOUBLE, CONFIG_FIELD(retrieval.mmr_lambda),
+          .has_offset = offsetof(struct config, retrieval.has_mmr_lambda), .min = 0, .max = 1,
+          .unit = UNIT_RATIO, .impact = IMPACT_HOT, .since = "0.1",
+          .doc = "Trade relevance (1) for variety (0) by maximal marginal relevance; unset: "
+                 "relevance alone." },
+        { "rag.retrieval.rerank_provider", CONFIG_STRING,
+          CONFIG_FIELD(retrieval.rerank_provider), .impact = IMPACT_RELOAD_MODEL,
+          .flags = CONFIG_STAGE_VARIANT, .since = "0.1",
+          .doc = "Table of the provider that orders the best candidates anew; unset: none." },
+        { "rag.retrieval.group_by_document", CONFIG_BOOL,
+          CONFIG_FIELD(retrieval.group_by_document), .dflt = "false", .impact = IMPACT_HOT,
+          .since = "0.1", .doc = "Give each document once, by its best chunk." },
+};
+const size_t retrieval_row_count = ELEMENTSOF(retrieval_rows);
