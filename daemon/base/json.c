@@ -30,11 +30,29 @@ static int refuse_at(const char *text, size_t at, struct error *reterr, const ch
         return -EBADMSG;
 }
 
+/* json-c lets NaN, Infinity and names in single quotes through, even when it is strict: letters
+ * and marks that JSON knows inside strings only.  Returns `len` where there is none. */
+static size_t find_lenience(const char *text, size_t len)
+{
+        bool inside = false;
+
+        for (size_t i = 0; i < len; i++) {
+                if (text[i] == '"')
+                        inside = !inside;
+                else if (inside && text[i] == '\\')
+                        i++;
+                else if (!inside && strchr("NI'", text[i]))
+                        return i;
+        }
+        return len;
+}
+
 int json_parse(const char *text, size_t len, struct json_object **ret, struct error *reterr)
 {
         cleanup_(json_tokener_free_cleanup) struct json_tokener *tokener = NULL;
         cleanup_json_ struct json_object *object = NULL;
         size_t valid = utf8_valid_prefix(text, len);
+        size_t end, strange;
         enum json_tokener_error e;
 
         if (valid < len)
@@ -50,16 +68,21 @@ int json_parse(const char *text, size_t len, struct json_object **ret, struct er
         json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_ALLOW_TRAILING_CHARS);
         object = json_tokener_parse_ex(tokener, text, (int) len);
         e = json_tokener_get_error(tokener);
-        if (e == json_tokener_continue) /* a bare number ends where the text ends */
+        end = json_tokener_get_parse_end(tokener);
+        if (e == json_tokener_continue) { /* a bare number ends where the text ends */
                 object = json_tokener_parse_ex(tokener, "", 1);
-        e = json_tokener_get_error(tokener);
+                e = json_tokener_get_error(tokener);
+                end = len;
+        }
         if (e == json_tokener_continue)
                 return refuse_at(text, len, reterr, "it ends too early");
         if (e != json_tokener_success)
-                return refuse_at(text, json_tokener_get_parse_end(tokener), reterr,
-                                 json_tokener_error_desc(e));
+                return refuse_at(text, end, reterr, json_tokener_error_desc(e));
 
-        for (size_t i = json_tokener_get_parse_end(tokener); i < len; i++)
+        strange = find_lenience(text, end);
+        if (strange < end)
+                return refuse_at(text, strange, reterr, "NaN, Infinity and single quotes are not JSON");
+        for (size_t i = end; i < len; i++)
                 if (!strchr(" \t\r\n", text[i]) || text[i] == '\0')
                         return refuse_at(text, i, reterr, "something follows the value");
         *ret = take_ptr(object);
