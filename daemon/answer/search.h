@@ -71,6 +71,7 @@ struct search_request {
         uint32_t group_size; /* passages of one document */
         enum search_score threshold_of;
         double threshold_min;
+        bool threshold_given; /* by the request, not by the profile */
         bool exact, highlight, explain;
         bool include_text, include_metadata, include_position; /* default true */
         uint64_t digest;          /* of what a cursor must belong to */

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of answer/, shared by the files of this folder only. */
+#pragma once
+#include "answer/answer.h"
+#include "answer/candidates.h"
+#include "answer/highlight.h"
+#include "answer/request.h"
+#include "store/docs.h"
+#include "store/generation.h"
+
+#include <stdatomic.h>
+
+/* The identity that the profile asks of a collection in one language.  Pushed once, read by
+ * every search without a lock, freed with the answer. */
+struct wanted_identity {
+        struct wanted_identity *next;
+        char language[32];
+        uint8_t identity[GENERATION_IDENTITY_BYTES];
+};
+
+struct answer {
+        struct answer_settings settings;
+        struct request_rules rules;
+        _Atomic(struct wanted_identity *) identities;
+};
+
+/* A collection of the request, and what of it this search sees. */
+struct pin {
+        struct collection *collection;
+        struct generation *generation;
+        struct generation_view *view; /* NULL: the collection has no generation, it is empty */
+        roaring_bitmap_t *filter;     /* slots that pass; NULL: all */
+};
+
+/* One result with what the store says of it. */
+struct row {
+        struct candidate candidate;
+        const struct document *document; /* one of the response's */
+        struct chunk chunk;              /* text NULL unless it was asked for */
+        struct span *highlights; /* bytes of chunk.text */
+        size_t n_highlights;
+};
+
+enum search_phase {
+        PHASE_PIN,
+        PHASE_FILTER,
+        PHASE_EMBED,
+        PHASE_DENSE,
+        PHASE_BM25,
+        PHASE_FUSE,
+        PHASE_FETCH,
+        PHASE_MAX,
+};
+
+struct search_response {
+        struct { /* what the response repeats of its request */
+                enum search_mode mode;
+                enum search_fusion fusion;
+                uint32_t rrf_k;
+                double weight_dense, weight_bm25;
+                bool explain, text, metadata, position, highlight;
+        } asked;
+        char next_cursor[CURSOR_TEXT_SIZE]; /* empty: there is no next page */
+        struct pin pins[SEARCH_COLLECTIONS_MAX];
+        size_t n_pins;
+        struct candidates candidates;
+
+        struct row *rows;
+        size_t n_rows;
+        struct document *documents; /* heap; rows point into it */
+        size_t n_documents;
+
+        bool dense, bm25; /* the legs that ran */
+        bool degraded_dense, degraded_bm25, degraded_rerank;
+        bool exact, exhausted;
+        bool has_filter_matches;
+        uint64_t filter_matches, compared, unindexed;
+        uint64_t phase_usec[PHASE_MAX];
+        uint64_t took_usec;
+        uint64_t embedded_tokens;
+        char fingerprint[192];
+};
+
+/* pin.c: opens the collections of the request and pins their serving generations' views, after
+ * comparing identities; then the filter, as slots of each. */
+int pins_open(struct answer *answer, struct tenant_id tenant, const struct search_request *request,
+              struct search_response *response, struct error *reterr);
+int pins_filter(const struct search_request *request, struct search_response *response,
+                struct error *reterr);
+void pin_done(struct pin *pin);
+
+/* legs.c: which legs run, with the query's vector where the dense one does. */
+struct legs {
+        float *vector; /* prepared, heap; NULL: no dense leg */
+        uint32_t dimensions;
+        bool bm25;
+        bool full; /* a leg brought as many hits as it was asked for: there may be more */
+};
+void legs_done(struct legs *legs);
+
+/* Decides, and embeds the query.  -EINVAL: the mode needs what the request lacks. */
+int legs_prepare(struct answer *answer, struct tenant_id tenant,
+                 const struct search_request *request, struct search_response *response,
+                 struct legs *ret, struct error *reterr);
+/* Runs them to `depth` hits for each collection; leaves their hits as candidates. */
+int legs_run(struct answer *answer, const struct search_request *request,
+             struct search_response *response, struct legs *legs, uint32_t depth,
+             struct error *reterr);
+/* Fills in the dense score of the first `n` candidates that only BM25 found. */
+int legs_score(struct search_response *response, const struct legs *legs, size_t n,
+               struct error *reterr);
+
+/* rows.c: documents, texts and highlights of the candidates that are results. */
+int rows_fetch(const struct search_request *request, struct search_response *response,
+               const uint32_t *chosen, size_t n, struct error *reterr);
+void rows_done(struct search_response *response);
+
+/* render.c: chunk_id = document_id.version.identity8.ordinal */
+#define CHUNK_ID_TEXT_SIZE 64
+const char *row_chunk_id(const struct search_response *response, const struct row *row,
+                         char text[static CHUNK_ID_TEXT_SIZE]);

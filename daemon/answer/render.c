@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The response of a search as JSON text, written straight: no tree, one buffer. */
+#include "answer/inside.h"
+
+#include "answer/floats.h"
+#include "base/buf.h"
+#include "base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- Pieces ---------------------------------------------------------------------------------- */
+
+/* Long stretches without anything to escape are copied whole. */
+static void append_string(struct buf *out, const char *text, size_t len)
+{
+        size_t from = 0;
+
+        if (utf8_valid_prefix(text, len) < len) {
+                buf_append_json_string(out, text, len);
+                return;
+        }
+        buf_append_char(out, '"');
+        for (size_t at = 0; at < len; at++) {
+                unsigned char c = (unsigned char) text[at];
+
+                if (c >= 0x20 && c != '"' && c != '\\')
+                        continue;
+                buf_append(out, text + from, at - from);
+                from = at + 1;
+                if (c == '\n')
+                        buf_append(out, "\\n", 2);
+                else if (c < 0x20)
+                        buf_append_format(out, "\\u%04x", c);
+                else {
+                        buf_append_char(out, '\\');
+                        buf_append_char(out, (char) c);
+                }
+        }
+        buf_append(out, text + from, len - from);
+        buf_append_char(out, '"');
+}
+
+static void append_text(struct buf *out, const char *text)
+{
+        if (text)
+                append_string(out, text, strlen(text));
+        else
+                buf_append(out, "null", 4);
+}
+
+static void append_number(struct buf *out, uint64_t number)
+{
+        char text[20];
+        size_t at = sizeof text;
+
+        do
+                text[--at] = (char) ('0' + number % 10);
+        while ((number /= 10) > 0);
+        buf_append(out, text + at, sizeof text - at);
+}
+
+static void append_float(struct buf *out, float value)
+{
+        char text[FLOAT_TEXT_SIZE];
+        size_t len = float_format(value, text);
+
+        buf_append(out, text, len);
+}
+
+static void append_msec(struct buf *out, uint64_t usec)
+{
+        append_number(out, usec / 1000);
+        buf_append_format(out, ".%03u", (unsigned int) (usec % 1000));
+}
+
+static void append_bool(struct buf *out, bool value)
+{
+        buf_append_text(out, value ? "true" : "false");
+}
+
+/* ---- One result ------------------------------------------------------------------------------ */
+
+const char *row_chunk_id(const struct search_response *response, const struct row *row,
+                         char text[static CHUNK_ID_TEXT_SIZE])
+{
+        const uint8_t *identity =
+                generation_get_identity(response->pins[row->candidate.pin].generation);
+        char document[ID_TEXT_SIZE];
+
+        (void) snprintf(text, CHUNK_ID_TEXT_SIZE, "%s.%u.%02x%02x%02x%02x.%u",
+                        id_format(row->document->id.id, document), row->document->version,
+                        identity[0], identity[1], identity[2], identity[3], row->chunk.ordinal);
+        return text;
+}
+
+static void append_scores(struct buf *out, const struct candidate *candidate)
+{
+        buf_append_text(out, ",\"scores\":{\"dense\":");
+        append_float(out, candidate->dense);
+        buf_append_text(out, ",\"bm25\":");
+        append_float(out, candidate->bm25);
+        buf_append_text(out, ",\"fused\":");
+        append_float(out, candidate->fused);
+        buf_append_text(out, ",\"rerank\":null}");
+}
+
+static void append_leg(struct buf *out, const char *name, uint32_t rank, float score)
+{
+        buf_append_format(out, "\"%s\":", name);
+        if (rank == 0) {
+                buf_append_text(out, "null");
+                return;
+        }
+        buf_append_format(out, "{\"rank\":%u,\"score\":", rank);
+        append_float(out, score);
+        buf_append_char(out, '}');
+}
+
+static void append_explanation(struct buf *out, const struct candidate *candidate)
+{
+        buf_append_text(out, ",\"explain\":{");
+        append_leg(out, "dense", candidate->dense_rank, candidate->dense);
+        buf_append_char(out, ',');
+        append_leg(out, "bm25", candidate->bm25_rank, candidate->bm25);
+        buf_append_char(out, '}');
+}
+
+static void append_highlights(struct buf *out, const struct row *row)
+{
+        buf_append_text(out, ",\"highlights\":[");
+        for (size_t i = 0; i < row->n_highlights; i++) {
+                buf_append_text(out, i ? ",{\"start\":" : "{\"start\":");
+                append_number(out, row->highlights[i].start);
+                buf_append_text(out, ",\"end\":");
+                append_number(out, row->highlights[i].end);
+                buf_append_char(out, '}');
+        }
+        buf_append_char(out, ']');
+}
+
+static void append_row(struct buf *out, const struct search_response *response,
+                       const struct row *row)
+{
+        const struct document *document = row->document;
+        char id[ID_TEXT_SIZE], chunk_id[CHUNK_ID_TEXT_SIZE];
+
+        buf_append_text(out, "{\"chunk_id\":\"");
+        buf_append_text(out, row_chunk_id(response, row, chunk_id));
+        buf_append_text(out, "\",\"document_id\":\"");
+        buf_append_text(out, id_format(document->id.id, id));
+        buf_append_text(out, "\",\"external_id\":");
+        append_text(out, document->external_id);
+        buf_append_text(out, ",\"title\":");
+        append_text(out, document->title);
+        buf_append_text(out, ",\"url\":");
+        append_text(out, document->source_url);
+        if (response->asked.text) {
+                buf_append_text(out, ",\"text\":");
+                append_string(out, row->chunk.text ? row->chunk.text : "", row->chunk.text_len);
+        }
+        if (response->asked.metadata) {
+                buf_append_text(out, ",\"metadata\":");
+                buf_append_text(out, document->metadata ? document->metadata : "{}");
+        }
+        if (response->asked.position) {
+                buf_append_text(out, ",\"position\":{\"start\":");
+                append_number(out, row->chunk.start);
+                buf_append_text(out, ",\"end\":");
+                append_number(out, row->chunk.end);
+                buf_append_text(out, ",\"page\":null}");
+        }
+        append_scores(out, &row->candidate);
+        if (response->asked.highlight)
+                append_highlights(out, row);
+        if (response->asked.explain)
+                append_explanation(out, &row->candidate);
+        buf_append_char(out, '}');
+}
+
+/* ---- The whole ------------------------------------------------------------------------------- */
+
+/* The legs that served decide the mode: a search without words is a dense one. */
+static enum search_mode mode_of(const struct search_response *response)
+{
+        if (response->dense && response->bm25)
+                return SEARCH_HYBRID;
+        return response->dense ? SEARCH_DENSE
+               : response->bm25 ? SEARCH_BM25
+                                : response->asked.mode;
+}
+
+static void append_plan(struct buf *out, const struct search_response *response)
+{
+        buf_append_format(out, "\"plan\":{\"mode\":\"%s\",\"exact\":",
+                          search_mode_name(mode_of(response)));
+        append_bool(out, response->exact);
+        buf_append_text(out, ",\"candidates\":");
+        append_number(out, response->candidates.n);
+        buf_append_text(out, ",\"exhausted\":");
+        append_bool(out, response->exhausted);
+        buf_append_text(out, ",\"filter_matches\":");
+        if (response->has_filter_matches)
+                append_number(out, response->filter_matches);
+        else
+                buf_append_text(out, "null");
+        buf_append_char(out, '}');
+}
+
+static void append_degraded(struct buf *out, const struct search_response *response)
+{
+        const struct {
+                const char *leg;
+                bool down;
+        } legs[] = { { "dense", response->degraded_dense },
+                     { "bm25", response->degraded_bm25 },
+                     { "rerank", response->degraded_rerank } };
+        const char *before = "";
+
+        buf_append_text(out, ",\"degraded\":[");
+        for (size_t i = 0; i < ELEMENTSOF(legs); i++)
+                if (legs[i].down) {
+                        buf_append_format(out, "%s\"%s\"", before, legs[i].leg);
+                        before = ",";
+                }
+        buf_append_char(out, ']');
+}
+
+static void append_summary(struct buf *out, const struct search_response *response)
+{
+        static const char *const phases[PHASE_MAX] = {
+                [PHASE_PIN] = "pin",     [PHASE_FILTER] = "filter", [PHASE_EMBED] = "embed",
+                [PHASE_DENSE] = "dense", [PHASE_BM25] = "bm25",     [PHASE_FUSE] = "fuse",
+                [PHASE_FETCH] = "fetch",
+        };
+
+        buf_append_format(out, ",\"explain\":{\"fusion\":{\"method\":\"%s\",\"k\":%u,"
+                               "\"weights\":{\"dense\":%g,\"bm25\":%g}},\"compared\":%llu,"
+                               "\"timings_ms\":{",
+                          search_fusion_name(response->asked.fusion), response->asked.rrf_k,
+                          response->asked.weight_dense, response->asked.weight_bm25,
+                          (unsigned long long) response->compared);
+        for (size_t i = 0; i < PHASE_MAX; i++) {
+                buf_append_format(out, "%s\"%s\":", i ? "," : "", phases[i]);
+                append_msec(out, response->phase_usec[i]);
+        }
+        buf_append_text(out, "}}");
+}
+
+/* Room for everything at once, so that the buffer grows but rarely. */
+static size_t expected_bytes(const struct search_response *response)
+{
+        size_t bytes = 1024;
+
+        for (size_t i = 0; i < response->n_rows; i++)
+                bytes += 640 + response->rows[i].chunk.text_len +
+                         response->rows[i].chunk.text_len / 16;
+        return bytes;
+}
+
+char *search_response_text(const struct search_response *response, size_t *ret_len)
+{
+        struct buf out = BUF_EMPTY;
+        char *text;
+
+        (void) buf_reserve(&out, expected_bytes(response));
+        buf_append_text(&out, "{\"results\":[");
+        for (size_t i = 0; i < response->n_rows; i++) {
+                if (i > 0)
+                        buf_append_char(&out, ',');
+                append_row(&out, response, &response->rows[i]);
+        }
+        buf_append_text(&out, "],");
+        append_plan(&out, response);
+        append_degraded(&out, response);
+        buf_append_text(&out, ",\"index\":{\"fingerprint\":");
+        append_text(&out, response->fingerprint);
+        buf_append_text(&out, ",\"unindexed\":");
+        append_number(&out, response->unindexed);
+        buf_append_text(&out, "},\"took_ms\":");
+        append_msec(&out, response->took_usec);
+        if (response->asked.explain)
+                append_summary(&out, response);
+        buf_append_text(&out, ",\"next_cursor\":");
+        append_text(&out, response->next_cursor[0] ? response->next_cursor : NULL);
+        buf_append_char(&out, '}');
+        *ret_len = out.len;
+        text = buf_take(&out);
+        return text;
+}
