@@ -2,8 +2,33 @@ if HAVE_CMOCKA
 store_test_fixture = tests/unit/store/fixture.c tests/unit/store/fixture.h
 store_test_libs = $(STORE_LIBS) $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/store/test_collection
+TESTS += tests/unit/store/test_collection
+tests_unit_store_test_collection_SOURCES = tests/unit/store/test_collection.c $(store_test_fixture)
+tests_unit_store_test_collection_LDADD = $(store_test_libs)
+
+check_PROGRAMS += tests/unit/store/test_docs
+TESTS += tests/unit/store/test_docs
+tests_unit_store_test_docs_SOURCES = tests/unit/store/test_docs.c $(store_test_fixture)
+tests_unit_store_test_docs_LDADD = $(store_test_libs)
+
 check_PROGRAMS += tests/unit/store/test_generation
 TESTS += tests/unit/store/test_generation
 tests_unit_store_test_generation_SOURCES = tests/unit/store/test_generation.c $(store_test_fixture)
 tests_unit_store_test_generation_LDADD = $(store_test_libs)
+
+check_PROGRAMS += tests/unit/store/test_jobs
+TESTS += tests/unit/store/test_jobs
+tests_unit_store_test_jobs_SOURCES = tests/unit/store/test_jobs.c $(store_test_fixture)
+tests_unit_store_test_jobs_LDADD = $(store_test_libs)
+
+check_PROGRAMS += tests/unit/store/test_segment
+TESTS += tests/unit/store/test_segment
+tests_unit_store_test_segment_SOURCES = tests/unit/store/test_segment.c $(store_test_fixture)
+tests_unit_store_test_segment_LDADD = $(store_test_libs)
+
+check_PROGRAMS += tests/unit/store/test_store
+TESTS += tests/unit/store/test_store
+tests_unit_store_test_store_SOURCES = tests/unit/store/test_store.c $(store_test_fixture)
+tests_unit_store_test_store_LDADD = $(store_test_libs)
 endif

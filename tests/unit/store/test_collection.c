@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fixture.h"
+
+#include "base/io.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void create(struct fixture *fixture, const char *name)
+{
+        struct collection_info info;
+        struct error error = { 0 };
+
+        assert_ok(collection_create(fixture->store, fixture->tenant, name, "german", "words",
+                                    &info, &error));
+        assert_string_equal(info.name, name);
+        assert_string_equal(info.language, "german");
+        assert_string_equal(info.description, "words");
+        assert_int_equal(info.serving_generation, 0);
+        collection_info_done(&info);
+}
+
+static bool exists(struct fixture *fixture, const char *file)
+{
+        char path[2 * FIXTURE_PATH_SIZE];
+
+        (void) snprintf(path, sizeof path, "%s/%s", fixture->path, file);
+        return access(path, F_OK) == 0;
+}
+
+static void test_collections_are_made_listed_and_deleted(void **state)
+{
+        struct fixture *fixture = *state;
+        struct collection_info *infos, info;
+        struct tenant_id other = { id_random() };
+        struct error error = { 0 };
+        size_t n;
+
+        create(fixture, "beta");
+        create(fixture, "alpha");
+        assert_int_equal(collection_create(fixture->store, fixture->tenant, "beta", NULL, NULL,
+                                           &info, &error), -EEXIST);
+        assert_int_equal(collection_create(fixture->store, fixture->tenant, "Beta", NULL, NULL,
+                                           &info, &error), -EINVAL);
+        assert_ok(collection_list(fixture->store, fixture->tenant, NULL, 10, &infos, &n, &error));
+        assert_int_equal(n, 3);
+        assert_string_equal(infos[0].name, "alpha");
+        assert_string_equal(infos[2].name, "things");
+        assert_int_equal(infos[2].serving_generation, 1);
+        (void) collection_infos_free(infos, n);
+        assert_ok(collection_list(fixture->store, fixture->tenant, "alpha", 1, &infos, &n, &error));
+        assert_int_equal(n, 1);
+        assert_string_equal(infos[0].name, "beta");
+        (void) collection_infos_free(infos, n);
+        assert_int_equal(collection_get_info(fixture->store, other, "beta", &info, &error),
+                         -ENOENT);
+        assert_ok(collection_delete(fixture->store, fixture->tenant, "beta", &error));
+        assert_int_equal(collection_delete(fixture->store, fixture->tenant, "beta", &error),
+                         -ENOENT);
+        create(fixture, "beta");
+}
+
+static void test_a_deleted_collection_lives_for_those_who_hold_it(void **state)
+{
+        struct fixture *fixture = *state;
+        char folder[FIXTURE_PATH_SIZE];
+        struct collection *other;
+        struct error error = { 0 };
+
+        (void) fixture_put(fixture, "a", "copper kettle", NULL);
+        assert_ok(fixture_follow(fixture->collection, fixture->generation, &error));
+        (void) fixture_file(fixture, "", folder);
+        assert_ok(collection_delete(fixture->store, fixture->tenant, "things", &error));
+        assert_int_equal(collection_open(fixture->store, fixture->tenant, "things", &other, &error),
+                         -ENOENT);
+        assert_int_equal(collection_open_by_id(fixture->store, fixture->tenant,
+                                               collection_get(fixture->collection)->id, &other,
+                                               &error), -ENOENT);
+        assert_true(fixture_finds(fixture, "kettle", "a"));
+        assert_true(exists(fixture, folder));
+        fixture->generation = generation_unref(fixture->generation);
+        fixture->collection = collection_unref(fixture->collection);
+        assert_false(exists(fixture, folder));
+}
+
+static void test_another_tenant_cannot_open_it_by_id(void **state)
+{
+        struct fixture *fixture = *state;
+        struct collection_id id = collection_get(fixture->collection)->id;
+        struct tenant_id other = { id_random() };
+        struct collection *found;
+        struct error error = { 0 };
+
+        assert_int_equal(collection_open_by_id(fixture->store, other, id, &found, &error), -ENOENT);
+        fixture->generation = generation_unref(fixture->generation);
+        fixture->collection = collection_unref(fixture->collection);
+        assert_int_equal(collection_open_by_id(fixture->store, other, id, &found, &error), -ENOENT);
+}
+
+static void test_more_collections_than_may_be_open_are_closed_again(void **state)
+{
+        struct fixture *fixture = *state;
+        struct error error = { 0 };
+
+        for (int round = 0; round < 2; round++)
+                for (int i = 0; i < 20; i++) {
+                        struct collection *collection, *again;
+                        char name[16];
+
+                        (void) snprintf(name, sizeof name, "many%d", i);
+                        if (round == 0)
+                                create(fixture, name);
+                        assert_ok(collection_open(fixture->store, fixture->tenant, name,
+                                                  &collection, &error));
+                        assert_ok(collection_open(fixture->store, fixture->tenant, name, &again,
+                                                  &error));
+                        assert_ptr_equal(collection, again);
+                        (void) collection_unref(again);
+                        (void) collection_unref(collection);
+                }
+}
+
+static void test_a_new_generation_serves_after_the_switch(void **state)
+{
+        struct fixture *fixture = *state;
+        struct generation_spec spec = fixture_spec;
+        struct generation *built, *second;
+        struct generation_info *infos;
+        struct error error = { 0 };
+        size_t n;
+
+        (void) fixture_put(fixture, "a", "copper kettle", NULL);
+        assert_ok(fixture_follow(fixture->collection, fixture->generation, &error));
+        spec.chunking.chunk_size = 512;
+        assert_ok(collection_new_generation(fixture->collection, &spec, &built, &error));
+        assert_int_equal(collection_new_generation(fixture->collection, &spec, &second, &error),
+                         -EEXIST);
+        assert_ok(fixture_follow(fixture->collection, built, &error));
+        (void) fixture_put(fixture, "b", "iron pan", NULL);
+        assert_ok(collection_switch(fixture->collection, &error));
+        assert_int_equal(collection_switch(fixture->collection, &error), -ENOENT);
+        (void) generation_unref(built);
+        fixture_reopen(fixture);
+        assert_int_equal(generation_number(fixture->generation), 2);
+        assert_int_equal(generation_get_spec(fixture->generation)->chunking.chunk_size, 512);
+        assert_true(fixture_finds(fixture, "kettle", "a"));
+        assert_ok(collection_generations(fixture->collection, &infos, &n, &error));
+        assert_int_equal(n, 2);
+        assert_int_equal(infos[0].state, GENERATION_RETIRED);
+        assert_int_equal(infos[1].state, GENERATION_SERVING);
+        free(infos);
+        assert_ok(collection_forget_document(fixture->collection, "a", &error));
+        assert_ok(collection_generations(fixture->collection, &infos, &n, &error));
+        assert_int_equal(infos[0].chunks_live, 0); /* deletes reach retired ones too */
+        free(infos);
+        assert_int_equal(collection_remove_generation(fixture->collection, 2, &error), -EBUSY);
+        assert_int_equal(collection_remove_generation(fixture->collection, 7, &error), -ENOENT);
+        assert_ok(collection_remove_generation(fixture->collection, 1, &error));
+        assert_ok(collection_generations(fixture->collection, &infos, &n, &error));
+        assert_int_equal(n, 1);
+        free(infos);
+}
+
+static void test_an_abandoned_generation_is_gone_when_nobody_holds_it(void **state)
+{
+        struct fixture *fixture = *state;
+        char folder[FIXTURE_PATH_SIZE];
+        struct generation *built;
+        struct error error = { 0 };
+
+        assert_ok(collection_new_generation(fixture->collection, &fixture_spec, &built, &error));
+        (void) fixture_file(fixture, "g0002", folder);
+        assert_ok(collection_abandon_building(fixture->collection, &error));
+        assert_null(collection_building(fixture->collection));
+        assert_true(exists(fixture, folder));
+        (void) generation_unref(built);
+        assert_false(exists(fixture, folder));
+        assert_int_equal(collection_abandon_building(fixture->collection, &error), -ENOENT);
+        assert_ok(collection_new_generation(fixture->collection, &fixture_spec, &built, &error));
+        assert_int_equal(generation_number(built), 3);
+        (void) generation_unref(built);
+}
+
+static void test_a_generation_that_was_never_finished_is_removed(void **state)
+{
+        struct fixture *fixture = *state;
+        char folder[FIXTURE_PATH_SIZE], manifest[FIXTURE_PATH_SIZE];
+        char path[2 * FIXTURE_PATH_SIZE];
+        struct generation *built;
+        struct error error = { 0 };
+
+        assert_ok(collection_new_generation(fixture->collection, &fixture_spec, &built, &error));
+        (void) generation_unref(built);
+        (void) fixture_file(fixture, "g0002", folder);
+        (void) snprintf(path, sizeof path, "%s/%s", fixture->path,
+                        fixture_file(fixture, "g0002/MANIFEST", manifest));
+        assert_int_equal(unlink(path), 0);
+        fixture_reopen(fixture);
+        assert_null(collection_get_damage(fixture->collection));
+        assert_null(collection_building(fixture->collection));
+        assert_false(exists(fixture, folder));
+        assert_int_equal(generation_number(fixture->generation), 1);
+}
+
+static void test_a_specification_that_cannot_be_is_refused(void **state)
+{
+        struct fixture *fixture = *state;
+        struct generation_spec spec = fixture_spec;
+        struct generation *built;
+        struct error error = { 0 };
+
+        spec.fingerprint.dimensions = 0;
+        assert_int_equal(collection_new_generation(fixture->collection, &spec, &built, &error),
+                         -EINVAL);
+        spec = fixture_spec;
+        spec.index.metric = "manhattan";
+        assert_int_equal(collection_new_generation(fixture->collection, &spec, &built, &error),
+                         -EINVAL);
+        spec = fixture_spec;
+        spec.language = "klingon";
+        assert_true(collection_new_generation(fixture->collection, &spec, &built, &error) < 0);
+        assert_null(collection_building(fixture->collection));
+        fixture_reopen(fixture);
+        assert_non_null(fixture->generation);
+}
+
+static void test_a_collection_whose_truth_is_damaged_fails_alone(void **state)
+{
+        struct fixture *fixture = *state;
+        char file[FIXTURE_PATH_SIZE];
+        struct collection *other;
+        struct error error = { 0 };
+
+        create(fixture, "sound");
+        (void) fixture_file(fixture, "docs.db", file);
+        fixture_close(fixture);
+        fixture_damage(fixture, file, 0, "garbage garbage garbage", 23);
+        assert_ok(store_open(fixture->path, &(struct store_limits){ 8 }, &fixture->store, &error));
+        assert_int_equal(collection_open(fixture->store, fixture->tenant, "things",
+                                         &fixture->collection, &error), -EBADMSG);
+        assert_int_equal(collection_open(fixture->store, fixture->tenant, "things",
+                                         &fixture->collection, &error), -EBADMSG);
+        assert_ok(collection_open(fixture->store, fixture->tenant, "sound", &other, &error));
+        (void) collection_unref(other);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+        const struct CMUnitTest tests[] = {
+                TEST(test_collections_are_made_listed_and_deleted),
+                TEST(test_a_deleted_collection_lives_for_those_who_hold_it),
+                TEST(test_another_tenant_cannot_open_it_by_id),
+                TEST(test_more_collections_than_may_be_open_are_closed_again),
+                TEST(test_a_new_generation_serves_after_the_switch),
+                TEST(test_an_abandoned_generation_is_gone_when_nobody_holds_it),
+                TEST(test_a_generation_that_was_never_finished_is_removed),
+                TEST(test_a_specification_that_cannot_be_is_refused),
+                TEST(test_a_collection_whose_truth_is_damaged_fails_alone),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
