@@ -40,7 +40,7 @@ CONTROL("config show [<profile>]", ConfigShow, on_config_show, READ, ADMIN, PLAI
         IN(CLIENT("profile", "?string", "A TOML file to read instead of asking the daemon."),
            ARG("effective", "?bool", "Every key with its default, not only what is set."),
            ARG("origin", "?bool", "Say where each value comes from.")),
-        OUT("profile: string, text: string"))
+        OUT("profile: string, keys: []object, text: string"))
 
 LOCAL("config diff <from> <to>", "Compare two profiles key by key, with the impact of each change.",
       IN(CLIENT("from", "string", "The TOML file that is in force."),
