@@ -7,6 +7,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "config/effective.h"
+#include "config/load.h"
 #include "config/values.h"
 
 #include <dirent.h>
@@ -220,7 +221,7 @@ int release_record(int state_dirfd, const struct config *config, const char *pro
         cleanup_(buf_done) struct buf effective = BUF_EMPTY;
         char effective_hex[HEX_SIZE];
         uint8_t digest[32];
-        uint32_t number;
+        uint32_t number = 0;
         int r;
 
         if (mkdirat(state_dirfd, "releases", 0700) < 0 && errno != EEXIST)
