@@ -10,6 +10,7 @@
 #include "config/diagnostics.h"
 #include "config/effective.h"
 #include "config/load.h"
+#include "config/providers.h"
 #include "control/control.h"
 #include "gateway/gateway.h"
 #include "http/http.h"
@@ -27,6 +28,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
