@@ -125,6 +125,13 @@ struct document_vector *docs_vectors_free(struct document_vector *vectors, size_
 /* Marks the version as failed, with the reason; one that is superseded is left alone. */
 int docs_set_failed(struct collection *collection, uint32_t docver, const char *why,
                     struct error *reterr);
+/* The same for many in one transaction. */
+struct docs_failure {
+        uint32_t docver;
+        const char *why;
+};
+int docs_set_failed_all(struct collection *collection, const struct docs_failure *failures,
+                        size_t n, struct error *reterr);
 
 struct docs_counts {
         uint64_t documents, bytes; /* current versions */

@@ -126,18 +126,17 @@ int docs_delete(struct collection *collection, const char *external_id, uint32_t
         return 0;
 }
 
-struct failure {
-        uint32_t docver;
-        const char *why;
+struct failures {
+        const struct docs_failure *at;
+        size_t n;
 };
 
-static int apply_failure(struct db *db, void *data, struct error *reterr)
+static int set_failed(struct db *db, const struct docs_failure *failure, struct error *reterr)
 {
-        const struct failure *failure = data;
         cleanup_statement_ sqlite3_stmt *statement = NULL;
-        int r = docs_write_numbers(db, "UPDATE totals SET failed = failed + (SELECT count(*) FROM version"
-                                " WHERE docver = ? AND superseded IS NULL AND failed = 0)",
-                            failure->docver, 0, reterr);
+        int r = docs_write_numbers(db, "UPDATE totals SET failed = failed + (SELECT count(*) FROM"
+                                       " version WHERE docver = ? AND superseded IS NULL"
+                                       " AND failed = 0)", failure->docver, 0, reterr);
 
         if (r == 0)
                 r = db_prepare(db, "UPDATE version SET failed = 1, error = ?2"
@@ -149,12 +148,28 @@ static int apply_failure(struct db *db, void *data, struct error *reterr)
         return db_step(db, statement, reterr);
 }
 
+static int apply_failures(struct db *db, void *data, struct error *reterr)
+{
+        const struct failures *failures = data;
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < failures->n; i++)
+                r = set_failed(db, &failures->at[i], reterr);
+        return r;
+}
+
+int docs_set_failed_all(struct collection *collection, const struct docs_failure *failures,
+                        size_t n, struct error *reterr)
+{
+        struct failures all = { failures, n };
+
+        return n == 0 ? 0 : committer_run(collection->docs, apply_failures, &all, reterr);
+}
+
 int docs_set_failed(struct collection *collection, uint32_t docver, const char *why,
                     struct error *reterr)
 {
-        struct failure failure = { docver, why };
-
-        return committer_run(collection->docs, apply_failure, &failure, reterr);
+        return docs_set_failed_all(collection, &(struct docs_failure){ docver, why }, 1, reterr);
 }
 
 static int apply_tidy(struct db *db, void *data, struct error *reterr)

@@ -173,6 +173,34 @@ int jobs_update(struct store *store, const struct job *job, struct error *reterr
                                      reterr);
 }
 
+struct many {
+        const struct job *jobs;
+        size_t n;
+};
+
+static int apply_update_all(struct db *db, void *data, struct error *reterr)
+{
+        const struct many *many = data;
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < many->n; i++) {
+                r = apply_update(db, (void *) (uintptr_t) &many->jobs[i], reterr);
+                if (r == -EINVAL || r == -ENOENT)
+                        r = 0;
+        }
+        return r;
+}
+
+int jobs_update_all(struct store *store, const struct job *jobs, size_t n, struct error *reterr)
+{
+        struct many many = { jobs, n };
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < n; i++)
+                r = check_values(&jobs[i], reterr);
+        return r < 0 || n == 0 ? r : committer_run(store->registry, apply_update_all, &many, reterr);
+}
+
 /* ---- Reading ---------------------------------------------------------------------------- */
 
 #define JOB_COLUMNS \

@@ -66,6 +66,9 @@ void job_done(struct job *job); /* frees the contents */
 int jobs_create(struct store *store, const struct job *job, struct error *reterr);
 /* Writes status (checked against the table of moves), progress, times, reason, errors. */
 int jobs_update(struct store *store, const struct job *job, struct error *reterr);
+/* The same for many in one transaction; those that may not make the move any more (canceled
+ * meanwhile) are left alone. */
+int jobs_update_all(struct store *store, const struct job *jobs, size_t n, struct error *reterr);
 int jobs_get(struct store *store, struct tenant_id tenant, struct job_id id, struct job *ret,
              struct error *reterr); /* -ENOENT */
 
