@@ -126,7 +126,8 @@ static void reply_unchanged(struct request *request)
                 return;
         }
         if (json) {
-                json_add(json, "document", ingest_document_json(&document, applied_seq(collection)));
+                json_add(json, "document",
+                         ingest_document_json(&document, applied_seq(collection)));
                 json_add_bool(json, "unchanged", true);
                 json_add_string(json, "job_id", NULL);
         }

@@ -3,9 +3,7 @@
 
 #include "config/values.h"
 #include "http/stream.h"
-#include "ingest/ingest.h"
 #include "metrics/metrics.h"
-#include "metrics/process.h"
 #include "scheduler/workers.h"
 
 #include <string.h>
@@ -30,26 +28,6 @@ static double read_streams(void *data)
         return (double) streams_count(((struct door *) data)->streams);
 }
 
-static double read_release(void *data)
-{
-        return (double) ((struct door *) data)->services.release;
-}
-
-#define INGEST_FIGURE(member)                                                     \
-        static double read_##member(void *data)                                   \
-        {                                                                         \
-                struct ingest_figures figures;                                    \
-                                                                                  \
-                ingest_get_figures(((struct door *) data)->services.ingest, &figures); \
-                return (double) figures.member;                                   \
-        }
-INGEST_FIGURE(documents_put)
-INGEST_FIGURE(documents_applied)
-INGEST_FIGURE(documents_failed)
-INGEST_FIGURE(chunks)
-INGEST_FIGURE(tokens)
-INGEST_FIGURE(collections_behind)
-
 static const struct {
         enum metric_id id;
         double (*read)(void *data);
@@ -57,13 +35,6 @@ static const struct {
         { METRIC_HTTP_CONNECTIONS, read_connections },
         { METRIC_HTTP_IN_FLIGHT, read_requests },
         { METRIC_HTTP_STREAMS, read_streams },
-        { METRIC_RELEASE, read_release },
-        { METRIC_INGEST_DOCUMENTS_PUT, read_documents_put },
-        { METRIC_INGEST_DOCUMENTS_APPLIED, read_documents_applied },
-        { METRIC_INGEST_DOCUMENTS_FAILED, read_documents_failed },
-        { METRIC_INGEST_CHUNKS, read_chunks },
-        { METRIC_INGEST_TOKENS, read_tokens },
-        { METRIC_INGEST_BEHIND, read_collections_behind },
 };
 
 static uint32_t worker_count(const struct server_config *server)
@@ -100,7 +71,6 @@ int door_init(struct door *door, const struct server_config *server,
         }
         for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++)
                 metrics_set_source(services->metrics, sources[i].id, sources[i].read, door);
-        metrics_watch_process(services->metrics);
         return 0;
 }
 

@@ -224,10 +224,11 @@ static enum MHD_Result send_reply(struct exchange *exchange)
         response = make_response(reply);
         if (!response)
                 return MHD_NO;
-        reply->stream = NULL;
         add_headers(response, request);
+        reply->stream = NULL; /* the response's now */
         if (exchange->connection)
-                guard_enter(exchange->connection, stream ? CONNECTION_WORK : METRIC_PHASE_SEND, now);
+                guard_enter(exchange->connection, stream ? CONNECTION_WORK : METRIC_PHASE_SEND,
+                            now);
         if (stream)
                 stream_start(stream, exchange->mhd,
                              exchange->connection ? exchange->connection->fd : -1);

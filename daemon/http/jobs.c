@@ -29,7 +29,7 @@ static void reply_job(struct request *request, struct job_id id)
                 return;
         }
         request_reply_json(request, 200, ingest_job_json(&job));
-        (void) job_done(&job);
+        job_done(&job);
 }
 
 void jobs_list_page(struct request *request)
@@ -130,7 +130,7 @@ static bool watch_job(struct stream *stream, void *data)
                 return false;
         final = job_status_is_final(job.status);
         json = ingest_job_json(&job);
-        (void) job_done(&job);
+        job_done(&job);
         text = json ? json_text(json, &len) : NULL;
         if (!text)
                 return false;
@@ -160,7 +160,7 @@ void jobs_events(struct request *request)
                 problem_set_error(request, &error, PROBLEM_FROM_SERVICE);
                 return;
         }
-        (void) job_done(&job);
+        job_done(&job);
         watched = calloc(1, sizeof *watched);
         if (!watched) {
                 problem_set(request, PROBLEM_UNAVAILABLE, "out of memory");
@@ -168,7 +168,8 @@ void jobs_events(struct request *request)
         }
         watched->services = services;
         watched->id = id;
-        if (stream_new(request->door, &watch_producer, watched, &request->reply.stream, &error) < 0) {
+        if (stream_new(request->door, &watch_producer, watched, &request->reply.stream, &error) <
+            0) {
                 problem_set_error(request, &error, PROBLEM_FROM_SERVICE);
                 return;
         }

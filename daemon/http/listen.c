@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 
 #include <netdb.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -97,7 +98,8 @@ static int open_unix(const char *path, struct listening **sockets, size_t *n, st
 static int bind_to(const struct addrinfo *info)
 {
         const int one = 1;
-        cleanup_close_ int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        cleanup_close_ int fd =
+                socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
         if (fd < 0)
                 return -errno;
@@ -109,29 +111,37 @@ static int bind_to(const struct addrinfo *info)
         return take_fd(fd);
 }
 
+/* Checked here, because getaddrinfo() takes the lower 16 bits of any number. */
+static bool is_port(const char *text)
+{
+        size_t len = strlen(text);
+
+        return len >= 1 && len <= 5 && strspn(text, "0123456789") == len && atoi(text) <= 65535;
+}
+
 static int open_tcp(const char *address, struct listening **sockets, size_t *n,
                     struct error *reterr)
 {
         const struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
                                         .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
         cleanup_(freeaddrinfo_cleanup) struct addrinfo *info = NULL;
-        const char *colon = strrchr(address, ':');
+        const char *colon = strrchr(address, ':'), *name = address;
         char host[256];
         size_t len = colon ? (size_t) (colon - address) : 0;
         int r;
 
-        if (len >= 2 && address[0] == '[' && address[len - 1] == ']') {
-                address++;
+        if (len >= 2 && name[0] == '[' && name[len - 1] == ']') {
+                name++;
                 len -= 2;
-        } else if (memchr(address, ':', len)) {
+        } else if (memchr(name, ':', len)) {
                 len = 0; /* an IPv6 address without its brackets */
         }
-        if (len == 0 || len >= sizeof host || colon[1] == '\0')
+        if (len == 0 || len >= sizeof host || !is_port(colon + 1))
                 return error_set(reterr, -EINVAL,
                                  "listen \"%s\": neither host:port, [IPv6]:port, unix:/path nor "
                                  "systemd",
                                  address);
-        memcpy(host, address, len);
+        memcpy(host, name, len);
         host[len] = '\0';
         r = getaddrinfo(host, colon + 1, &hints, &info);
         if (r != 0)

@@ -78,7 +78,8 @@ static void add_request(struct buf *out, const struct route *route)
                             route->body == BODY_DOCUMENT);
                 if (route->body == BODY_DOCUMENT)
                         buf_append_text(out, "\"text/plain\":{\"schema\":{\"type\":\"string\"}},"
-                                             "\"text/markdown\":{\"schema\":{\"type\":\"string\"}}");
+                                             "\"text/markdown\":{\"schema\":"
+                                             "{\"type\":\"string\"}}");
         }
         buf_append_text(out, "}}");
 }

@@ -32,7 +32,8 @@ static const struct problem_row rows[PROBLEM_MAX] = {
                     "The collection was built under another configuration"),
         [PROBLEM_IN_PROGRESS] =
                 ROW(409, "in-progress",
-                    "A request with this Idempotency-Key is being carried out", .retry_after_seconds = 1),
+                    "A request with this Idempotency-Key is being carried out",
+                    .retry_after_seconds = 1),
         [PROBLEM_TOO_LARGE] = ROW(413, "too-large", "The request is too large"),
         [PROBLEM_MEDIA_TYPE] = ROW(415, "unsupported-media-type", "That media type is not read"),
         [PROBLEM_EXPECTATION] = ROW(417, "expectation-failed", "Only 100-continue can be expected"),
@@ -57,10 +58,12 @@ static const struct problem_row rows[PROBLEM_MAX] = {
                     "Not possible at the moment", .secret = true, .retry_after_seconds = 5),
         [PROBLEM_STORAGE] =
                 ROW(503, "storage-failed",
-                    "The storage does not answer as it should", .secret = true, .retry_after_seconds = 10),
+                    "The storage does not answer as it should", .secret = true,
+                    .retry_after_seconds = 10),
         [PROBLEM_DAMAGED] =
                 ROW(503, "damaged",
-                    "Stored data is damaged and was taken out of service", .secret = true, .retry_after_seconds = 60),
+                    "Stored data is damaged and was taken out of service", .secret = true,
+                    .retry_after_seconds = 60),
         [PROBLEM_DRAINING] =
                 ROW(503, "shutting-down",
                     "The server is shutting down", .retry_after_seconds = 5),

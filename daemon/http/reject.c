@@ -113,7 +113,8 @@ static bool reject_framing(struct request *request)
         if (coding && strcmp(request->version, "HTTP/1.0") == 0)
                 return refuse(request, PROBLEM_REFUSED_HEAD,
                               "HTTP/1.0 has no Transfer-Encoding");
-        if (expect && (expect->value_len != 12 || strncasecmp(expect->value, "100-continue", 12) != 0))
+        if (expect &&
+            (expect->value_len != 12 || strncasecmp(expect->value, "100-continue", 12) != 0))
                 return refuse(request, PROBLEM_EXPECTATION, "only 100-continue can be expected");
         return false;
 }

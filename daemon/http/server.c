@@ -195,8 +195,9 @@ struct http *http_free(struct http *http, uint64_t drain_usec)
                 if (http->listeners[i].daemon) /* gives the listening socket back */
                         http->listeners[i].socket.fd =
                                 MHD_quiesce_daemon(http->listeners[i].daemon);
-        streams_stop(http->door.streams);
+        streams_end_watches(http->door.streams);
         wait_for_none(&http->door.requests, clock_monotonic_usec() + drain_usec);
+        streams_stop(http->door.streams);
         if (http->guard)
                 guard_shutdown_all(http->guard, false);
         /* The library can't be stopped over a suspended connection; what workers carry out is

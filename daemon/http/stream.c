@@ -397,6 +397,18 @@ uint32_t streams_count(struct streams *set)
         return count;
 }
 
+void streams_end_watches(struct streams *set)
+{
+        cleanup_free_ struct stream **all = NULL;
+        size_t n = take_all(set, &all);
+
+        for (size_t i = 0; i < n; i++) {
+                if (all[i]->producer.watch)
+                        end(all[i], false);
+                (void) stream_unref(all[i]);
+        }
+}
+
 void streams_stop(struct streams *set)
 {
         cleanup_free_ struct stream **all = NULL;

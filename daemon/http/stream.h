@@ -54,6 +54,8 @@ void stream_close(struct stream *stream);
 
 int streams_new(struct door *door, struct streams **ret, struct error *reterr);
 uint32_t streams_count(struct streams *streams);
+/* Ends the watches, which could go on for long; runs may finish. */
+void streams_end_watches(struct streams *streams);
 /* Ends every stream: producers get -EPIPE, clients the end of the body.  No new ones. */
 void streams_stop(struct streams *streams);
 struct streams *streams_free(struct streams *streams);

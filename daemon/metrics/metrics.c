@@ -3,6 +3,7 @@
 #include "metrics/metrics.h"
 
 #include "base/cleanup.h"
+#include "metrics/process.h"
 
 #include <assert.h>
 #include <math.h>
@@ -99,6 +100,7 @@ int metrics_new(const struct metrics_settings *settings, struct metrics **ret,
         }
         for (size_t i = 0; i < SHARDS * metrics->slots_per_shard; i++)
                 atomic_init(&metrics->slots[i], 0);
+        metrics_watch_process(metrics);
         *ret = metrics;
         return 0;
 }
@@ -158,10 +160,11 @@ void metrics_set_source(struct metrics *metrics, enum metric_id id, double (*rea
 
 static uint64_t sum_of(const struct metrics *metrics, size_t slot)
 {
+        const _Atomic uint64_t *at = metrics->slots + slot;
         uint64_t sum = 0;
 
         for (size_t shard = 0; shard < SHARDS; shard++)
-                sum += atomic_load_explicit(&metrics->slots[shard * metrics->slots_per_shard + slot],
+                sum += atomic_load_explicit(at + shard * metrics->slots_per_shard,
                                             memory_order_relaxed);
         return sum;
 }

@@ -81,7 +81,7 @@ struct metrics_settings {
         const char *version;
         const char *const *routes; /* values of METRIC_LABEL_ROUTE, NULL-terminated; may be NULL */
 };
-/* Strings are borrowed and must stay. */
+/* Strings are borrowed and must stay.  Resident memory and open descriptors have sources. */
 int metrics_new(const struct metrics_settings *settings, struct metrics **ret,
                 struct error *reterr);
 struct metrics *metrics_free(struct metrics *metrics);

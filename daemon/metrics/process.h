@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The figures that every process has, read from /proc when they are asked for; they serve as
- * sources of metrics_set_source() and take no data.  NaN: /proc does not say. */
+/* The figures that every process can tell of itself: read from /proc when they are asked for.
+ * NaN: /proc does not say. */
 #pragma once
 
 struct metrics;
 
-/* Sets the sources of the process_* metrics. */
+/* Sets them as sources; metrics_new() does. */
 void metrics_watch_process(struct metrics *metrics);

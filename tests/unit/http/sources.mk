@@ -1,0 +1,15 @@
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/http/test_reject tests/unit/http/test_routes \
+	tests/unit/http/test_server
+TESTS += tests/unit/http/test_reject tests/unit/http/test_routes tests/unit/http/test_server
+HTTP_TEST_FAKES = \
+	tests/lib/http_client.c tests/lib/http_client.h \
+	tests/lib/http_fakes.c tests/lib/http_fakes.h
+HTTP_TEST_LIBS = $(HTTP_LIBS) $(METRICS_LIBS) $(SCHEDULER_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+tests_unit_http_test_reject_SOURCES = tests/unit/http/test_reject.c $(HTTP_TEST_FAKES)
+tests_unit_http_test_reject_LDADD = $(HTTP_TEST_LIBS)
+tests_unit_http_test_routes_SOURCES = tests/unit/http/test_routes.c $(HTTP_TEST_FAKES)
+tests_unit_http_test_routes_LDADD = $(HTTP_TEST_LIBS)
+tests_unit_http_test_server_SOURCES = tests/unit/http/test_server.c $(HTTP_TEST_FAKES)
+tests_unit_http_test_server_LDADD = $(HTTP_TEST_LIBS)
+endif
