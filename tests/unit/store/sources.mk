@@ -37,4 +37,9 @@ TESTS += tests/unit/store/test_crash
 tests_unit_store_test_crash_SOURCES = tests/unit/store/test_crash.c $(store_test_fixture) \
 	tests/lib/faultfs.c tests/lib/faultfs.h
 tests_unit_store_test_crash_LDADD = $(store_test_libs) -ldl
+
+check_PROGRAMS += tests/unit/store/test_threads
+TESTS += tests/unit/store/test_threads
+tests_unit_store_test_threads_SOURCES = tests/unit/store/test_threads.c $(store_test_fixture)
+tests_unit_store_test_threads_LDADD = $(store_test_libs)
 endif
