@@ -69,6 +69,13 @@ bool config_check_report(struct config_check *check, enum config_severity severi
         return true;
 }
 
+bool config_check_written(const struct config_check *check, const char *key)
+{
+        const struct config_origin *origin = origin_of(check->config, key);
+
+        return origin && origin->line;
+}
+
 const char *check_provider_key(const struct provider_config *provider, const char *leaf,
                                char text[static CHECK_KEY_SIZE])
 {

@@ -24,6 +24,9 @@ bool config_check_report(struct config_check *check, enum config_severity severi
                          const char *code, const char *const keys[], const char *format, ...)
         __attribute__((format(printf, 5, 6)));
 
+/* Whether the key stands in the profile. */
+bool config_check_written(const struct config_check *check, const char *key);
+
 #define KEYS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 #define check_error(check, code, keys, ...) \
         config_check_report((check), CONFIG_ERROR, (code), keys, __VA_ARGS__)

@@ -41,10 +41,13 @@ static void check_memory(struct config_check *check)
         double index = index_bytes(check->config);
         double all = index + cache_bytes(check->config);
 
+        /* Of limits that nobody chose there is nothing to say. */
         if (index > storage->max_memory_mb * MIB &&
+            (config_check_written(check, "rag.vector_storage.max_memory_mb") ||
+             config_check_written(check, "rag.vector_storage.hnsw.max_elements")) &&
             check_warning(check, "W_MEMORY",
-                          KEYS("rag.vector_storage.max_memory_mb",
-                               "rag.vector_storage.hnsw.max_elements",
+                          KEYS("rag.vector_storage.hnsw.max_elements",
+                               "rag.vector_storage.max_memory_mb",
                                "rag.vector_storage.dimensions", "rag.vector_storage.hnsw.m"),
                           "%" PRIu64 " vectors of %u dimensions (%s, m %u) need %.0f MiB, "
                           "%u MiB are allowed",

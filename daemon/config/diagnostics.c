@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
 #include "config/diagnostics.h"
 
 #include "base/enum.h"
@@ -36,6 +38,15 @@ static char *format_text(const char *format, va_list arguments)
         char *text;
 
         return vasprintf(&text, format, arguments) < 0 ? NULL : text;
+}
+
+/* One line for each diagnostic, and nothing that a terminal would obey: keys and words of the
+ * profile are repeated in it. */
+static void make_printable(char *text)
+{
+        for (; text && *text; text++)
+                if ((unsigned char) *text < 0x20 || *text == 0x7F)
+                        *text = '?';
 }
 
 static struct config_diagnostic *grow(struct config_diagnostics *diagnostics)
@@ -82,6 +93,8 @@ void config_diagnostics_add_list(struct config_diagnostics *diagnostics,
                 diagnostics->failed = true;
                 return;
         }
+        make_printable(item->path);
+        make_printable(item->message);
         diagnostics->count++;
 }
 
@@ -109,6 +122,7 @@ void config_diagnostics_hint_list(struct config_diagnostics *diagnostics, const 
         item->hint = format_text(format, arguments);
         if (!item->hint)
                 diagnostics->failed = true;
+        make_printable(item->hint);
 }
 
 void config_diagnostics_hint(struct config_diagnostics *diagnostics, const char *format, ...)

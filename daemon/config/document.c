@@ -232,14 +232,18 @@ struct json_object *config_schema_json(void)
 
 /* ---- ragd.toml(5) ------------------------------------------------------------------------- */
 
-/* Text as mdoc takes it literally. */
+/* Text as mdoc takes it literally; each sentence begins a line. */
 static void man_text(const char *text, struct buf *buf)
 {
+        const char *start = text;
+
         if (*text == '.' || *text == '\'')
                 buf_append_text(buf, "\\&");
         for (; *text; text++) {
                 if (*text == '\\')
                         buf_append_text(buf, "\\e");
+                else if (*text == ' ' && text > start && text[-1] == '.')
+                        buf_append_char(buf, '\n');
                 else
                         buf_append_char(buf, *text);
         }

@@ -255,7 +255,13 @@ int toml_read(const char *text, size_t len, struct toml_node **ret,
                         return -ENOMEM;
                 convert(table, root, 0);
         } catch (const toml::parse_error &error) {
-                fail(ret_failure, place_of(error.source().begin), error.what());
+                constexpr std::string_view opening = "Error ";
+                std::string_view what = error.description();
+
+                // what() ends in a NUL, and so does each of its ends.
+                if (what.substr(0, opening.size()) == opening)
+                        what.remove_prefix(opening.size());
+                fail(ret_failure, place_of(error.source().begin), what.data());
                 r = -EBADMSG;
         } catch (const too_deep &error) {
                 fail(ret_failure, error.place, "tables or arrays nested too deeply");
