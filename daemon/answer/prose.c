@@ -130,6 +130,8 @@ char *prose_copy(const char *text, size_t len)
                         copy[line.start] = '\n'; /* what follows a tag, not its rest */
                 }
                 before = line;
+                if (mark > 0) /* an item goes on where its text began */
+                        before.indent += mark + 1;
         }
         return copy;
 }

@@ -59,7 +59,7 @@ static int read_numbers(struct json_object *array, float **ret, size_t *ret_widt
                 struct json_object *item = json_object_array_get_idx(array, i);
 
                 if (json_object_is_type(item, json_type_double)) /* its own text, rounded once */
-                        vector[i] = strtof(json_object_get_string(item), NULL);
+                        vector[i] = strtof(json_object_get_string(item), NULL) + 0.0F;
                 else if (json_object_is_type(item, json_type_int))
                         vector[i] = (float) json_object_get_int64(item);
                 else {
@@ -184,6 +184,11 @@ static bool read_array(const char *at, const char *end, struct cut *cut)
         if (!cut->vector || floats_parse(at, (size_t) (end - at), cut->vector,
                                          VECTOR_DIMENSIONS_MAX, &cut->width, &used) < 0)
                 return false;
+        for (size_t i = 0; i < cut->width; i++) {
+                if (fabsf(cut->vector[i]) > VECTOR_COMPONENT_MAX)
+                        return false; /* JSON has its own ideas of great integers */
+                cut->vector[i] += 0.0F; /* no -0: an integer of JSON has none either */
+        }
         cut->start = at;
         cut->stop = at + used;
         return true;

@@ -4,6 +4,7 @@
 
 #include "store/collection.h"
 
+#include <math.h>
 #include <string.h>
 
 void rows_done(struct search_response *response)
@@ -55,6 +56,20 @@ static int find_chunk(struct search_response *response, struct row *row, struct 
         return r < 0 && r != -ENOENT ? r : r >= 0;
 }
 
+/* A damaged vector has no score to show, and what nothing but it speaks for is no result. */
+static bool is_sound(struct search_response *response, struct row *row)
+{
+        struct candidate *candidate = &row->candidate;
+
+        if (!response->dense ||
+            generation_view_check(response->pins[candidate->pin].view, candidate->slot, NULL) >= 0)
+                return true;
+        response->degraded_dense = true;
+        candidate->dense = NAN;
+        candidate->dense_rank = 0;
+        return candidate->bm25_rank > 0;
+}
+
 static int fetch(const struct search_request *request, struct search_response *response,
                  const uint32_t *chosen, size_t n, struct error *reterr)
 {
@@ -65,6 +80,8 @@ static int fetch(const struct search_request *request, struct search_response *r
                 int r;
 
                 *row = (struct row){ .candidate = response->candidates.items[chosen[i]] };
+                if (!is_sound(response, row))
+                        continue;
                 r = find_document(response, row, reterr);
                 if (r > 0 && chunks)
                         r = find_chunk(response, row, reterr);

@@ -1,0 +1,40 @@
+if HAVE_CMOCKA
+answer_test_fixture = tests/unit/answer/fixture.c tests/unit/answer/fixture.h
+answer_test_libs = $(ANSWER_LIBS) $(GATEWAY_LIBS) $(PROVIDER_LIBS) $(STORE_LIBS) \
+	$(CONFIG_LIBS) $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/answer/test_answer
+TESTS += tests/unit/answer/test_answer
+tests_unit_answer_test_answer_SOURCES = tests/unit/answer/test_answer.c $(answer_test_fixture)
+tests_unit_answer_test_answer_LDADD = $(answer_test_libs)
+
+check_PROGRAMS += tests/unit/answer/test_candidates
+TESTS += tests/unit/answer/test_candidates
+tests_unit_answer_test_candidates_SOURCES = tests/unit/answer/test_candidates.c
+tests_unit_answer_test_candidates_LDADD = $(answer_test_libs)
+
+check_PROGRAMS += tests/unit/answer/test_eval
+TESTS += tests/unit/answer/test_eval
+tests_unit_answer_test_eval_SOURCES = tests/unit/answer/test_eval.c $(answer_test_fixture)
+tests_unit_answer_test_eval_LDADD = $(answer_test_libs)
+
+check_PROGRAMS += tests/unit/answer/test_floats
+TESTS += tests/unit/answer/test_floats
+tests_unit_answer_test_floats_SOURCES = tests/unit/answer/test_floats.c
+tests_unit_answer_test_floats_LDADD = $(answer_test_libs)
+
+check_PROGRAMS += tests/unit/answer/test_quotes
+TESTS += tests/unit/answer/test_quotes
+tests_unit_answer_test_quotes_SOURCES = tests/unit/answer/test_quotes.c
+tests_unit_answer_test_quotes_LDADD = $(answer_test_libs)
+
+check_PROGRAMS += tests/unit/answer/test_request
+TESTS += tests/unit/answer/test_request
+tests_unit_answer_test_request_SOURCES = tests/unit/answer/test_request.c
+tests_unit_answer_test_request_LDADD = $(answer_test_libs)
+
+check_PROGRAMS += tests/unit/answer/test_search
+TESTS += tests/unit/answer/test_search
+tests_unit_answer_test_search_SOURCES = tests/unit/answer/test_search.c $(answer_test_fixture)
+tests_unit_answer_test_search_LDADD = $(answer_test_libs)
+endif

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fixture.h"
+
+#include "base/json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct json_object *found(struct fixture *fixture, const char *request)
+{
+        struct error error;
+        struct json_object *json = fixture_search(fixture, request, &error);
+
+        if (!json)
+                fail_msg("%s: %s", request, error.message);
+        return json;
+}
+
+static void refused(struct fixture *fixture, const char *request, int code, const char *word)
+{
+        struct error error;
+        struct json_object *json = fixture_search(fixture, request, &error);
+
+        assert_null(json);
+        assert_int_equal(error.code, code);
+        if (!strstr(error.message, word))
+                fail_msg("%s: \"%s\" does not say \"%s\"", request, error.message, word);
+}
+
+static size_t count(struct json_object *json)
+{
+        return json_object_array_length(fixture_at(json, "results"));
+}
+
+static void test_each_mode_finds_the_document_and_names_its_scores(void **state)
+{
+        static const struct {
+                const char *mode;
+                bool dense, bm25;
+        } modes[] = { { "hybrid", true, true }, { "dense", true, false }, { "bm25", false, true } };
+
+        for (size_t i = 0; i < ELEMENTSOF(modes); i++) {
+                cleanup_json_ struct json_object *json = NULL;
+                char request[160];
+
+                (void) snprintf(request, sizeof request,
+                                "{\"query\":\"Which river flows through Cologne?\",\"mode\":\"%s\","
+                                "\"collections\":[\"rivers\"],\"limit\":2}",
+                                modes[i].mode);
+                json = found(*state, request);
+                assert_string_equal(fixture_text(json, "results/0/external_id"), "rhine");
+                assert_string_equal(fixture_text(json, "results/0/title"), "Rhine");
+                assert_string_equal(fixture_text(json, "plan/mode"), modes[i].mode);
+                assert_int_equal(fixture_at(json, "results/0/scores/dense") != NULL, modes[i].dense);
+                assert_int_equal(fixture_at(json, "results/0/scores/bm25") != NULL, modes[i].bm25);
+                assert_non_null(fixture_at(json, "results/0/scores/fused"));
+                assert_true(count(json) <= 2);
+                assert_string_equal(fixture_text(json, "plan/exact"), "true");
+                assert_string_equal(fixture_text(json, "degraded"), "[ ]");
+        }
+}
+
+static void test_what_bm25_alone_found_has_its_exact_dense_score(void **state)
+{
+        cleanup_json_ struct json_object *hybrid = found(*state,
+                "{\"query\":\"Budapest Cologne Egypt\",\"collections\":[\"rivers\"]}");
+        cleanup_json_ struct json_object *dense = found(*state,
+                "{\"query\":\"Budapest Cologne Egypt\",\"collections\":[\"rivers\"],"
+                "\"mode\":\"dense\"}");
+
+        for (size_t i = 0; i < count(hybrid); i++) {
+                char path[64];
+                struct json_object *score;
+                bool same = false;
+
+                (void) snprintf(path, sizeof path, "results/%zu/scores/dense", i);
+                score = fixture_at(hybrid, path);
+                assert_non_null(score);
+                for (size_t j = 0; j < count(dense); j++) {
+                        (void) snprintf(path, sizeof path, "results/%zu/scores/dense", j);
+                        same |= fabs(json_object_get_double(fixture_at(dense, path)) -
+                                     json_object_get_double(score)) < 1e-6;
+                }
+                assert_true(same);
+        }
+}
+
+static void test_filters_come_before_the_best_are_chosen(void **state)
+{
+        cleanup_json_ struct json_object *json = found(*state,
+                "{\"query\":\"river countries\",\"collections\":[\"rivers\"],\"limit\":1,"
+                "\"filter\":{\"type\":\"eq\",\"key\":\"continent\",\"value\":\"Europe\"}}");
+        cleanup_json_ struct json_object *none = found(*state,
+                "{\"query\":\"river\",\"collections\":[\"rivers\"],"
+                "\"filter\":{\"type\":\"gt\",\"key\":\"length\",\"value\":9999}}");
+
+        assert_int_equal(count(json), 1);
+        assert_string_equal(fixture_text(json, "results/0/external_id"), "danube");
+        assert_string_equal(fixture_text(json, "results/0/metadata/continent"), "Europe");
+        assert_string_equal(fixture_text(json, "plan/filter_matches"), "2");
+        assert_int_equal(count(none), 0);
+        assert_string_equal(fixture_text(none, "plan/filter_matches"), "0");
+        assert_string_equal(fixture_text(none, "plan/mode"), "hybrid");
+}
+
+static void test_several_collections_are_one_list(void **state)
+{
+        cleanup_json_ struct json_object *json = found(*state,
+                "{\"query\":\"deepest lake, or the Swiss Alps\","
+                "\"collections\":[\"rivers\",\"lakes\"]}");
+
+        assert_true(count(json) >= 2);
+        assert_int_equal(strcmp(fixture_text(json, "results/0/external_id"), "baikal") == 0 ||
+                         strcmp(fixture_text(json, "results/1/external_id"), "baikal") == 0, 1);
+}
+
+static void test_pages_follow_each_other(void **state)
+{
+        const char *query = "\"query\":\"countries banks sea Alps\",\"collections\":[\"rivers\"],"
+                            "\"mode\":\"dense\"";
+        char request[300], seen[8][32];
+        cleanup_json_ struct json_object *all = NULL;
+        size_t n = 0;
+
+        (void) snprintf(request, sizeof request, "{%s}", query);
+        all = found(*state, request);
+        (void) snprintf(request, sizeof request, "{%s,\"limit\":1}", query);
+        for (;;) {
+                cleanup_json_ struct json_object *page = found(*state, request);
+                const char *cursor = fixture_text(page, "next_cursor");
+
+                if (count(page) > 0)
+                        (void) snprintf(seen[n++], sizeof seen[0], "%s",
+                                        fixture_text(page, "results/0/external_id"));
+                if (!*cursor || n == 8)
+                        break;
+                (void) snprintf(request, sizeof request, "{%s,\"limit\":1,\"cursor\":\"%s\"}", query,
+                                cursor);
+                if (n == 1) {
+                        char other[300];
+
+                        (void) snprintf(other, sizeof other, "{\"query\":\"x\",\"cursor\":\"%s\"}",
+                                        cursor);
+                        refused(*state, other, -EINVAL, "cursor");
+                }
+        }
+        assert_int_equal(n, count(all));
+        for (size_t i = 0; i < n; i++) {
+                char path[64];
+
+                (void) snprintf(path, sizeof path, "results/%zu/external_id", i);
+                assert_string_equal(fixture_text(all, path), seen[i]);
+        }
+}
+
+static void test_highlights_and_explanation(void **state)
+{
+        cleanup_json_ struct json_object *json = found(*state,
+                "{\"query\":\"flowing through COLOGNE\",\"collections\":[\"rivers\"],\"limit\":1,"
+                "\"highlight\":true,\"explain\":true}");
+        cleanup_json_ struct json_object *cjk = found(*state,
+                "{\"query\":\"江\",\"collections\":[\"rivers\"],\"mode\":\"bm25\","
+                "\"highlight\":true}");
+        const char *text = fixture_text(json, "results/0/text");
+        int start = json_object_get_int(fixture_at(json, "results/0/highlights/0/start"));
+
+        assert_int_equal(strncmp(text + start, "flows", 5), 0);
+        start = json_object_get_int(fixture_at(json, "results/0/highlights/1/start"));
+        assert_int_equal(strncmp(text + start, "Cologne", 7), 0);
+        assert_string_equal(fixture_text(json, "results/0/explain/bm25/rank"), "1");
+        assert_non_null(fixture_at(json, "explain/timings_ms/dense"));
+        assert_string_equal(fixture_text(cjk, "results/0/external_id"), "yangtze");
+        assert_string_equal(fixture_text(cjk, "results/0/highlights/0/start"), "3");
+        assert_string_equal(fixture_text(cjk, "results/0/highlights/0/end"), "6");
+}
+
+static void test_thresholds_groups_and_mmr(void **state)
+{
+        cleanup_json_ struct json_object *high = found(*state,
+                "{\"query\":\"Cologne\",\"collections\":[\"rivers\"],"
+                "\"threshold\":{\"score\":\"bm25\",\"min\":0.01}}");
+        cleanup_json_ struct json_object *group = found(*state,
+                "{\"query\":\"river countries\",\"collections\":[\"rivers\"],"
+                "\"group_by\":\"document\",\"limit\":2}");
+        cleanup_json_ struct json_object *mmr = found(*state,
+                "{\"query\":\"countries\",\"collections\":[\"rivers\"],\"mmr\":{\"lambda\":1}}");
+        cleanup_json_ struct json_object *plain = found(*state,
+                "{\"query\":\"countries\",\"collections\":[\"rivers\"]}");
+
+        assert_int_equal(count(high), 1);
+        assert_int_equal(count(group), 2);
+        assert_string_equal(fixture_text(mmr, "results/0/external_id"),
+                            fixture_text(plain, "results/0/external_id"));
+        assert_int_equal(count(mmr), count(plain));
+}
+
+static void test_bare_results_leave_out_what_was_not_asked_for(void **state)
+{
+        cleanup_json_ struct json_object *json = found(*state,
+                "{\"query\":\"Cologne\",\"collections\":[\"rivers\"],\"include\":[]}");
+
+        assert_null(fixture_at(json, "results/0/text"));
+        assert_null(fixture_at(json, "results/0/metadata"));
+        assert_non_null(fixture_at(json, "results/0/scores/fused"));
+        assert_string_equal(fixture_text(json, "results/0/external_id"), "rhine");
+}
+
+static void test_refusals(void **state)
+{
+        static const struct {
+                const char *request;
+                int code;
+                const char *word;
+        } cases[] = {
+                { "{\"query\":\"a\",\"collections\":[\"absent\"]}", -ENOENT, "absent" },
+                { "{\"query\":\"a\"}", -ENOENT, "default" },
+                { "{\"vector\":[1,2,3],\"collections\":[\"rivers\"]}", -EINVAL, "64" },
+                { "{\"query\":\"a\",\"collections\":[\"rivers\"],\"mode\":\"bm25\","
+                  "\"threshold\":{\"score\":\"dense\",\"min\":0.5}}", -EINVAL, "dense" },
+                { "{\"query\":\"a\",\"threshold\":{\"score\":\"rerank\",\"min\":0.5}}", -EINVAL,
+                  "rerank" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+                refused(*state, cases[i].request, cases[i].code, cases[i].word);
+}
+
+static void test_another_fingerprint_is_refused_with_the_remedy(void **state)
+{
+        struct fixture *fixture = *state;
+
+        fixture->spec.fingerprint.model = "another";
+        fixture_renew(fixture);
+        refused(fixture, "{\"query\":\"a\",\"collections\":[\"rivers\"]}", -ESTALE,
+                "ragctl generation rebuild rivers");
+        fixture->spec.fingerprint.model = NULL;
+        fixture->spec.chunking.overlap = 5;
+        fixture_renew(fixture);
+        refused(fixture, "{\"query\":\"a\",\"collections\":[\"rivers\"]}", -ESTALE,
+                "ragctl generation rebuild rivers");
+        fixture->spec.chunking.overlap = 0;
+        fixture_renew(fixture);
+}
+
+static void test_a_reranker_that_is_not_there_is_named(void **state)
+{
+        cleanup_json_ struct json_object *json = found(*state,
+                "{\"query\":\"Cologne\",\"collections\":[\"rivers\"],\"rerank\":{\"top_n\":5}}");
+
+        assert_string_equal(fixture_text(json, "degraded/0"), "rerank");
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_each_mode_finds_the_document_and_names_its_scores),
+                cmocka_unit_test(test_what_bm25_alone_found_has_its_exact_dense_score),
+                cmocka_unit_test(test_filters_come_before_the_best_are_chosen),
+                cmocka_unit_test(test_several_collections_are_one_list),
+                cmocka_unit_test(test_pages_follow_each_other),
+                cmocka_unit_test(test_highlights_and_explanation),
+                cmocka_unit_test(test_thresholds_groups_and_mmr),
+                cmocka_unit_test(test_bare_results_leave_out_what_was_not_asked_for),
+                cmocka_unit_test(test_refusals),
+                cmocka_unit_test(test_another_fingerprint_is_refused_with_the_remedy),
+                cmocka_unit_test(test_a_reranker_that_is_not_there_is_named),
+        };
+
+        return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
+}
