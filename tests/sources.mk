@@ -6,7 +6,8 @@ SYSTEM_TESTS = \
 	tests/system/40-bad-input \
 	tests/system/50-generations \
 	tests/system/60-retrieval-quality \
-	tests/system/70-http-hardening
+	tests/system/70-http-hardening \
+	tests/system/80-control
 
 STRUCTURE_TESTS = tests/structure/floors tests/structure/unread
 
