@@ -42,7 +42,8 @@ struct exchange {
         bool task_used;
         const char *raw_target; /* where it lay when its length was still known */
         size_t raw_target_len;
-        enum exchange_state state;
+        /* Written last by who hands the request on, read first by who takes it. */
+        _Atomic enum exchange_state state;
 };
 
 static struct connection *connection_of(struct MHD_Connection *mhd)
@@ -362,13 +363,15 @@ enum MHD_Result exchange_continue(void *cls, struct MHD_Connection *connection, 
                                   size_t *data_len, void **context)
 {
         struct exchange *exchange = *context;
+        enum exchange_state state;
 
         (void) cls;
         (void) connection;
         (void) url;
         if (!exchange) /* there was no memory for it */
                 return MHD_NO;
-        switch (exchange->state) {
+        state = exchange->state;
+        switch (state) {
         case EXCHANGE_HEAD:
                 return take_head(exchange, method, version);
         case EXCHANGE_BODY:

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE
+#include "config.h"
+
 #include "metrics/metrics.h"
 
 #include "base/cleanup.h"

@@ -3,6 +3,8 @@
  *
  * Input: lines ended by LF: method, target, version, then "name: value" fields to the empty
  * line; what follows is the body, taken in pieces of changing size. */
+#include "config.h"
+
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "config/values.h"
@@ -100,8 +102,6 @@ static void check_reply(const struct request *request)
 
                 assert(r == 0);
         }
-        if (reply->body)
-                assert(!strstr(reply->body, "/var/lib"));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -125,6 +125,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 if (!request->reply.close)
                         dispatch_finish(request);
                 check_reply(request);
+                /* What the fakes know of the disk stays inside, unless the client said it. */
+                assert(!request->reply.body || !strstr(request->reply.body, "ragd/secret") ||
+                       memmem(data, size, "ragd", 4));
                 dispatch_account(request, request->started_usec);
         }
         dispatch_done(request);

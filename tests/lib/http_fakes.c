@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE
+#include "config.h"
+
 #include "tests/lib/http_fakes.h"
 
 #include "answer/answer.h"
@@ -333,8 +334,9 @@ int ingest_create_collection(struct ingest *ingest, struct tenant_id tenant, con
         (void) description;
         if (known(name, NULL) == 0)
                 return error_set(reterr, -EEXIST, "the collection \"%s\" exists", name);
-        if (strlen(name) > STORE_NAME_MAX || name[0] == '\0')
-                return error_set(reterr, -EINVAL, "a name has 1 to 64 characters");
+        if (strlen(name) > STORE_NAME_MAX || name[0] == '\0' ||
+            name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-")])
+                return error_set(reterr, -EINVAL, "a name has 1 to 64 of a-z, 0-9, _ and -");
         memset(ret, 0, sizeof *ret);
         (void) snprintf(ret->name, sizeof ret->name, "%s", name);
         return 0;

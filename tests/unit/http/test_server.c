@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The door over real sockets: replies, headers, limits, deadlines, streams, draining. */
-#define _GNU_SOURCE
+#include "config.h"
+
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -687,6 +688,7 @@ static void test_draining_lets_requests_finish_and_ends_streams(void **state)
         struct http *other = NULL;
         struct http_services services;
         struct error error = { 0 };
+        cleanup_free_ char *other_address = NULL;
         const char *former = address;
         pthread_t thread;
         void *result = NULL;
@@ -698,7 +700,7 @@ static void test_draining_lets_requests_finish_and_ends_streams(void **state)
         services = fakes_services(others);
         other_server.listen.count = 1;
         assert_int_equal(http_new(&other_server, &security, &services, &other, &error), 0);
-        address = http_addresses(other)[0];
+        address = other_address = strdup(http_addresses(other)[0]); /* outlives the door */
         idle = client_connect(address);
         events = client_connect(address);
         client_send_text(events, "POST /api/v1/answer HTTP/1.1\r\nHost: x\r\nContent-Length: 36\r\n"
