@@ -160,6 +160,7 @@ static int connect(struct db *db, const char *path, int flags, struct error *ret
         if (r != SQLITE_OK)
                 return db_fail(db, reterr, "cannot open");
         (void) sqlite3_extended_result_codes(db->connection, 1);
+        (void) sqlite3_db_config(db->connection, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
         (void) sqlite3_busy_timeout(db->connection, BUSY_TIMEOUT_MSEC);
         r = db_execute(db, common_pragmas, reterr);
         if (r == 0 && db->schema->prepare)
