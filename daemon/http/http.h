@@ -12,10 +12,11 @@
  * on the door's own worker threads while its connection is suspended, so that neither a slow
  * fsync nor a slow client delays a search, and writers that wait together share one commit.
  *
- * What Debian's libmicrohttpd 0.9.75 hides from the layer above, and what therefore stands:
- * a bare LF as line end is accepted; a request that the parser itself refuses (no colon in a
- * header, a head beyond 32 KiB) gets MHD's own short page instead of a problem document.
- * Behind a proxy that forwards bare LF unchanged, normalise there. */
+ * Debian's libmicrohttpd 0.9.75 is lenient; reject.c refuses what it lets through, and finds
+ * what it hides (bare LF, folded lines, NULs) in the layout of its buffer.  What stands:
+ * inside a chunked body, chunk lines ended by a bare LF are read; and a request that the
+ * library's parser itself refuses (no colon in a header, a head beyond 32 KiB, HTTP/2.0) gets
+ * its own short page, without our headers, instead of a problem document. */
 #pragma once
 #include "base/error.h"
 #include "base/id.h"

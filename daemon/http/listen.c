@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -171,6 +172,8 @@ static int open_passed(const char *name, struct listening **sockets, size_t *n,
                                               "the socket passed under the name \"%s\" does not "
                                               "listen for streams",
                                               name);
+                        else if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0) /* several threads accept */
+                                r = error_set_errno(reterr, -errno, "socket \"%s\"", name);
                         else
                                 r = append(fd, NULL, sockets, n, reterr);
                 }

@@ -27,7 +27,8 @@ static const struct schema schemas[] = {
           MEMBER("instance", STRING) ","
           MEMBER("code", STRING) ","
           MEMBER("errors",
-                 ARRAY_OF("{\"type\":\"object\",\"required\":[\"pointer\",\"detail\"],\"properties\":"
+                 ARRAY_OF("{\"type\":\"object\",\"required\":[\"pointer\",\"detail\"]"
+                 ",\"properties\":"
                  "{\"pointer\":{\"type\":\"string\"},\"detail\":{\"type\":\"string\"}}}")) ","
           MEMBER("request_id", STRING)
           "}}" },
@@ -109,13 +110,15 @@ static const struct schema schemas[] = {
           MEMBER("overlap", INTEGER)
           "}}" },
         { "DocumentReceipt",
-          "{\"type\":\"object\",\"required\":[\"document\",\"unchanged\",\"job_id\"],\"properties\":{"
+          "{\"type\":\"object\",\"required\":[\"document\",\"unchanged\",\"job_id\"]"
+          ",\"properties\":{"
           MEMBER("document", REF("DocumentInfo")) ","
           MEMBER("unchanged", BOOLEAN) ","
           MEMBER("job_id", STRING_OR_NULL)
           "}}" },
         { "DocumentInfo",
-          "{\"type\":\"object\",\"required\":[\"id\",\"external_id\",\"version\",\"sha256\",\"status\"],\"properties\":{"
+          "{\"type\":\"object\",\"required\":[\"id\",\"external_id\",\"version\",\"sha256\",\"status\"]"
+          ",\"properties\":{"
           MEMBER("id", STRING) ","
           MEMBER("external_id", STRING) ","
           MEMBER("version", INTEGER) ","
@@ -164,14 +167,16 @@ static const struct schema schemas[] = {
           MEMBER("dry_run", "{\"type\":\"boolean\",\"default\":false}")
           "}}" },
         { "SyncResult",
-          "{\"type\":\"object\",\"required\":[\"added\",\"modified\",\"deleted\",\"unchanged\"],\"properties\":{"
+          "{\"type\":\"object\",\"required\":[\"added\",\"modified\",\"deleted\",\"unchanged\"]"
+          ",\"properties\":{"
           MEMBER("added", "{}") ","
           MEMBER("modified", "{}") ","
           MEMBER("deleted", "{}") ","
           MEMBER("unchanged", "{}")
           "}}" },
         { "Job",
-          "{\"type\":\"object\",\"required\":[\"id\",\"type\",\"status\",\"progress\"],\"properties\":{"
+          "{\"type\":\"object\",\"required\":[\"id\",\"type\",\"status\",\"progress\"]"
+          ",\"properties\":{"
           MEMBER("id", STRING) ","
           MEMBER("type", "{\"type\":\"string\",\"enum\":[\"ingest\",\"rebuild\"]}") ","
           MEMBER("status",
@@ -228,7 +233,8 @@ static const struct schema schemas[] = {
                  "{\"type\":\"string\",\"description\":\"little-endian float32\"}")
           "}}" },
         { "SearchResult",
-          "{\"type\":\"object\",\"required\":[\"chunk_id\",\"document_id\",\"external_id\",\"scores\"],\"properties\":{"
+          "{\"type\":\"object\",\"required\":[\"chunk_id\",\"document_id\",\"external_id\",\"scores\"]"
+          ",\"properties\":{"
           MEMBER("chunk_id", STRING) ","
           MEMBER("document_id", STRING) ","
           MEMBER("external_id", STRING) ","
@@ -263,7 +269,8 @@ static const struct schema schemas[] = {
           MEMBER("max_tokens", INTEGER)
           "}}" },
         { "Answer",
-          "{\"type\":\"object\",\"required\":[\"answer\",\"citations\",\"sources\",\"grounded\"],\"properties\":{"
+          "{\"type\":\"object\",\"required\":[\"answer\",\"citations\",\"sources\",\"grounded\"]"
+          ",\"properties\":{"
           MEMBER("answer", STRING) ","
           MEMBER("citations", ARRAY_OF(OBJECT)) ","
           MEMBER("sources", ARRAY_OF(OBJECT)) ","
@@ -274,7 +281,8 @@ static const struct schema schemas[] = {
           MEMBER("trace_id", STRING)
           "}}" },
         { "Health",
-          "{\"type\":\"object\",\"required\":[\"status\",\"version\",\"stage\",\"release\"],\"properties\":{"
+          "{\"type\":\"object\",\"required\":[\"status\",\"version\",\"stage\",\"release\"]"
+          ",\"properties\":{"
           MEMBER("status", STRING) ","
           MEMBER("version", STRING) ","
           MEMBER("stage", STRING) ","

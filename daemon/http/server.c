@@ -53,7 +53,8 @@ static int start_listener(struct listener *listener, struct error *reterr)
         struct http *http = listener->http;
         const struct server_config *server = http->door.server;
         uint32_t threads = listener->metrics_only ? 1 : thread_count(server);
-        bool tls = http->tls_cert && !listener->metrics_only && !listener->socket.path;
+        bool local = strncmp(listener->socket.address, "unix:", 5) == 0;
+        bool tls = http->tls_cert && !listener->metrics_only && !local;
         const struct MHD_OptionItem end = { MHD_OPTION_END, 0, NULL };
         struct MHD_OptionItem more[] = { end, end, end, end };
         unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG |
