@@ -26,7 +26,9 @@ libconfig_a_SOURCES = \
 	daemon/config/value.c daemon/config/value.h \
 	daemon/config/values.c daemon/config/values.h
 
-# toml++ is C++; programs are linked as C.
+# toml++ is C++; programs are linked as C.  Without type information clang's sanitizers need
+# nothing of their C++ runtime either.
+libconfig_a_CXXFLAGS = $(AM_CXXFLAGS) -fno-rtti
 CONFIG_LIBS = libconfig.a $(TOMLPP_LIBS) -lstdc++
 
 # What is made from the schema at build time.

@@ -495,3 +495,4 @@ struct config {
         struct debug_config debug;
         struct config_origins *origins; /* where each value was written; private to config/ */
 };
+#undef CONFIG_SECTION
