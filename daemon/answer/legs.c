@@ -73,8 +73,8 @@ static int want_dense(const struct answer *answer, const struct search_request *
         }
         if (request->mode == SEARCH_DENSE)
                 return error_set(reterr, -EINVAL,
-                                 "this profile's vectors come from the client: send \"vector\" or "
-                                 "\"vector_base64\" with the query, or use mode bm25");
+                                 "this profile's vectors come from the client: send "
+                                 "\"vector\" or \"vector_base64\", or use mode bm25");
         response->degraded_dense = true;
         return 0;
 }
@@ -92,7 +92,8 @@ int legs_prepare(struct answer *answer, struct tenant_id tenant,
                 return r;
         if (!dense && !legs.bm25)
                 return error_set(reterr, -EINVAL, request->mode == SEARCH_BM25
-                                 ? "mode bm25 needs a query" : "a search needs a query or a vector");
+                                 ? "mode bm25 needs a query"
+                                 : "a search needs a query or a vector");
         response->dense = dense && !params; /* it would find nothing: there is nothing */
         if (dense && params) {
                 legs.dimensions = params->dimensions;

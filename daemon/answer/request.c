@@ -6,8 +6,6 @@
 #include "config/values.h"
 #include "index/filter.h"
 
-#include <endian.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -173,7 +171,8 @@ static int read_mmr(struct reading *reading, struct json_object *object, struct 
         if (r >= 0)
                 r = json_get_double(object, "lambda", 0, 1, &lambda, reterr);
         if (r >= 0 && lambda < 0)
-                return refuse(reterr, "lambda", "is missing: 1 is relevance alone, 0 novelty alone");
+                return refuse(reterr, "lambda",
+                              "is missing: 1 is relevance alone, 0 novelty alone");
         reading->request->mmr_lambda = lambda;
         return r;
 }
@@ -324,77 +323,6 @@ static int read_scalars(struct reading *reading, struct error *reterr)
         return r < 0 ? r : 0;
 }
 
-/* ---- Cursors ------------------------------------------------------------------------------ */
-
-/* FNV-1a, 64 bits. */
-static uint64_t digest_bytes(uint64_t digest, const void *bytes, size_t len)
-{
-        const unsigned char *at = bytes;
-
-        for (size_t i = 0; i < len; i++)
-                digest = (digest ^ at[i]) * UINT64_C(0x100000001B3);
-        return digest;
-}
-
-static uint64_t digest_text(uint64_t digest, const char *text)
-{
-        return text ? digest_bytes(digest, text, strlen(text) + 1) : digest_bytes(digest, "\xFF", 1);
-}
-
-/* Everything that decides which results there are and in which order. */
-static uint64_t digest_request(struct json_object *json, const struct search_request *request)
-{
-        const double numbers[] = { request->weight_dense, request->weight_bm25,
-                                   request->mmr_lambda, request->threshold_min };
-        const uint32_t words[] = { (uint32_t) request->mode, (uint32_t) request->fusion,
-                                   request->rrf_k, (uint32_t) request->threshold_of,
-                                   request->group_by_document, request->group_size };
-        uint64_t digest = digest_text(UINT64_C(0xCBF29CE484222325), request->query);
-        struct json_object *filter;
-
-        for (size_t i = 0; i < request->n_collections; i++)
-                digest = digest_text(digest, request->collections[i]);
-        if (request->vector)
-                digest = digest_bytes(digest, request->vector,
-                                      request->vector_width * sizeof(float));
-        digest = digest_bytes(digest, numbers, sizeof numbers);
-        digest = digest_bytes(digest, words, sizeof words);
-        if (request->filter && json_object_object_get_ex(json, "filter", &filter))
-                digest = digest_text(digest, json_text(filter, NULL));
-        return digest;
-}
-
-const char *cursor_format(uint32_t offset, uint64_t digest, char text[static CURSOR_TEXT_SIZE])
-{
-        unsigned char bytes[12];
-        const uint32_t offset_le = htole32(offset);
-        const uint64_t digest_le = htole64(digest);
-
-        memcpy(bytes, &offset_le, 4);
-        memcpy(bytes + 4, &digest_le, 8);
-        return sodium_bin2base64(text, CURSOR_TEXT_SIZE, bytes, sizeof bytes,
-                                 sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-}
-
-int cursor_parse(const char *text, uint64_t digest, uint32_t *ret_offset)
-{
-        unsigned char bytes[12];
-        uint32_t offset;
-        uint64_t of;
-        size_t len;
-
-        if (sodium_base642bin(bytes, sizeof bytes, text, strlen(text), NULL, &len, NULL,
-                              sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
-            len != sizeof bytes)
-                return -EINVAL;
-        memcpy(&offset, bytes, 4);
-        memcpy(&of, bytes + 4, 8);
-        if (le64toh(of) != digest)
-                return -EINVAL;
-        *ret_offset = le32toh(offset);
-        return 0;
-}
-
 static int read_cursor(struct reading *reading, struct error *reterr)
 {
         struct search_request *request = reading->request;
@@ -402,7 +330,7 @@ static int read_cursor(struct reading *reading, struct error *reterr)
         const char *cursor = NULL;
         int r;
 
-        request->digest = digest_request(reading->json, request);
+        request->digest = request_digest(reading->json, request);
         r = json_get_string(reading->json, "cursor", &cursor, reterr);
         if (r <= 0)
                 return r;

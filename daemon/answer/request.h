@@ -41,6 +41,9 @@ int request_fault(int code, const char *pointer, struct error *reterr);
  * read before, checks it, and leaves it NULL where there is none.  Heap: free(). */
 int request_read_vector(const struct request_rules *rules, struct json_object *json,
                         float **vector, size_t *width, struct error *reterr);
+/* Of everything that decides which results there are and in which order. */
+uint64_t request_digest(struct json_object *json, const struct search_request *request);
+
 /* Where a cursor says the next page begins; -EINVAL: not ours, or of another request. */
 #define CURSOR_TEXT_SIZE 24
 const char *cursor_format(uint32_t offset, uint64_t digest, char text[static CURSOR_TEXT_SIZE]);

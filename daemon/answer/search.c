@@ -289,7 +289,9 @@ static void remember(const struct answer *answer, const struct search_request *r
         response->asked.metadata = request->include_metadata;
         response->asked.position = request->include_position;
         response->asked.highlight = request->highlight;
-        response->degraded_rerank = request->rerank; /* there is nothing that reranks */
+        /* There is nothing that reranks. */
+        response->degraded_rerank =
+                request->rerank || request->threshold_of == SEARCH_SCORE_RERANK;
         (void) generation_describe(answer->settings.spec, response->fingerprint);
 }
 

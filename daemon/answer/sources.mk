@@ -2,6 +2,7 @@ noinst_LIBRARIES += libanswer.a
 libanswer_a_SOURCES = \
 	daemon/answer/answer.c daemon/answer/answer.h \
 	daemon/answer/candidates.c daemon/answer/candidates.h \
+	daemon/answer/cursor.c \
 	daemon/answer/eval.c daemon/answer/eval.h \
 	daemon/answer/floats.c daemon/answer/floats.h \
 	daemon/answer/golden.c \
