@@ -31,13 +31,13 @@ int config_new(struct config **ret)
 /* Makes room for one more item; the array is a pointer of any type. */
 static int grow(void *array, size_t count, size_t size)
 {
-        void *items;
+        void *items, *grown;
 
         memcpy(&items, array, sizeof items);
-        items = reallocarray(items, count + 1, size);
-        if (!items)
+        grown = reallocarray(items, count + 1, size);
+        if (!grown)
                 return -ENOMEM;
-        memcpy(array, &items, sizeof items);
+        memcpy(array, &grown, sizeof grown);
         return 0;
 }
 
@@ -67,14 +67,14 @@ int config_add_provider(struct config *config, const char *name, struct provider
         rows = calloc(config_provider_row_count(), sizeof *rows);
         if (!copy || !rows ||
             grow(&config->providers, count, sizeof *config->providers) < 0 ||
-            grow(&origins->providers, count, sizeof *origins->providers) < 0 ||
+            grow(&origins->providers, count, sizeof(struct config_origin *)) < 0 ||
             grow(&origins->tables, count, sizeof *origins->tables) < 0) {
                 free(copy);
                 free(rows);
                 return -ENOMEM;
         }
         open_hole(config->providers, count, at, sizeof *config->providers);
-        open_hole(origins->providers, count, at, sizeof *origins->providers);
+        open_hole(origins->providers, count, at, sizeof(struct config_origin *));
         open_hole(origins->tables, count, at, sizeof *origins->tables);
         config->providers[at].name = copy;
         origins->providers[at] = rows;

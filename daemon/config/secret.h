@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#define CONFIG_SECRET_MAX (64 * 1024) /* bytes */
+#define CONFIG_SECRET_MAX (64UL * 1024) /* bytes */
 
 /* Whether the text has one of the three forms; says nothing about the secret itself. */
 bool config_secret_valid(const char *reference);

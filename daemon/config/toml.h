@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-#define TOML_INPUT_MAX (1024 * 1024) /* bytes; a larger text is no profile */
+#define TOML_INPUT_MAX (1024UL * 1024) /* bytes; a larger text is no profile */
 #define TOML_DEPTH_MAX 16            /* tables within tables, arrays within arrays */
 
 enum toml_kind {

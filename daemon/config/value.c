@@ -19,7 +19,7 @@ static void point(const struct config *config, struct config_value *value)
                 value->field = (char *) value->provider + row->offset;
                 value->origin = &config->origins->providers[at][config_row_index(row)];
         } else {
-                value->field = (char *) (uintptr_t) config + row->offset;
+                value->field = (char *) config + row->offset;
                 value->origin = &config->origins->fixed[config_row_index(row)];
         }
 }
