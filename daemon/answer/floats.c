@@ -80,13 +80,11 @@ static inline const char *read_digits(const char *at, const char *end, struct de
                 uint64_t word = load_eight(at);
                 uint32_t n = leading_digits(word);
 
-                if (n == 0)
-                        return at;
                 if (decimal->count + n > DIGITS_MAX)
                         break;
                 decimal->count += n;
-                if (n < 8) { /* zeros in front */
-                        word = word << (64 - 8 * n) | EACH_BYTE('0') >> 8 * n;
+                if (n < 8) { /* zeros in front; of none, nothing but zeros */
+                        word = word << (56 - 8 * n) << 8 | EACH_BYTE('0') >> 8 * n;
                         decimal->digits = decimal->digits * shift[n] + value_of_eight(word);
                         return at + n;
                 }
@@ -157,6 +155,7 @@ static inline bool scale(const struct decimal *decimal, int exponent, float *ret
 
 static inline const char *parse(const char *at, const char *end, float *ret)
 {
+        static const float signs[2] = { 1.0F, -1.0F };
         struct decimal decimal = { 0 };
         const char *start = at, *from;
         int exponent = 0;
@@ -164,8 +163,7 @@ static inline const char *parse(const char *at, const char *end, float *ret)
         bool minus;
 
         minus = at < end && *at == '-';
-        if (minus)
-                at++;
+        at += minus; /* signs come by chance: no branch on them */
         if (at >= end || !is_digit(*at))
                 return NULL;
         if (*at == '0')
@@ -196,7 +194,7 @@ static inline const char *parse(const char *at, const char *end, float *ret)
                 value = 0.0F;
         else if (!scale(&decimal, exponent, &value))
                 return read_slowly(start, (size_t) (at - start), ret) ? at : NULL;
-        *ret = minus ? -value : value;
+        *ret = value * signs[minus];
         return at;
 }
 
