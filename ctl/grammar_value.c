@@ -63,7 +63,9 @@ static int read_value(const struct command_field *field, const char *text, const
                 return read_number(type, text, what, ret, reterr);
         if (strcmp(type, "object") == 0) {
                 r = json_parse(text, strlen(text), ret, reterr);
-                return r < 0 ? error_prefix(reterr, r, "%s", what) : 0;
+                if (r < 0)
+                        (void) error_prefix(reterr, r, "%s", what);
+                return r < 0 ? -EINVAL : 0;
         }
         r = read_enum(type, text, what, ret, reterr);
         if (r != 0)

@@ -19,7 +19,7 @@ void screen_write(FILE *file, const char *text, size_t len, bool lines);
 void screen_write_cell(FILE *file, const char *text, size_t columns, bool right, bool fill);
 
 /* 1536 → "1.5 KiB"; returns `text`. */
-#define SCREEN_NUMBER_SIZE 24
+#define SCREEN_NUMBER_SIZE 48
 const char *screen_bytes(double bytes, char text[static SCREEN_NUMBER_SIZE]);
 /* Seconds → "3 h 20 min"; returns `text`. */
 const char *screen_duration(double seconds, char text[static SCREEN_NUMBER_SIZE]);

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "print.h"
+
+#include "screen.h"
+#include "table.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LABEL_SIZE 64
+
+struct json_object *member(struct json_object *object, const char *key)
+{
+        struct json_object *value = NULL;
+
+        if (json_object_is_type(object, json_type_object))
+                (void) json_object_object_get_ex(object, key, &value);
+        return value;
+}
+
+const char *member_text(struct json_object *object, const char *key, const char *otherwise)
+{
+        struct json_object *value = member(object, key);
+
+        return value ? json_object_get_string(value) : otherwise;
+}
+
+uint64_t member_u64(struct json_object *object, const char *key)
+{
+        return json_object_get_uint64(member(object, key));
+}
+
+double member_double(struct json_object *object, const char *key)
+{
+        return json_object_get_double(member(object, key));
+}
+
+size_t member_count(struct json_object *object, const char *key)
+{
+        struct json_object *value = member(object, key);
+
+        return json_object_is_type(value, json_type_array) ? json_object_array_length(value) : 0;
+}
+
+/* ---- Any object --------------------------------------------------------------------------- */
+
+static bool is_shown(struct json_object *value)
+{
+        if (!value)
+                return false;
+        if (json_object_is_type(value, json_type_object))
+                return json_object_object_length(value) > 0;
+        return !json_object_is_type(value, json_type_array) || json_object_array_length(value) > 0;
+}
+
+static size_t label_width(struct json_object *object, size_t indent)
+{
+        size_t width = 0;
+
+        json_object_object_foreach(object, key, value)
+        {
+                bool nested = json_object_is_type(value, json_type_object);
+                size_t own = nested ? label_width(value, indent + 2) : indent + strlen(key);
+
+                if (is_shown(value) && own > width)
+                        width = own;
+        }
+        return width;
+}
+
+static void print_label(const struct ctl *ctl, const char *key, size_t indent, size_t width)
+{
+        char label[LABEL_SIZE];
+
+        (void) snprintf(label, sizeof label, "%s", key);
+        for (char *c = label; *c; c++)
+                if (*c == '_')
+                        *c = ' ';
+        (void) printf("%*s%s", (int) indent, "", ctl->out.dim);
+        screen_write_cell(stdout, label, width > indent ? width - indent : 0, false, true);
+        (void) printf("%s", ctl->out.plain);
+}
+
+static void print_members(const struct ctl *ctl, struct json_object *object, size_t indent,
+                          size_t width)
+{
+        json_object_object_foreach(object, key, value)
+        {
+                size_t n = json_object_is_type(value, json_type_array)
+                                   ? json_object_array_length(value)
+                                   : 1;
+
+                if (!is_shown(value))
+                        continue;
+                if (json_object_is_type(value, json_type_object)) {
+                        print_label(ctl, key, indent, indent + strlen(key));
+                        (void) putchar('\n');
+                        print_members(ctl, value, indent + 2, width);
+                        continue;
+                }
+                for (size_t i = 0; i < n; i++) {
+                        struct json_object *item = json_object_is_type(value, json_type_array)
+                                                           ? json_object_array_get_idx(value, i)
+                                                           : value;
+                        const char *text = json_object_get_string(item);
+
+                        print_label(ctl, i == 0 ? key : "", indent, width);
+                        (void) fputs("  ", stdout);
+                        screen_write(stdout, text ? text : "-", text ? strlen(text) : 1, false);
+                        (void) putchar('\n');
+                }
+        }
+}
+
+void print_object(const struct ctl *ctl, struct json_object *object)
+{
+        print_members(ctl, object, 0, label_width(object, 0));
+}
+
+void print_member(const struct ctl *ctl, struct json_object *reply)
+{
+        json_object_object_foreach(reply, key, value)
+        {
+                (void) key;
+                if (json_object_is_type(value, json_type_object))
+                        print_object(ctl, value);
+        }
+}
+
+void print_done(const struct ctl *ctl, struct json_object *reply)
+{
+        const char *at = ctl->words.command->usage;
+
+        (void) reply;
+        for (;;) {
+                struct usage_part part = usage_next(&at);
+                const struct command_field *field;
+                const char *text;
+
+                if (part.kind == USAGE_END)
+                        break;
+                if (part.kind == USAGE_WORD) {
+                        (void) printf("%.*s ", (int) part.len, part.name);
+                        continue;
+                }
+                field = command_argument(ctl->words.command, &part);
+                text = member_text(ctl->words.values, field->name, "");
+                screen_write(stdout, text, strlen(text), false);
+                (void) putchar(' ');
+        }
+        (void) printf("%sdone%s\n", ctl->out.green, ctl->out.plain);
+}
+
+/* ---- The daemon ----------------------------------------------------------------------------- */
+
+void print_status(const struct ctl *ctl, struct json_object *reply)
+{
+        struct json_object *shown = json_object_new_object();
+        char text[SCREEN_NUMBER_SIZE];
+
+        (void) printf("%s●%s %sragd %s%s, stage %s%s%s, release %s\n", ctl->out.green,
+                      ctl->out.plain, ctl->out.bold, member_text(reply, "version", "?"),
+                      ctl->out.plain, ctl->out.cyan, member_text(reply, "stage", "?"),
+                      ctl->out.plain, member_text(reply, "release", "?"));
+        json_object_object_foreach(reply, key, value)
+        {
+                if (strcmp(key, "version") == 0 || strcmp(key, "stage") == 0 ||
+                    strcmp(key, "release") == 0 || !value)
+                        continue;
+                if (strcmp(key, "uptime_sec") == 0)
+                        (void) json_object_object_add(
+                                shown, "uptime",
+                                json_object_new_string(
+                                        screen_duration(json_object_get_double(value), text)));
+                else if (strcmp(key, "free_bytes") == 0)
+                        (void) json_object_object_add(
+                                shown, "free space",
+                                json_object_new_string(
+                                        screen_bytes(json_object_get_double(value), text)));
+                else
+                        (void) json_object_object_add(shown, key, json_object_get(value));
+        }
+        print_object(ctl, shown);
+        json_object_put(shown);
+}
+
+void print_level(const struct ctl *ctl, struct json_object *reply)
+{
+        (void) ctl;
+        (void) puts(member_text(reply, "level", "?"));
+}
+
+void print_text(const struct ctl *ctl, struct json_object *reply)
+{
+        const char *text = member_text(reply, "text", "");
+
+        (void) ctl;
+        screen_write(stdout, text, strlen(text), true);
+}
+
+void print_modes(const struct ctl *ctl, struct json_object *reply)
+{
+        static const char *const headers[] = { "MODE",    ">nDCG@10", ">RECALL@100", ">QUESTIONS",
+                                               ">MISSING", ">P50",     ">P99",        NULL };
+        struct json_object *rows = member(reply, "modes");
+        struct table table;
+
+        table_init(&table, headers);
+        for (size_t i = 0; i < member_count(reply, "modes"); i++) {
+                struct json_object *row = json_object_array_get_idx(rows, i);
+
+                table_add_member(&table, row, "mode");
+                table_add_format(&table, "%.4f", member_double(row, "ndcg_at_10"));
+                table_add_format(&table, "%.4f", member_double(row, "recall_at_100"));
+                table_add_member(&table, row, "questions");
+                table_add_member(&table, row, "missing");
+                table_add_format(&table, "%.2f ms", member_double(row, "p50_usec") / 1000);
+                table_add_format(&table, "%.2f ms", member_double(row, "p99_usec") / 1000);
+        }
+        table_print(&table, stdout, ctl->out.bold, ctl->out.plain, ctl->tty ? ctl->width : 0);
+        table_done(&table);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Replies as people read them, on standard output. */
+#pragma once
+#include "ctl.h"
+
+#include <json-c/json.h>
+
+typedef void (*print_function)(const struct ctl *ctl, struct json_object *reply);
+
+/* An object's members, one a line, objects within it indented by their names. */
+void print_object(const struct ctl *ctl, struct json_object *object);
+/* The one member of the reply, as print_object() does. */
+void print_member(const struct ctl *ctl, struct json_object *reply);
+/* What was done, from the command's words: "collection create notes: done". */
+void print_done(const struct ctl *ctl, struct json_object *reply);
+
+void print_status(const struct ctl *ctl, struct json_object *reply);
+void print_level(const struct ctl *ctl, struct json_object *reply);
+void print_text(const struct ctl *ctl, struct json_object *reply);
+void print_collections(const struct ctl *ctl, struct json_object *reply);
+void print_documents(const struct ctl *ctl, struct json_object *reply);
+void print_chunks(const struct ctl *ctl, struct json_object *reply);
+void print_generations(const struct ctl *ctl, struct json_object *reply);
+void print_jobs(const struct ctl *ctl, struct json_object *reply);
+void print_results(const struct ctl *ctl, struct json_object *reply);
+void print_modes(const struct ctl *ctl, struct json_object *reply);
+
+/* The numbered citations and the last line of an answer. */
+void print_citations(const struct ctl *ctl, struct json_object *answer);
+/* One line on how a job ended, and its errors on standard error. */
+void print_job_end(const struct ctl *ctl, struct json_object *job);
+
+/* What printing needs of JSON: a member, or what stands for its absence. */
+struct json_object *member(struct json_object *object, const char *key);
+const char *member_text(struct json_object *object, const char *key, const char *otherwise);
+uint64_t member_u64(struct json_object *object, const char *key);
+double member_double(struct json_object *object, const char *key);
+/* Of a member that is an array; 0 for anything else. */
+size_t member_count(struct json_object *object, const char *key);

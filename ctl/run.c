@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run.h"
+
+#include "base/json.h"
+#include "client.h"
+#include "print.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* By the row's usage, so that rows of one method are told apart. */
+static const struct {
+        const char *usage;
+        print_function print; /* of the reply to one call */
+        int (*run)(struct ctl *ctl);
+} runners[] = {
+        { "status", print_status, NULL },
+        { "log level", print_level, NULL },
+        { "log level <level>", print_level, NULL },
+        { "stop", print_done, NULL },
+        { "validate <profile>", NULL, run_validate },
+        { "config show [<profile>]", NULL, run_config_show },
+        { "config diff <from> <to>", NULL, run_config_diff },
+        { "config schema", NULL, run_config_schema },
+        { "collection create <name>", print_done, NULL },
+        { "collection list", print_collections, NULL },
+        { "collection show <name>", print_member, NULL },
+        { "collection delete <name>", print_done, NULL },
+        { "ingest <path>...", NULL, run_ingest },
+        { "document list <collection>", print_documents, NULL },
+        { "document show <collection> <external_id>", print_member, NULL },
+        { "document chunks <collection> <external_id>", print_chunks, NULL },
+        { "document delete <collection> <external_id>", print_done, NULL },
+        { "search <query>...", NULL, run_search },
+        { "ask <question>...", NULL, run_ask },
+        { "eval <golden>", NULL, run_eval },
+        { "job list", print_jobs, NULL },
+        { "job show <id>", print_member, NULL },
+        { "job watch <id>", NULL, run_job_watch },
+        { "job cancel <id>", print_done, NULL },
+        { "job retry <id>", print_done, NULL },
+        { "generation list <collection>", print_generations, NULL },
+        { "generation rebuild <collection>", NULL, run_rebuild },
+        { "generation remove <collection> <number>", print_done, NULL },
+        { "completion", NULL, run_completion },
+        { "help [<command>...]", NULL, run_help },
+        { "version", NULL, run_version },
+};
+
+static size_t runner_of(const struct command *command)
+{
+        size_t i = 0;
+
+        while (i < ELEMENTSOF(runners) && strcmp(runners[i].usage, command->usage) != 0)
+                i++;
+        return i;
+}
+
+bool run_knows(const struct command *command)
+{
+        return runner_of(command) < ELEMENTSOF(runners);
+}
+
+int ctl_fail(const struct ctl *ctl, int exit_code, const char *format, ...)
+{
+        char message[1024];
+        va_list arguments;
+
+        va_start(arguments, format);
+        (void) vsnprintf(message, sizeof message, format, arguments);
+        va_end(arguments);
+        (void) fprintf(stderr, "%sragctl:%s %s\n", ctl->err.red, ctl->err.plain, message);
+        if (ctl->words.json) {
+                cleanup_json_ struct json_object *json = json_object_new_object();
+
+                json_add_bool(json, "ok", false);
+                json_add_i64(json, "exit", exit_code);
+                json_add_string(json, "message", message);
+                (void) ctl_print_json(json);
+        }
+        return exit_code;
+}
+
+int ctl_print_json(struct json_object *json)
+{
+        (void) puts(json_object_to_json_string_ext(
+                json, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+                              JSON_C_TO_STRING_NOSLASHESCAPE));
+        return EXIT_OK;
+}
+
+struct client *run_connect(const struct ctl *ctl, int *ret_exit)
+{
+        struct client *client = NULL;
+        struct error error = { 0 };
+        int r = client_open(ctl->words.socket, ctl->words.state, &client, &error);
+
+        if (r < 0)
+                *ret_exit = ctl_fail(ctl, r == -EACCES ? EXIT_DENIED : EXIT_UNREACHABLE, "%s",
+                                     error_text(&error));
+        return client;
+}
+
+int run_failed(const struct ctl *ctl, int code, const struct client_failure *failure)
+{
+        if (code == -EINTR)
+                return EXIT_INTERRUPTED;
+        return ctl_fail(ctl, failure->exit_code, "%s", failure->message);
+}
+
+/* One call, one reply, printed. */
+static int run_call(struct ctl *ctl, print_function print)
+{
+        cleanup_(client_close_cleanup) struct client *client = NULL;
+        cleanup_json_ struct json_object *parameters = words_parameters(&ctl->words);
+        cleanup_json_ struct json_object *reply = NULL;
+        struct client_failure failure = { 0 };
+        char method[128];
+        int r, exit_code = EXIT_OK;
+
+        client = run_connect(ctl, &exit_code);
+        if (!client)
+                return exit_code;
+        (void) snprintf(method, sizeof method, "%s.%s", ctl->words.command->interface,
+                        ctl->words.command->method);
+        r = client_call(client, method, parameters, VARLINK_PLAIN, NULL, NULL, &reply, &failure);
+        if (r < 0)
+                return run_failed(ctl, r, &failure);
+        if (ctl->words.json)
+                return ctl_print_json(reply);
+        print(ctl, reply);
+        return EXIT_OK;
+}
+
+int run(struct ctl *ctl)
+{
+        size_t i = runner_of(ctl->words.command);
+
+        if (i == ELEMENTSOF(runners))
+                return ctl_fail(ctl, EXIT_INTERNAL, "\"%s\" is a command without a runner",
+                                ctl->words.command->usage);
+        return runners[i].run ? runners[i].run(ctl) : run_call(ctl, runners[i].print);
+}

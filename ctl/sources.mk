@@ -1,0 +1,43 @@
+bin_PROGRAMS += ragctl
+
+noinst_LIBRARIES += libctl.a
+libctl_a_SOURCES = \
+	ctl/beir.c ctl/beir.h \
+	ctl/client.c ctl/client.h \
+	ctl/ctl.h \
+	ctl/files.c ctl/files.h \
+	ctl/grammar.c ctl/grammar.h ctl/grammar_inside.h \
+	ctl/grammar_rows.c ctl/grammar_usage.c ctl/grammar_value.c \
+	ctl/help.c ctl/help.h ctl/help_run.c ctl/help_shell.c \
+	ctl/ingest.c \
+	ctl/job.c \
+	ctl/offline.c \
+	ctl/print.c ctl/print.h \
+	ctl/print_collection.c ctl/print_job.c ctl/print_search.c \
+	ctl/progress.c ctl/progress.h \
+	ctl/run.c ctl/run.h \
+	ctl/screen.c ctl/screen.h \
+	ctl/search.c \
+	ctl/table.c ctl/table.h
+CTL_LIBS = libctl.a $(CONTROLPROTO_LIBS) $(CONFIG_LIBS)
+
+ragctl_SOURCES = ctl/main.c
+ragctl_LDADD = $(CTL_LIBS) $(BASE_LIBS)
+ragctl_LDFLAGS = $(AM_LDFLAGS) -Wl,--as-needed
+
+# What is made from the command table at build time.
+noinst_PROGRAMS += ctl/gen
+ctl_gen_SOURCES = ctl/gen.c
+ctl_gen_LDADD = libctl.a $(CONTROLPROTO_LIBS) $(BASE_LIBS)
+
+nodist_man_MANS += man/ragctl.1
+man/ragctl.1: $(top_srcdir)/man/ragctl.1.in ctl/gen$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) man && ctl/gen$(EXEEXT) man $(top_srcdir)/man/ragctl.1.in > $@.tmp && mv $@.tmp $@
+
+bashcompletiondir = $(datadir)/bash-completion/completions
+nodist_bashcompletion_DATA = ctl/completion/ragctl
+ctl/completion/ragctl: ctl/gen$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) ctl/completion && ctl/gen$(EXEEXT) completion > $@.tmp && mv $@.tmp $@
+
+EXTRA_DIST += man/ragctl.1.in
+CLEANFILES += man/ragctl.1 ctl/completion/ragctl
