@@ -50,11 +50,15 @@ int ingest_check_identity(struct ingest *ingest, struct collection *collection,
 
 /* One document from the JSON of api.md (text or content_base64, mime, title, source_url,
  * metadata, chunking, vector | vector_base64 | chunks[{text, vector | vector_base64}],
- * external_id).  Strings are borrowed from `json`; decoded bytes belong to the result.
- * -EINVAL with the pointer, -EILSEQ: not UTF-8, -EMEDIUMTYPE: a mime type that is not read. */
+ * external_id).  A Markdown document without a title takes its first heading.  Strings are
+ * borrowed from `json`; decoded bytes belong to the result.  -EINVAL with the pointer, -EILSEQ:
+ * not UTF-8, -EMEDIUMTYPE: a mime type that is not read. */
 struct ingest_document {
         struct document_input input;
-        void *owned[3]; /* private */
+        /* private: what was decoded, or found in the text */
+        char *body, *title, *floats;
+        struct document_vector *vectors;
+        struct json_object *json;
 };
 int ingest_document_parse(struct json_object *json, const char *external_id_or_null,
                           struct ingest_document *ret, struct error *reterr);
@@ -67,6 +71,9 @@ struct ingest_receipt {
         struct docs_receipt document;
         struct job_id job; /* meaningless when unchanged */
 };
+/* Durable when it returns 0.  -ENOENT: the collection; -ESTALE: ingest_check_identity(), unless
+ * a generation of the profile's identity is being built; -EINVAL, -E2BIG, -EFBIG: the document,
+ * with the member in the origin; -ENOSPC. */
 int ingest_put(struct ingest *ingest, struct tenant_id tenant, const char *collection,
                const struct document_input *document, struct ingest_receipt *ret,
                struct error *reterr);
@@ -120,11 +127,14 @@ int ingest_rebuild(struct ingest *ingest, struct tenant_id tenant, const char *n
 
 /* ---- Jobs ------------------------------------------------------------------------------ */
 
-/* The row with the live progress. */
+/* The row with the live progress; job_done() frees it. */
 int ingest_job_get(struct ingest *ingest, struct tenant_id tenant, struct job_id id,
                    struct job *ret, struct error *reterr);
+/* Puts the live progress over rows that jobs_list() read. */
+void ingest_jobs_refresh(struct ingest *ingest, struct job *jobs, size_t n);
+/* Durable.  Documents that were not applied yet are marked as failed; the others stay. */
 int ingest_job_cancel(struct ingest *ingest, struct tenant_id tenant, struct job_id id,
-                      struct error *reterr); /* -EALREADY: it is final */
+                      struct error *reterr); /* -EALREADY: it is final; -ENOENT */
 /* Failed documents are tried again.  -EALREADY: nothing failed. */
 int ingest_job_retry(struct ingest *ingest, struct tenant_id tenant, struct job_id id,
                      struct error *reterr);

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A stream of JSON Lines as one job.  Lines are put together from whatever pieces come, parsed,
+ * and committed in groups bounded in number and bytes: memory does not grow with the stream. */
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "ingest/inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define GROUP_DOCUMENTS 256
+#define GROUP_BYTES (4U << 20)
+#define ERRORS_MAX 100
+
+struct line_document {
+        struct json_object *json;
+        struct ingest_document document;
+        uint64_t line;
+};
+
+struct ingest_batch {
+        struct ingest *ingest;
+        struct collection *collection;
+        struct ingest_batch_summary summary;
+        struct buf line; /* the beginning of a line that has not ended yet */
+        uint64_t line_number;
+        size_t line_max;
+        bool too_long; /* the line is being skipped */
+        bool over;     /* the job's intake is closed */
+
+        struct line_document waiting[GROUP_DOCUMENTS];
+        size_t n_waiting, waiting_bytes;
+};
+
+static struct collection_id collection_of(const struct ingest_batch *batch)
+{
+        return collection_get(batch->collection)->id;
+}
+
+int ingest_batch_open(struct ingest *ingest, struct tenant_id tenant, const char *collection,
+                      struct ingest_batch **ret, struct error *reterr)
+{
+        struct ingest_batch *batch = calloc(1, sizeof *batch);
+        int r = batch ? ingest_check_space(ingest, reterr) : error_oom(reterr);
+
+        if (r == 0) {
+                *batch = (struct ingest_batch){ .ingest = ingest, .over = true };
+                batch->line_max = ingest->settings.max_document_bytes * 2 +
+                                  ingest->settings.max_input_bytes * 2 + 4096;
+                batch->summary.errors = json_object_new_array();
+                r = batch->summary.errors ? collection_open(ingest->settings.store, tenant,
+                                                            collection, &batch->collection, reterr)
+                                          : error_oom(reterr);
+        }
+        if (r == 0)
+                r = ingest_check_writable(ingest, batch->collection, reterr);
+        if (r == 0)
+                r = live_job_begin(ingest, collection_get(batch->collection), JOB_INGEST,
+                                   &batch->summary.job, reterr);
+        if (r < 0) {
+                (void) ingest_batch_free(batch);
+                return r;
+        }
+        batch->over = false;
+        *ret = batch;
+        return 0;
+}
+
+/* ---- One line ------------------------------------------------------------------------------- */
+
+static void refuse(struct ingest_batch *batch, uint64_t line, const char *external_id,
+                   const char *message)
+{
+        batch->summary.refused++;
+        if (json_object_array_length(batch->summary.errors) < ERRORS_MAX)
+                json_add(batch->summary.errors, NULL, job_error_json(line, external_id, message));
+        live_job_refuse(batch->ingest, collection_of(batch), batch->summary.job, line, external_id,
+                        message);
+}
+
+static void release(struct line_document *waiting)
+{
+        ingest_document_done(&waiting->document);
+        json_object_put(waiting->json);
+        *waiting = (struct line_document){ 0 };
+}
+
+static const char *name_of(const struct line_document *waiting)
+{
+        const char *external_id = NULL;
+
+        if (json_object_is_type(waiting->json, json_type_object))
+                (void) json_get_string(waiting->json, "external_id", &external_id, NULL);
+        return external_id;
+}
+
+static void take_line(struct ingest_batch *batch, const char *text, size_t len)
+{
+        struct line_document *waiting = &batch->waiting[batch->n_waiting];
+        struct error why = { 0 };
+        int r;
+
+        waiting->line = ++batch->line_number;
+        if (strspn(text, " \t\r") >= len) /* every line ends in '\n' or NUL */
+                return;
+        r = json_parse(text, len, &waiting->json, &why);
+        if (r == 0)
+                r = ingest_document_parse(waiting->json, NULL, &waiting->document, &why);
+        if (r == 0)
+                r = ingest_check_input(batch->ingest, &waiting->document.input, &why);
+        if (r < 0) {
+                refuse(batch, waiting->line, name_of(waiting), error_text(&why));
+                release(waiting);
+                return;
+        }
+        batch->waiting_bytes += len;
+        batch->n_waiting++;
+}
+
+/* ---- One group ------------------------------------------------------------------------------- */
+
+static void take_in(struct ingest_batch *batch, const struct line_document *lines,
+                    const struct docs_receipt *receipts, size_t n)
+{
+        struct job_intake intake = { 0 };
+
+        for (size_t i = 0; i < n; i++) {
+                intake.unchanged += receipts[i].unchanged;
+                if (!receipts[i].unchanged && receipts[i].doc_seq > intake.last_seq)
+                        intake.last_seq = receipts[i].doc_seq;
+        }
+        intake.accepted = n - intake.unchanged;
+        batch->summary.accepted += intake.accepted;
+        batch->summary.unchanged += intake.unchanged;
+        for (size_t i = 0; i < n; i++)
+                batch->summary.bytes += lines[i].document.input.body_len;
+        live_job_take_in(batch->ingest, collection_of(batch), batch->summary.job, &intake);
+        follower_post(batch->ingest, collection_get(batch->collection)->tenant,
+                      collection_of(batch));
+}
+
+/* One of the group is refused by the store: which one shows when each goes alone. */
+static int put_each(struct ingest_batch *batch, struct error *reterr)
+{
+        for (size_t i = 0; i < batch->n_waiting; i++) {
+                struct document_input *input = &batch->waiting[i].document.input;
+                struct docs_receipt receipt;
+                struct error why = { 0 };
+                int r = docs_put(batch->collection, input, 1, batch->summary.job, &receipt, &why);
+
+                if (r == 0) {
+                        take_in(batch, &batch->waiting[i], &receipt, 1);
+                } else if (r == -EINVAL) {
+                        refuse(batch, batch->waiting[i].line, input->external_id,
+                               error_text(&why));
+                } else {
+                        if (reterr)
+                                *reterr = why;
+                        return r;
+                }
+        }
+        return 0;
+}
+
+static int put_group(struct ingest_batch *batch, struct error *reterr)
+{
+        struct document_input inputs[GROUP_DOCUMENTS];
+        struct docs_receipt receipts[GROUP_DOCUMENTS];
+        struct error why = { 0 };
+        int r;
+
+        for (size_t i = 0; i < batch->n_waiting; i++)
+                inputs[i] = batch->waiting[i].document.input;
+        r = docs_put(batch->collection, inputs, batch->n_waiting, batch->summary.job, receipts,
+                     &why);
+        if (r == -EINVAL)
+                return put_each(batch, reterr);
+        if (r == 0)
+                take_in(batch, batch->waiting, receipts, batch->n_waiting);
+        else if (reterr)
+                *reterr = why;
+        return r;
+}
+
+static int commit(struct ingest_batch *batch, struct error *reterr)
+{
+        int r = 0;
+
+        if (live_job_was_canceled(batch->ingest, collection_of(batch), batch->summary.job))
+                return error_set(reterr, -ECANCELED, "the job was canceled");
+        if (batch->n_waiting > 0) {
+                r = ingest_check_space(batch->ingest, reterr);
+                if (r == 0)
+                        r = put_group(batch, reterr);
+        }
+        for (size_t i = 0; i < batch->n_waiting; i++)
+                release(&batch->waiting[i]);
+        batch->n_waiting = 0;
+        batch->waiting_bytes = 0;
+        return r;
+}
+
+/* ---- The stream ------------------------------------------------------------------------------ */
+
+/* Ends intake; what was committed stays and is followed. */
+static void close_intake(struct ingest_batch *batch, const char *failure)
+{
+        if (!batch->over)
+                live_job_close(batch->ingest, collection_of(batch), batch->summary.job, failure);
+        batch->over = true;
+}
+
+static int end_line(struct ingest_batch *batch, struct error *reterr)
+{
+        if (batch->too_long) {
+                refuse(batch, ++batch->line_number, NULL, "the line is too long for a document");
+        } else if (buf_failed(&batch->line)) {
+                return error_oom(reterr);
+        } else {
+                take_line(batch, buf_text(&batch->line), batch->line.len);
+        }
+        batch->too_long = false;
+        buf_clear(&batch->line);
+        if (batch->n_waiting < GROUP_DOCUMENTS && batch->waiting_bytes < GROUP_BYTES)
+                return 0;
+        return commit(batch, reterr);
+}
+
+int ingest_batch_feed(struct ingest_batch *batch, const char *bytes, size_t len,
+                      struct error *reterr)
+{
+        struct error why = { 0 };
+        int r = 0;
+
+        if (batch->over)
+                return error_set(reterr, -EPIPE, "the stream is over");
+        while (r == 0 && len > 0) {
+                const char *end = memchr(bytes, '\n', len);
+                size_t piece = end ? (size_t) (end - bytes) : len;
+
+                if (batch->line.len + piece > batch->line_max)
+                        batch->too_long = true;
+                if (!batch->too_long)
+                        buf_append(&batch->line, bytes, piece);
+                if (end)
+                        r = end_line(batch, &why);
+                piece += end != NULL;
+                bytes += piece;
+                len -= piece;
+        }
+        if (r < 0) {
+                close_intake(batch, error_text(&why));
+                if (reterr)
+                        *reterr = why;
+        }
+        return r;
+}
+
+void ingest_batch_summary(struct ingest_batch *batch, struct ingest_batch_summary *ret)
+{
+        *ret = batch->summary;
+}
+
+int ingest_batch_finish(struct ingest_batch *batch, struct ingest_batch_summary *ret,
+                        struct error *reterr)
+{
+        struct error why = { 0 };
+        int r = 0;
+
+        if (batch->over)
+                return error_set(reterr, -EPIPE, "the stream is over");
+        if (batch->line.len > 0 || batch->too_long)
+                r = end_line(batch, &why);
+        if (r == 0)
+                r = commit(batch, &why);
+        close_intake(batch, r < 0 ? error_text(&why) : NULL);
+        if (r < 0) {
+                if (reterr)
+                        *reterr = why;
+                return r;
+        }
+        *ret = batch->summary;
+        return 0;
+}
+
+struct ingest_batch *ingest_batch_free(struct ingest_batch *batch)
+{
+        if (!batch)
+                return NULL;
+        close_intake(batch, "the stream broke off");
+        for (size_t i = 0; i < batch->n_waiting; i++)
+                release(&batch->waiting[i]);
+        buf_done(&batch->line);
+        json_object_put(batch->summary.errors);
+        (void) collection_unref(batch->collection);
+        free(batch);
+        return NULL;
+}

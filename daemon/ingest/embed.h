@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Vectors for prepared chunks: from the gateway, or those that the client brought.  Inside
+ * ingest/.
+ *
+ * What is embedded is the chunk's text, with the document's title and a blank line before it
+ * where the chunk does not begin with the title itself. */
+#pragma once
+#include "ingest/prepare.h"
+
+/* Writes a vector for each chunk from `first` on, `n` of them.  Faults of the document end in
+ * PREPARED_FAIL; an error is the provider's or the machine's. */
+int embed_chunks(struct follower *follower, const struct generation *generation,
+                 struct prepared *prepared, size_t first, size_t n, float *ret_vectors,
+                 struct error *reterr);
+
+/* The same for all chunks of many documents, in shared batches; a document that is at fault is
+ * found out and failed alone.  Vectors of a
+ * document begin at its `first`. */
+int embed_documents(struct follower *follower, const struct generation *generation,
+                    struct prepared *items, size_t n, float *ret_vectors, struct error *reterr);

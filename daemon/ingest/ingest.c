@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ingest/ingest.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "ingest/chunk.h"
+#include "ingest/inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- Identity --------------------------------------------------------------------------- */
+
+struct generation_spec ingest_wanted_spec(const struct ingest *ingest,
+                                          const struct collection_info *info)
+{
+        struct generation_spec spec = *ingest->settings.spec;
+
+        spec.language = info->language;
+        return spec;
+}
+
+bool ingest_is_wanted(const struct ingest *ingest, const struct collection *collection,
+                      const struct generation *generation)
+{
+        struct generation_spec spec = ingest_wanted_spec(ingest, collection_get(collection));
+        uint8_t wanted[GENERATION_IDENTITY_BYTES];
+
+        generation_identity(&spec, wanted);
+        return memcmp(wanted, generation_get_identity(generation), sizeof wanted) == 0;
+}
+
+static int refuse_identity(const struct ingest *ingest, const struct collection *collection,
+                           const struct generation *generation, struct error *reterr)
+{
+        const struct collection_info *info = collection_get(collection);
+        struct generation_spec wanted = ingest_wanted_spec(ingest, info);
+        const struct generation_spec *has = generation_get_spec(generation);
+        char here[192], there[192];
+
+        (void) generation_describe(has, here);
+        (void) generation_describe(&wanted, there);
+        if (strcmp(here, there) != 0)
+                return error_set(reterr, -ESTALE,
+                                 "fingerprint mismatch: collection %s holds %s, the profile asks "
+                                 "for %s; run `ragctl generation rebuild %s`, or go back to the "
+                                 "former profile", info->name, here, there, info->name);
+        return error_set(reterr, -ESTALE,
+                         "identity mismatch: collection %s was cut by %s %u/%u, the profile asks "
+                         "for %s %u/%u (or another index); run `ragctl generation rebuild %s`, or "
+                         "go back to the former profile", info->name, has->chunking.strategy,
+                         has->chunking.chunk_size, has->chunking.overlap, wanted.chunking.strategy,
+                         wanted.chunking.chunk_size, wanted.chunking.overlap, info->name);
+}
+
+int ingest_check_identity(struct ingest *ingest, struct collection *collection,
+                          struct error *reterr)
+{
+        struct generation *serving = collection_serving(collection);
+        int r = 0;
+
+        if (serving && !ingest_is_wanted(ingest, collection, serving))
+                r = refuse_identity(ingest, collection, serving, reterr);
+        (void) generation_unref(serving);
+        return r;
+}
+
+int ingest_check_writable(struct ingest *ingest, struct collection *collection,
+                          struct error *reterr)
+{
+        struct generation *building = collection_building(collection);
+        bool good = building && ingest_is_wanted(ingest, collection, building);
+
+        (void) generation_unref(building);
+        return good ? 0 : ingest_check_identity(ingest, collection, reterr);
+}
+
+int ingest_check_space(const struct ingest *ingest, struct error *reterr)
+{
+        uint64_t available = 0;
+
+        if (ingest->settings.min_free_bytes == 0 ||
+            store_free_bytes(ingest->settings.store, &available) < 0 ||
+            available >= ingest->settings.min_free_bytes)
+                return 0;
+        return error_set(reterr, -ENOSPC,
+                         "%llu MiB are free below %s, and %llu are kept in reserve: writing goes "
+                         "on when there is space again; reading and deleting work",
+                         (unsigned long long) (available >> 20),
+                         store_path(ingest->settings.store),
+                         (unsigned long long) (ingest->settings.min_free_bytes >> 20));
+}
+
+/* ---- News ------------------------------------------------------------------------------- */
+
+void ingest_note_change(struct ingest *ingest)
+{
+        pthread_mutex_lock(&ingest->lock);
+        ingest->changes++;
+        pthread_cond_broadcast(&ingest->changed);
+        pthread_mutex_unlock(&ingest->lock);
+}
+
+uint64_t ingest_wait_change(struct ingest *ingest, uint64_t seen, uint64_t timeout_usec)
+{
+        uint64_t until = clock_monotonic_usec() + timeout_usec, changes;
+        struct timespec deadline = { .tv_sec = (time_t) (until / USEC_PER_SEC),
+                                     .tv_nsec = (long) (until % USEC_PER_SEC) * 1000 };
+
+        pthread_mutex_lock(&ingest->lock);
+        while (ingest->changes == seen && !ingest->stopping &&
+               pthread_cond_timedwait(&ingest->changed, &ingest->lock, &deadline) == 0)
+                ;
+        changes = ingest->changes;
+        pthread_mutex_unlock(&ingest->lock);
+        return changes;
+}
+
+void ingest_get_figures(struct ingest *ingest, struct ingest_figures *ret)
+{
+        *ret = (struct ingest_figures){
+                .documents_put = ingest->documents_put,
+                .documents_applied = ingest->documents_applied,
+                .documents_failed = ingest->documents_failed,
+                .chunks = ingest->chunks,
+                .tokens = ingest->tokens,
+        };
+        pthread_mutex_lock(&ingest->lock);
+        for (const struct follower *at = ingest->followers; at; at = at->next)
+                ret->collections_behind += at->behind;
+        pthread_mutex_unlock(&ingest->lock);
+}
+
+/* ---- Beginning and ending ---------------------------------------------------------------- */
+
+static void init_condition(pthread_cond_t *condition)
+{
+        pthread_condattr_t attributes;
+
+        (void) pthread_condattr_init(&attributes);
+        (void) pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+        (void) pthread_cond_init(condition, &attributes);
+        (void) pthread_condattr_destroy(&attributes);
+}
+
+/* What a crash or a stop interrupted becomes live again; the followers find out how far it is. */
+static int resume_jobs(struct ingest *ingest, struct error *reterr)
+{
+        struct job *rows = NULL;
+        size_t n = 0;
+        int r = jobs_list_open(ingest->settings.store, &rows, &n, reterr);
+
+        pthread_mutex_lock(&ingest->lock);
+        for (size_t i = n; r == 0 && i > 0; i--) { /* each goes to the front of its list */
+                struct follower *follower =
+                        follower_get(ingest, rows[i - 1].tenant, rows[i - 1].collection);
+                struct live_job *job = follower ? calloc(1, sizeof *job) : NULL;
+
+                if (!job) {
+                        r = error_oom(reterr);
+                        break;
+                }
+                *job = (struct live_job){ .row = rows[i - 1], .resumed = true };
+                if (rows[i - 1].errors_json)
+                        job->errors = json_tokener_parse(rows[i - 1].errors_json);
+                job->row.errors_json = NULL;
+                job->row.attempts++;
+                job->next = follower->jobs;
+                follower->jobs = job;
+                follower->behind = true;
+        }
+        for (struct follower *at = ingest->followers; r == 0 && at; at = at->next)
+                workers_post(ingest->settings.workers, &at->task);
+        pthread_mutex_unlock(&ingest->lock);
+        (void) jobs_free(rows, n);
+        return r;
+}
+
+int ingest_new(const struct ingest_settings *settings, struct ingest **ret, struct error *reterr)
+{
+        const char *strategy = settings->spec->chunking.strategy;
+        struct ingest *ingest;
+        int r;
+
+        if (chunk_strategy_from_name(strategy) < 0)
+                return error_set(reterr, -EOPNOTSUPP,
+                                 "rag.chunking.strategy: %s is not available in this version; "
+                                 "these are: sliding_window, sentence", strategy);
+        ingest = calloc(1, sizeof *ingest);
+        if (!ingest)
+                return error_oom(reterr);
+        ingest->settings = *settings;
+        (void) pthread_mutex_init(&ingest->lock, NULL);
+        init_condition(&ingest->changed);
+        init_condition(&ingest->timer_wake);
+        r = resume_jobs(ingest, reterr);
+        if (r < 0) {
+                (void) ingest_free(ingest);
+                return r;
+        }
+        *ret = ingest;
+        return 0;
+}
+
+struct ingest *ingest_free(struct ingest *ingest)
+{
+        struct follower *followers;
+
+        if (!ingest)
+                return NULL;
+        pthread_mutex_lock(&ingest->lock);
+        ingest->stopping = true;
+        followers = ingest->followers;
+        ingest->followers = NULL;
+        pthread_cond_broadcast(&ingest->changed);
+        pthread_mutex_unlock(&ingest->lock);
+        ingest_stop_timer(ingest);
+        while (followers) {
+                struct follower *follower = followers;
+
+                followers = follower->next;
+                (void) follower_free(follower);
+        }
+        (void) pthread_cond_destroy(&ingest->timer_wake);
+        (void) pthread_cond_destroy(&ingest->changed);
+        (void) pthread_mutex_destroy(&ingest->lock);
+        free(ingest);
+        return NULL;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of ingest, shared by the files of this folder only.
+ *
+ * A follower per collection is a worker task: it applies the change log to the generations, and
+ * ends the collection's jobs.  Followers and live jobs are found through struct ingest, under
+ * its lock; nobody keeps a pointer to one beyond the lock, but the follower's own task. */
+#pragma once
+#include "base/text.h"
+#include "ingest/ingest.h"
+#include "scheduler/workers.h"
+#include "store/generation.h"
+#include "store/store.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct long_document;
+
+/* A job that is not final, and what is known of it beyond its row. */
+struct live_job {
+        struct live_job *next;
+        struct job row;             /* errors_json is NULL: they are in `errors` */
+        struct json_object *errors; /* array of {line, external_id, message}; NULL: none */
+        uint64_t accepted;          /* its changes in docs.db */
+        uint64_t last_seq;          /* the greatest of them; 0: none */
+        bool intake;                /* a door still adds to it */
+        bool resumed;               /* from before the start: progress has to be counted */
+        bool canceled;              /* its row is final; kept until the log has passed it */
+        bool canceling, ending;     /* its final row is being written, by a door or in a slice */
+        char failure[160];          /* why intake ended early; empty: it did not */
+};
+
+struct follower {
+        struct follower *next;
+        struct ingest *ingest;
+        struct worker_task task;
+        struct tenant_id tenant;
+        struct collection_id collection;
+
+        /* guarded by ingest->lock */
+        struct live_job *jobs;
+        uint64_t retry_usec; /* monotonic; not before this; 0: at any time */
+        uint64_t pause_usec; /* how long the last pause was; 0: all goes well */
+        bool behind;         /* there may be changes that are not applied */
+
+        /* the task's own */
+        struct text_analyzer *analyzer; /* NULL while idle */
+        struct long_document *long_document;
+        uint64_t checkpoint_usec;
+};
+
+struct ingest {
+        struct ingest_settings settings;
+
+        pthread_mutex_t lock;
+        pthread_cond_t changed; /* `changes` grew */
+        uint64_t changes;
+        struct follower *followers;
+
+        pthread_t timer; /* runs while `timing`; posts followers whose pause is over */
+        pthread_cond_t timer_wake;
+        bool timing, stopping;
+
+        atomic_uint_fast64_t documents_put, documents_applied, documents_failed, chunks, tokens;
+};
+
+/* ---- ingest.c --------------------------------------------------------------------------- */
+
+/* What the profile asks of this collection's generations. */
+struct generation_spec ingest_wanted_spec(const struct ingest *ingest,
+                                          const struct collection_info *info);
+bool ingest_is_wanted(const struct ingest *ingest, const struct collection *collection,
+                      const struct generation *generation);
+/* -ENOSPC below the watermark. */
+int ingest_check_space(const struct ingest *ingest, struct error *reterr);
+/* As ingest_check_identity(), but good where a generation of the profile is being built. */
+int ingest_check_writable(struct ingest *ingest, struct collection *collection,
+                          struct error *reterr);
+void ingest_note_change(struct ingest *ingest); /* wakes ingest_wait_change() */
+
+/* ---- follow.c --------------------------------------------------------------------------- */
+
+/* With the lock: the collection's follower, made where there is none; NULL: no memory. */
+struct follower *follower_get(struct ingest *ingest, struct tenant_id tenant,
+                              struct collection_id collection);
+struct follower *follower_find(struct ingest *ingest, struct collection_id collection);
+/* There is something to do; takes the lock. */
+void follower_post(struct ingest *ingest, struct tenant_id tenant,
+                   struct collection_id collection);
+/* Waits for its task; without the lock, and with the follower no longer in the list. */
+struct follower *follower_free(struct follower *follower);
+
+/* ---- pause.c ---------------------------------------------------------------------------- */
+
+/* The jobs wait: their pause_reason says for what; the follower is posted again after a wait
+ * that doubles from one second to a minute. */
+void follower_pause(struct follower *follower, const struct error *why);
+void follower_unpause(struct follower *follower);
+void ingest_stop_timer(struct ingest *ingest);
+
+/* ---- apply.c ---------------------------------------------------------------------------- */
+
+/* Whose progress it is when a change is applied to a generation. */
+struct counting {
+        bool jobs;    /* of the jobs that put the documents: it is the one that they wait for */
+        bool rebuild; /* of the rebuild: it is the one being built */
+};
+
+/* Applies the next changes behind the generation's applied_seq.  1: there may be more, 0:
+ * nothing was left. */
+int follower_apply(struct follower *follower, struct collection *collection,
+                   struct generation *generation, struct counting counting,
+                   struct error *reterr);
+struct long_document *long_document_free(struct long_document *document);
+
+/* ---- jobs.c ----------------------------------------------------------------------------- */
+
+/* The row durable, then live; `intake` stays open. */
+int live_job_begin(struct ingest *ingest, const struct collection_info *info, enum job_type type,
+                   struct job_id *ret, struct error *reterr);
+
+struct job_intake {
+        uint64_t accepted, unchanged;
+        uint64_t last_seq;
+};
+void live_job_take_in(struct ingest *ingest, struct collection_id collection, struct job_id job,
+                      const struct job_intake *intake);
+/* Goes on with a job whose row is `row` (QUEUED, durable); the errors in it are dropped. */
+int live_job_again(struct ingest *ingest, const struct job *row, struct error *reterr);
+bool live_job_was_canceled(struct ingest *ingest, struct collection_id collection,
+                           struct job_id job);
+/* `line` 0: none; `external_id` may be NULL. */
+void live_job_refuse(struct ingest *ingest, struct collection_id collection, struct job_id job,
+                     uint64_t line, const char *external_id, const char *message);
+/* Intake is over; `failure` (may be NULL) says why it broke off.  The follower ends the job. */
+void live_job_close(struct ingest *ingest, struct collection_id collection, struct job_id job,
+                    const char *failure);
+
+struct job_step {
+        uint64_t documents, failed, chunks, tokens;
+        const char *external_id, *error; /* of a failure, kept with the job; or NULL */
+};
+/* Adds to the job and, where told, to the collection's rebuild. */
+void live_jobs_step(struct follower *follower, const struct job_id *job_or_null, bool rebuild,
+                    const struct job_step *step);
+/* Was it canceled?  Asks the registry about jobs that are not live. */
+bool live_job_is_canceled(struct follower *follower, struct job_id job);
+/* The collection's rebuild, where one is wanted. */
+bool live_rebuild_find(struct follower *follower, struct job_id *ret);
+
+/* At the beginning of a slice: counts what was resumed, says "running". */
+int live_jobs_start(struct follower *follower, struct collection *collection,
+                    struct error *reterr);
+/* Ends the jobs whose last change is applied; saves the others' progress now and then. */
+int live_jobs_settle(struct follower *follower, uint64_t applied_seq, struct error *reterr);
+/* Ends jobs of that kind (JOB_TYPE_MAX: all) as failed. */
+int live_jobs_fail(struct follower *follower, enum job_type type, const char *why,
+                   struct error *reterr);
+/* Cancels all of them, at once; the follower's task does not run. */
+int live_jobs_cancel_all(struct follower *follower, struct error *reterr);
+/* Ends the rebuild. */
+int live_rebuild_finish(struct follower *follower, struct error *reterr);
+/* Writes the rows of all jobs as they are. */
+int live_jobs_save(struct follower *follower, struct error *reterr);
+void live_jobs_free(struct live_job *jobs);
+struct json_object *job_error_json(uint64_t line, const char *external_id, const char *message);
+
+/* ---- put.c ------------------------------------------------------------------------------ */
+
+/* What a door may hand in: sizes, metadata, chunking, vectors. */
+int ingest_check_input(struct ingest *ingest, const struct document_input *input,
+                       struct error *reterr);

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One document in, one document out. */
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "gateway/gateway.h"
+#include "ingest/chunk.h"
+#include "ingest/inside.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+DEFINE_CLEANUP(struct collection *, collection_unref)
+
+static int refuse(struct error *reterr, int code, const char *key, const char *rule)
+{
+        (void) error_set(reterr, code, "\"%s\" %s", key, rule);
+        error_set_origin(reterr, NULL, key, 0, 0);
+        return code;
+}
+
+/* ---- What may come in ------------------------------------------------------------------------ */
+
+static int check_external_id(const char *id, struct error *reterr)
+{
+        size_t len = strlen(id);
+
+        if (len == 0 || len > DOCUMENT_EXTERNAL_ID_MAX)
+                return refuse(reterr, -EINVAL, "external_id", "must have 1 to 512 bytes");
+        if (utf8_valid_prefix(id, len) != len)
+                return refuse(reterr, -EINVAL, "external_id", "is not valid UTF-8");
+        for (size_t i = 0; i < len; i++)
+                if ((unsigned char) id[i] < 0x20 || id[i] == 0x7F)
+                        return refuse(reterr, -EINVAL, "external_id",
+                                      "must not hold control characters");
+        return 0;
+}
+
+static int check_sizes(const struct ingest_settings *settings, const struct document_input *input,
+                       struct error *reterr)
+{
+        const struct {
+                const char *key, *text;
+        } texts[] = { { "title", input->title },
+                      { "source_url", input->source_url },
+                      { "metadata", input->metadata } };
+
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+                if (!texts[i].text)
+                        continue;
+                if (strlen(texts[i].text) > settings->max_input_bytes)
+                        return refuse(reterr, -E2BIG, texts[i].key,
+                                      "is larger than rag.security.max_input_size_kb");
+                if (utf8_valid_prefix(texts[i].text, strlen(texts[i].text)) !=
+                    strlen(texts[i].text))
+                        return refuse(reterr, -EINVAL, texts[i].key, "is not valid UTF-8");
+        }
+        if (input->body_len > settings->max_document_bytes)
+                return error_set(reterr, -EFBIG, "the document has %zu bytes; %zu are allowed",
+                                 input->body_len, settings->max_document_bytes);
+        return 0;
+}
+
+static int check_vector(const struct gateway *gateway, const struct document_vector *vector,
+                        struct error *reterr)
+{
+        size_t bytes = vector->dimensions * sizeof *vector->values;
+        cleanup_free_ float *copy = malloc(bytes + 1);
+
+        if (!copy)
+                return error_oom(reterr);
+        memcpy(copy, vector->values, bytes);
+        return gateway_admit_vector(gateway, copy, vector->dimensions, reterr);
+}
+
+static int check_vectors(const struct gateway *gateway, const struct document_input *input,
+                         struct error *reterr)
+{
+        bool from_client = gateway_embedder(gateway)->from_client;
+
+        if (from_client && input->n_vectors == 0)
+                return refuse(reterr, -EINVAL, "vector",
+                              "is missing: this profile's provider takes vectors from the client");
+        if (!from_client && input->n_vectors > 0)
+                return refuse(reterr, -EINVAL, "vector",
+                              "is not taken: this profile's provider computes the vectors itself");
+        for (size_t i = 0; i < input->n_vectors; i++) {
+                int r = check_vector(gateway, &input->vectors[i], reterr);
+
+                if (r < 0) {
+                        error_set_origin(reterr, NULL, "vector", 0, 0);
+                        return error_prefix(reterr, r, "vector %zu", i + 1);
+                }
+        }
+        return 0;
+}
+
+static int check_chunking(const struct ingest_settings *settings,
+                          const struct document_input *input, struct error *reterr)
+{
+        struct chunk_rules rules = {
+                .strategy = chunk_strategy_from_name(settings->spec->chunking.strategy),
+                .chunk_size = settings->spec->chunking.chunk_size,
+                .overlap = settings->spec->chunking.overlap,
+                .max_chunk_size = settings->spec->chunking.max_chunk_size,
+                .min_chunk_size = settings->spec->chunking.min_chunk_size,
+        };
+
+        return input->chunking ? chunk_rules_override(&rules, input->chunking, reterr) : 0;
+}
+
+int ingest_check_input(struct ingest *ingest, const struct document_input *input,
+                       struct error *reterr)
+{
+        int r = check_external_id(input->external_id, reterr);
+
+        if (r == 0)
+                r = check_sizes(&ingest->settings, input, reterr);
+        if (r == 0)
+                r = docs_check_metadata(input->metadata, reterr);
+        if (r == 0)
+                r = check_chunking(&ingest->settings, input, reterr);
+        if (r == 0)
+                r = check_vectors(ingest->settings.gateway, input, reterr);
+        return r;
+}
+
+/* ---- Putting ----------------------------------------------------------------------------------- */
+
+static bool same(const char *a, const char *b)
+{
+        return a && b ? strcmp(a, b) == 0 : !a && !b;
+}
+
+/* Whether nothing would change, so that no job is made for it.  Vectors are compared by the
+ * store alone. */
+static bool is_unchanged(struct collection *collection, const struct document_input *input,
+                         struct docs_receipt *ret)
+{
+        struct document document;
+        uint8_t sha256[32];
+        bool unchanged;
+
+        if (input->n_vectors > 0 ||
+            docs_get(collection, input->external_id, &document, NULL) < 0)
+                return false;
+        (void) crypto_hash_sha256(sha256, input->body, input->body_len);
+        unchanged = !document.failed && memcmp(sha256, document.sha256, sizeof sha256) == 0 &&
+                    same(input->mime, document.mime) && same(input->title, document.title) &&
+                    same(input->source_url, document.source_url) &&
+                    same(input->metadata, document.metadata) &&
+                    same(input->chunking, document.chunking);
+        *ret = (struct docs_receipt){ .id = document.id,
+                                      .version = document.version,
+                                      .doc_seq = document.doc_seq,
+                                      .unchanged = true };
+        memcpy(ret->sha256, sha256, sizeof sha256);
+        document_done(&document);
+        return unchanged;
+}
+
+/* Job row first, then docs.db. */
+static int put_durably(struct ingest *ingest, struct collection *collection,
+                       const struct document_input *input, struct ingest_receipt *ret,
+                       struct error *reterr)
+{
+        const struct collection_info *info = collection_get(collection);
+        struct error why = { 0 };
+        struct job_intake intake = { 0 };
+        int r = live_job_begin(ingest, info, JOB_INGEST, &ret->job, reterr);
+
+        if (r < 0)
+                return r;
+        r = docs_put(collection, input, 1, ret->job, &ret->document, &why);
+        if (r == 0) {
+                intake.unchanged = ret->document.unchanged;
+                intake.accepted = !ret->document.unchanged;
+                intake.last_seq = intake.accepted ? ret->document.doc_seq : 0;
+                live_job_take_in(ingest, info->id, ret->job, &intake);
+        }
+        live_job_close(ingest, info->id, ret->job, r < 0 ? error_text(&why) : NULL);
+        if (r < 0 && reterr)
+                *reterr = why;
+        return r;
+}
+
+int ingest_put(struct ingest *ingest, struct tenant_id tenant, const char *collection,
+               const struct document_input *document, struct ingest_receipt *ret,
+               struct error *reterr)
+{
+        cleanup_(collection_unref_cleanup) struct collection *open = NULL;
+        struct ingest_receipt receipt = { 0 };
+        int r = ingest_check_input(ingest, document, reterr);
+
+        if (r == 0)
+                r = ingest_check_space(ingest, reterr);
+        if (r == 0)
+                r = collection_open(ingest->settings.store, tenant, collection, &open, reterr);
+        if (r == 0)
+                r = ingest_check_writable(ingest, open, reterr);
+        if (r == 0 && !is_unchanged(open, document, &receipt.document))
+                r = put_durably(ingest, open, document, &receipt, reterr);
+        if (r < 0)
+                return r;
+        *ret = receipt;
+        return 0;
+}
+
+int ingest_delete(struct ingest *ingest, struct tenant_id tenant, const char *collection,
+                  const char *external_id, struct error *reterr)
+{
+        cleanup_(collection_unref_cleanup) struct collection *open = NULL;
+        int r = collection_open(ingest->settings.store, tenant, collection, &open, reterr);
+
+        if (r == 0)
+                r = collection_forget_document(open, external_id, reterr);
+        if (r == 0) /* the log goes on behind the delete */
+                follower_post(ingest, tenant, collection_get(open)->id);
+        return r;
+}

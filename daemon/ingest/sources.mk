@@ -1,0 +1,22 @@
+noinst_LIBRARIES += libingest.a
+libingest_a_SOURCES = \
+	daemon/ingest/apply.c \
+	daemon/ingest/batch.c \
+	daemon/ingest/chunk.c daemon/ingest/chunk.h \
+	daemon/ingest/collection.c \
+	daemon/ingest/document.c \
+	daemon/ingest/embed.c daemon/ingest/embed.h \
+	daemon/ingest/extract.c daemon/ingest/extract.h \
+	daemon/ingest/follow.c \
+	daemon/ingest/ingest.c daemon/ingest/ingest.h daemon/ingest/inside.h \
+	daemon/ingest/jobs.c \
+	daemon/ingest/markdown.c daemon/ingest/markdown.h \
+	daemon/ingest/pause.c \
+	daemon/ingest/prepare.c daemon/ingest/prepare.h \
+	daemon/ingest/put.c \
+	daemon/ingest/render.c \
+	daemon/ingest/resume.c \
+	daemon/ingest/retry.c \
+	daemon/ingest/sync.c \
+	daemon/ingest/vector_json.c daemon/ingest/vector_json.h
+INGEST_LIBS = libingest.a $(CMARK_LIBS)
