@@ -194,6 +194,8 @@ static int build_pipeline(struct daemon *daemon, struct error *reterr)
                 .gateway = daemon->gateway,
                 .retrieval = &config->retrieval,
                 .generation = &config->generation,
+                .ef_search = config->vector_storage.hnsw.ef_search,
+                .max_input_bytes = (size_t) config->security.max_input_size_kb * 1024,
                 .spec = &daemon->spec,
                 .release = daemon->release.number,
                 .stage = stage_name(config->stage),
