@@ -72,6 +72,13 @@ static void on_slow_search(void *data, const char *query, uint64_t took_usec)
                   query ? strlen(query) : 0);
 }
 
+static void on_status(void *data, struct json_object *object)
+{
+        struct daemon *daemon = data;
+
+        status_describe(&daemon->status, object);
+}
+
 static void on_stop(void *data)
 {
         const struct daemon *daemon = data;
@@ -253,9 +260,9 @@ static int build_control(struct daemon *daemon, struct error *reterr)
                 .release = daemon->release.number,
                 .profile = daemon->options.profile,
                 .version = daemon->options.version,
-                .status = status_describe,
+                .status = on_status,
                 .stop = on_stop,
-                .data = &daemon->status,
+                .data = daemon,
         };
         struct control_services with_workers = services;
         int r = workers_new("control", 4, 0, &daemon->callers, reterr);

@@ -59,7 +59,7 @@ static bool fails(int fd)
         return true;
 }
 
-/* ---- The shadow -------------------------------------------------------------------------------- */
+/* ---- The shadow ------------------------------------------------------------------------- */
 
 /* The shadow of an absolute path; false: it is not below the root. */
 static bool shadow_of(const char *path, char ret[static PATH_MAX])
@@ -143,10 +143,9 @@ static void rename_in_shadow(int from_dir, const char *from, int to_dir, const c
                 (void) NEXT(rename)(shadow_from, shadow_to);
 }
 
-/* ---- What stands before the C library ------------------------------------------------------------ */
+/* ---- What stands before the C library --------------------------------------------------- */
 
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
-#pragma GCC diagnostic ignored "-Wnonnull-compare"
 
 ssize_t write(int fd, const void *data, size_t len)
 {

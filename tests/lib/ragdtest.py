@@ -140,7 +140,8 @@ max_chunk_size = 256
         assert code == expect, f"ragd ended with {code}: {self.log_text()}"
 
     def __enter__(self):
-        return self.start()
+        running = self.process and self.process.poll() is None
+        return self if running else self.start()
 
     def __exit__(self, kind, value, trace):
         if self.process and self.process.poll() is None:
