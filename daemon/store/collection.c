@@ -25,7 +25,7 @@ static const char *generation_path(const struct collection *collection, uint32_t
         return text;
 }
 
-/* ---- Opening -------------------------------------------------------------------------------- */
+/* ---- Opening ---------------------------------------------------------------------------- */
 
 /* Renames the folder away and takes its row out: the content is derived and can be built again,
  * but somebody may want to look. */
@@ -160,7 +160,7 @@ const char *collection_get_damage(const struct collection *collection)
         return collection->damage;
 }
 
-/* ---- Generations ------------------------------------------------------------------------------ */
+/* ---- Generations ------------------------------------------------------------------------ */
 
 static struct generation *get_generation(struct collection *collection,
                                          struct generation *const *which)
@@ -384,7 +384,7 @@ int collection_generations(struct collection *collection, struct generation_info
         return 0;
 }
 
-/* ---- Documents across generations ------------------------------------------------------------- */
+/* ---- Documents across generations ------------------------------------------------------- */
 
 int collection_forget_document(struct collection *collection, const char *external_id,
                                struct error *reterr)

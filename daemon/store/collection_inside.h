@@ -47,7 +47,7 @@ struct collection {
 
 struct collection *collection_ref(struct collection *collection);
 
-/* ---- collection.c -------------------------------------------------------------------------- */
+/* ---- collection.c ----------------------------------------------------------------------- */
 
 /* Opens what lies in the folder of a collection whose info is filled in; collections.c calls
  * both, outside its lock. */
@@ -61,7 +61,7 @@ int collection_tidy(struct collection *collection, bool *ret_more, struct error 
 int collection_sweep_generation(struct collection *collection, uint32_t number,
                                 struct error *reterr);
 
-/* ---- docs_*.c ------------------------------------------------------------------------------ */
+/* ---- docs_*.c --------------------------------------------------------------------------- */
 
 extern const struct db_schema docs_schema;
 

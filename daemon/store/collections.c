@@ -25,7 +25,7 @@ struct open_collections {
         uint64_t releases;
 };
 
-/* ---- Entries ----------------------------------------------------------------------------------- */
+/* ---- Entries ---------------------------------------------------------------------------- */
 
 static struct collection *new_entry(struct store *store, struct tenant_id tenant,
                                     struct collection_id id)
@@ -134,7 +134,7 @@ void open_collections_free(struct open_collections *open)
         free(open);
 }
 
-/* ---- References -------------------------------------------------------------------------------- */
+/* ---- References ------------------------------------------------------------------------- */
 
 struct collection *collection_ref(struct collection *collection)
 {
@@ -238,7 +238,7 @@ int collection_open(struct store *store, struct tenant_id tenant, const char *na
         return r;
 }
 
-/* ---- Making and deleting ------------------------------------------------------------------------ */
+/* ---- Making and deleting ---------------------------------------------------------------- */
 
 /* Folder and docs.db, while their path is garbage. */
 static int create_files(struct store *store, const struct collection_info *info,

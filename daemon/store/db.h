@@ -83,7 +83,7 @@ int db_fail(struct db *db, struct error *reterr, const char *what);
 
 bool db_poisoned(const struct db *db);
 
-/* ---- Columns and parameters ----------------------------------------------------------- */
+/* ---- Columns and parameters ------------------------------------------------------------- */
 
 /* NULL binds and reads as NULL.  Bound memory is borrowed until the statement is reset. */
 void db_bind_text(sqlite3_stmt *statement, int at, const char *text);
@@ -98,7 +98,7 @@ uint32_t db_column_u32(sqlite3_stmt *statement, int at); /* out of range reads a
 int db_column_bytes(struct db *db, sqlite3_stmt *statement, int at, void *ret, size_t len,
                     struct error *reterr);
 
-/* ---- A pool of read connections ---------------------------------------------------------- */
+/* ---- A pool of read connections --------------------------------------------------------- */
 
 /* Idle read connections of one database, lent to one thread at a time.  Taking never waits for
  * a writer, nor for another reader: where none is idle, one more is opened. */

@@ -41,7 +41,7 @@ struct document *documents_free(struct document *documents, size_t n)
         return NULL;
 }
 
-/* ---- Documents ------------------------------------------------------------------------------ */
+/* ---- Documents -------------------------------------------------------------------------- */
 
 #define DOCUMENT_COLUMNS                                                                      \
         "d.id, d.doc_no, v.docver, v.version, v.job, v.failed, v.sha256, v.size,"             \
@@ -221,7 +221,7 @@ int docs_list(struct collection *collection, const char *after, size_t limit,
         return 0;
 }
 
-/* ---- Vectors that clients brought ------------------------------------------------------------ */
+/* ---- Vectors that clients brought ------------------------------------------------------- */
 
 struct document_vector *docs_vectors_free(struct document_vector *vectors, size_t n)
 {

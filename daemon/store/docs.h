@@ -3,10 +3,11 @@
  * log that every generation follows.
  *
  * `doc_seq` is the number of a change and only grows.  A version is immutable, and its number
- * `docver` is the doc_seq of the put that made it.  A put appends (version, attributes, log row) in one transaction and is
- * the document's current version from then on; the version that a generation serves changes
- * only when the generation has applied the put.  Bodies of superseded versions are dropped at
- * once, their rows when no retained generation can still serve them. */
+ * `docver` is the doc_seq of the put that made it.  A put appends (version, attributes, log row)
+ * in one transaction and is the document's current version from then on; the version that a
+ * generation serves changes only when the generation has applied the put.  Bodies of superseded
+ * versions are dropped at once, their rows when no retained generation can still serve them.
+ */
 #pragma once
 #include "base/error.h"
 #include "base/id.h"

@@ -68,7 +68,7 @@ int docs_check_metadata(const char *metadata, struct error *reterr)
         return 0;
 }
 
-/* ---- Filter --------------------------------------------------------------------------------- */
+/* ---- Filter ----------------------------------------------------------------------------- */
 
 static int add_attributes(struct collection *collection, struct db *db, uint64_t after,
                           uint64_t up_to, struct error *reterr)

@@ -30,7 +30,7 @@ struct put {
         uint64_t last_seq;
 };
 
-/* ---- Before the transaction --------------------------------------------------------------- */
+/* ---- Before the transaction ------------------------------------------------------------- */
 
 static int refuse(struct error *reterr, const char *key, const char *rule)
 {
@@ -132,7 +132,7 @@ static int prepare(struct collection *collection, const struct document_input *i
         return r;
 }
 
-/* ---- The transaction ------------------------------------------------------------------------ */
+/* ---- The transaction -------------------------------------------------------------------- */
 
 struct current {
         bool found, unchanged, failed;
@@ -214,14 +214,14 @@ static int supersede(struct db *db, struct put *put, const struct current *curre
                      struct error *reterr)
 {
         int r = docs_write_numbers(db, "UPDATE version SET superseded = ?2 WHERE docver = ?1",
-                            current->docver, seq, reterr);
+                                   current->docver, seq, reterr);
 
         if (r == 0)
                 r = docs_write_numbers(db, "DELETE FROM body WHERE docver = ?", current->docver, 0,
-                                reterr);
+                                       reterr);
         if (r == 0)
-                r = docs_write_numbers(db, "DELETE FROM vector WHERE docver = ?", current->docver, 0,
-                                reterr);
+                r = docs_write_numbers(db, "DELETE FROM vector WHERE docver = ?", current->docver,
+                                       0, reterr);
         put->bytes -= (int64_t) current->size;
         put->failed -= current->failed;
         return r;
@@ -356,7 +356,7 @@ static int put_one(struct db *db, struct put *put, const struct prepared *prepar
                 r = insert_attributes(db, prepared->metadata, seq, reterr);
         if (r == 0)
                 r = docs_write_numbers(db, "UPDATE document SET docver = ?2 WHERE doc_no = ?1",
-                                current.doc_no, seq, reterr);
+                                       current.doc_no, seq, reterr);
         ret->id = current.id;
         ret->version = current.version + 1;
         ret->doc_seq = put->last_seq = seq;

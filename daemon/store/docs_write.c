@@ -19,7 +19,7 @@ int docs_write_numbers(struct db *db, const char *sql, uint64_t first, uint64_t 
 }
 
 int docs_write_log(struct db *db, uint32_t doc_no, bool deleted, struct job_id job,
-                      uint64_t *ret_seq, struct error *reterr)
+                   uint64_t *ret_seq, struct error *reterr)
 {
         cleanup_statement_ sqlite3_stmt *statement = NULL;
         int r = db_prepare(db, "INSERT INTO log(doc_no, deleted, job) VALUES(?,?,?)", &statement,
@@ -175,14 +175,15 @@ int docs_set_failed(struct collection *collection, uint32_t docver, const char *
 static int apply_tidy(struct db *db, void *data, struct error *reterr)
 {
         uint64_t *bounds = data; /* up to which doc_seq; then how many rows went */
-        int r = docs_write_numbers(db, "DELETE FROM attribute WHERE docver IN (SELECT docver FROM version"
-                                " WHERE superseded <= ? ORDER BY superseded LIMIT 256)",
-                            bounds[0], 0, reterr);
+        int r = docs_write_numbers(db, "DELETE FROM attribute WHERE docver IN"
+                                       " (SELECT docver FROM version WHERE superseded <= ?"
+                                       " ORDER BY superseded LIMIT 256)", bounds[0], 0, reterr);
 
         if (r == 0)
-                r = docs_write_numbers(db, "DELETE FROM version WHERE docver IN (SELECT docver FROM"
-                                    " version WHERE superseded <= ? ORDER BY superseded LIMIT 256)",
-                                bounds[0], 0, reterr);
+                r = docs_write_numbers(db, "DELETE FROM version WHERE docver IN"
+                                           " (SELECT docver FROM version WHERE superseded <= ?"
+                                           " ORDER BY superseded LIMIT 256)", bounds[0], 0,
+                                       reterr);
         bounds[1] = r == 0 ? (uint64_t) sqlite3_changes(db_connection(db)) : 0;
         return r;
 }

@@ -21,27 +21,15 @@
 #include "store/generation_inside.h"
 
 #include "base/clock.h"
-#include "base/enum.h"
 #include "base/io.h"
 #include "store/manifest.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-
-static const char *const generation_state_names[GENERATION_STATE_MAX] = {
-        [GENERATION_BUILDING] = "building",
-        [GENERATION_SERVING] = "serving",
-        [GENERATION_RETIRED] = "retired",
-};
-
-const char *generation_state_name(enum generation_state state)
-{
-        return (unsigned) state < GENERATION_STATE_MAX ? generation_state_names[state] : NULL;
-}
+#include <unistd.h>
 
 /* `version` says which slots belong to which version: count from first_slot on, in order. */
 static const struct db_migration migrations[] = {
@@ -78,7 +66,7 @@ const char *generation_name(uint32_t number, char text[static GENERATION_NAME_SI
         return text;
 }
 
-/* ---- Making --------------------------------------------------------------------------------- */
+/* ---- Making ----------------------------------------------------------------------------- */
 
 static int check_spec(const struct generation_spec *spec, struct error *reterr)
 {
@@ -133,7 +121,7 @@ int generation_create(struct collection *collection, uint32_t number,
         return r;
 }
 
-/* ---- Opening -------------------------------------------------------------------------------- */
+/* ---- Opening ---------------------------------------------------------------------------- */
 
 void generation_facts_done(struct generation_facts *facts)
 {
@@ -340,7 +328,7 @@ int generation_open(struct collection *collection, uint32_t number, enum generat
         return 0;
 }
 
-/* ---- References ------------------------------------------------------------------------------ */
+/* ---- References ------------------------------------------------------------------------- */
 
 struct generation *generation_ref(struct generation *generation)
 {
@@ -365,92 +353,4 @@ struct generation *generation_unref(struct generation *generation)
                 (void) collection_unref(collection);
         }
         return NULL;
-}
-
-/* ---- Facts ------------------------------------------------------------------------------------ */
-
-const uint8_t *generation_get_identity(const struct generation *generation)
-{
-        return generation->identity;
-}
-
-const struct generation_spec *generation_get_spec(const struct generation *generation)
-{
-        return &generation->spec;
-}
-
-uint32_t generation_number(const struct generation *generation)
-{
-        return generation->number;
-}
-
-uint32_t generation_dimensions(const struct generation *generation)
-{
-        return generation->spec.fingerprint.dimensions;
-}
-
-uint64_t generation_applied_seq(struct generation *generation)
-{
-        struct generation_view *view = generation_view_ref(generation);
-        uint64_t seq = view->applied_seq;
-
-        (void) generation_view_unref(view);
-        return seq;
-}
-
-static uint64_t folder_bytes(int dirfd)
-{
-        int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-        uint64_t bytes = 0;
-        struct stat st;
-
-        if (!dir) {
-                if (fd >= 0)
-                        (void) close(fd);
-                return 0;
-        }
-        for (struct dirent *entry; (entry = readdir(dir));)
-                if (fstatat(dirfd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-                    S_ISREG(st.st_mode))
-                        bytes += (uint64_t) st.st_size;
-        (void) closedir(dir);
-        return bytes;
-}
-
-int generation_get_info(struct generation *generation, struct generation_info *ret,
-                        struct error *reterr)
-{
-        cleanup_reader_ struct db_reader reader = { 0 };
-        cleanup_statement_ sqlite3_stmt *statement = NULL;
-        struct generation_info info = {
-                .number = generation->number,
-                .state = (enum generation_state) atomic_load(&generation->state),
-                .created_usec = generation->created_usec,
-                .dimensions = generation->spec.fingerprint.dimensions,
-                .bytes = folder_bytes(generation->dirfd),
-        };
-        struct generation_view *view;
-        uint64_t staged;
-        int r = db_pool_take(generation->readers, &reader, reterr);
-
-        if (r == 0)
-                r = db_prepare(reader.db, "SELECT sum(count) FROM version WHERE state = 0",
-                               &statement, reterr);
-        if (r == 0)
-                r = db_step(reader.db, statement, reterr);
-        if (r < 0)
-                return r;
-        staged = db_column_u64(statement, 0);
-        memcpy(info.identity, generation->identity, sizeof info.identity);
-        (void) generation_describe(&generation->spec, info.description);
-        view = generation_view_ref(generation);
-        info.applied_seq = view->applied_seq;
-        info.documents = view->documents;
-        info.chunks_live = roaring_bitmap_get_cardinality(view->live);
-        info.chunks_dead = view->committed - info.chunks_live;
-        info.chunks_dead -= staged < info.chunks_dead ? staged : info.chunks_dead;
-        (void) generation_view_unref(view);
-        *ret = info;
-        return 0;
 }

@@ -84,7 +84,7 @@ uint64_t generation_applied_seq(struct generation *generation);
 int generation_get_info(struct generation *generation, struct generation_info *ret,
                         struct error *reterr);
 
-/* ---- Reading ------------------------------------------------------------------------ */
+/* ---- Reading ---------------------------------------------------------------------------- */
 
 /* Everything a search may see, fixed until generation_view_unref().  A counted reference: taking
  * and releasing it holds a lock for a few instructions, a search in between holds none.  While
@@ -132,7 +132,7 @@ int generation_bm25(const struct generation_view *view, const char *query, uint3
                     const roaring_bitmap_t *filter, struct index_hit *ret_hits, uint32_t *ret_n,
                     struct error *reterr);
 
-/* ---- Writing ------------------------------------------------------------------------ */
+/* ---- Writing ---------------------------------------------------------------------------- */
 
 struct generation_chunk { /* what the follower stages */
         uint32_t docver, doc_no, ordinal;

@@ -83,7 +83,7 @@ void generation_facts_done(struct generation_facts *facts);
 int generation_scorer(struct generation *generation, struct db *db, struct bm25 **ret,
                       struct error *reterr);
 
-/* ---- generation_write.c ---- */
+/* ---- generation_write.c ----------------------------------------------------------------- */
 /* Under the lock: ends poisoning by going back to what is committed. */
 int generation_recover(struct generation *generation, struct error *reterr);
 /* Under the lock: these documents are dead, and deletes up to `forgotten_seq` (0: as before)
@@ -91,7 +91,7 @@ int generation_recover(struct generation *generation, struct error *reterr);
 int generation_forget_all(struct generation *generation, const uint32_t *doc_nos, size_t n,
                           uint64_t forgotten_seq, struct error *reterr);
 
-/* ---- view.c ---- */
+/* ---- view.c ----------------------------------------------------------------------------- */
 /* Under the lock: shows `facts`, taking them over; on failure they stay the caller's. */
 int view_publish(struct generation *generation, const struct generation_facts *facts,
                  struct error *reterr);

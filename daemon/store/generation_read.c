@@ -139,7 +139,7 @@ int generation_scrub(struct generation *generation, struct error *reterr)
         return r;
 }
 
-/* ---- Tidying -------------------------------------------------------------------------------- */
+/* ---- Tidying ---------------------------------------------------------------------------- */
 
 #define TIDY_VERSIONS 64
 #define TIDY_CHUNKS 256

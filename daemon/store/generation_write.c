@@ -74,7 +74,7 @@ static int write_vectors(struct generation *generation, const struct generation_
         return r;
 }
 
-/* ---- Steps of the transaction ------------------------------------------------------------- */
+/* ---- Steps of the transaction ----------------------------------------------------------- */
 
 static int insert_chunk(struct write *write, const struct generation_chunk *chunk,
                         struct error *reterr)
@@ -159,8 +159,8 @@ static int kill_document(struct write *write, uint32_t doc_no, bool staged, bool
 
         *ret_any = false;
         if (r == 0)
-                r = db_prepare(write->db, "UPDATE version SET state = 2"
-                                          " WHERE doc_no = ?1 AND (state = 1 OR (?2 AND state = 0))",
+                r = db_prepare(write->db, "UPDATE version SET state = 2 WHERE doc_no = ?1"
+                                          " AND (state = 1 OR (?2 AND state = 0))",
                                &update, reterr);
         if (r < 0)
                 return r;
@@ -249,7 +249,7 @@ static int apply_changes(struct write *write, const struct generation_change *ch
         return db_step(write->db, statement, reterr);
 }
 
-/* ---- Beginning and ending ---------------------------------------------------------------- */
+/* ---- Beginning and ending --------------------------------------------------------------- */
 
 static int begin_write(struct generation *generation, struct write *write, struct error *reterr)
 {
@@ -305,7 +305,7 @@ static void write_done(struct write *write)
         generation_facts_done(&write->facts);
 }
 
-/* ---- The calls ------------------------------------------------------------------------------ */
+/* ---- The calls -------------------------------------------------------------------------- */
 
 int generation_staged(struct generation *generation, uint32_t docver, uint32_t *ret_count,
                       struct error *reterr)

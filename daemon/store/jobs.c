@@ -198,7 +198,9 @@ int jobs_update_all(struct store *store, const struct job *jobs, size_t n, struc
 
         for (size_t i = 0; r == 0 && i < n; i++)
                 r = check_values(&jobs[i], reterr);
-        return r < 0 || n == 0 ? r : committer_run(store->registry, apply_update_all, &many, reterr);
+        return r < 0 || n == 0
+                       ? r
+                       : committer_run(store->registry, apply_update_all, &many, reterr);
 }
 
 /* ---- Reading ---------------------------------------------------------------------------- */

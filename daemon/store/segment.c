@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/segment.h"
+#include "store/segment_inside.h"
 
 #include "base/io.h"
-#include "store/checksum.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,62 +10,18 @@
 #include <sys/stat.h>
 
 #define BYTE_ORDER_MARK 0x01020304U
-#define WRITE_BYTES (256U * 1024U) /* of records put together for one write */
 
 struct header {
         char magic[8];
         uint32_t byte_order, version, dimensions, stride, number, capacity, crc;
 };
 
-struct segments {
-        int dirfd;
-        char *folder;
-        uint32_t dimensions, stride, capacity; /* capacity: records per segment */
-        const uint8_t **bases;                 /* mappings, header included */
-        size_t n, size;
-        int tail_fd; /* of the segment written last, or -1 */
-        size_t tail;
-};
-
-#define NAME_SIZE 24
-static const char *segment_name(size_t at, char text[static NAME_SIZE])
-{
-        (void) snprintf(text, NAME_SIZE, "vectors.%04zu", at + 1);
-        return text;
-}
-
 static size_t map_bytes(const struct segments *segments)
 {
         return SEGMENT_HEADER_BYTES + (size_t) segments->capacity * segments->stride;
 }
 
-static const uint8_t *record_at(const struct segments *segments,
-                                const struct index_segment *described, uint32_t slot)
-{
-        return (const uint8_t *) described[slot / segments->capacity].base +
-               (size_t) (slot % segments->capacity) * segments->stride;
-}
-
-static size_t payload_bytes(const struct segments *segments) /* what the checksum covers */
-{
-        return segments->dimensions * sizeof(float) + 2 * sizeof(uint32_t);
-}
-
-static uint32_t record_crc(const struct segments *segments, uint32_t slot, const uint8_t *record)
-{
-        return checksum_crc32c(checksum_crc32c(0, &slot, sizeof slot), record,
-                               payload_bytes(segments));
-}
-
-static bool record_is_sound(const struct segments *segments, uint32_t slot, const uint8_t *record)
-{
-        uint32_t crc;
-
-        memcpy(&crc, record + payload_bytes(segments), sizeof crc);
-        return crc == record_crc(segments, slot, record);
-}
-
-/* ---- Opening ------------------------------------------------------------------------------ */
+/* ---- Opening ---------------------------------------------------------------------------- */
 
 static struct header make_header(const struct segments *segments, size_t at)
 {
@@ -88,7 +43,7 @@ static int check_header(const struct segments *segments, size_t at, const struct
                         struct error *reterr)
 {
         struct header wanted = make_header(segments, at);
-        char name[NAME_SIZE];
+        char name[SEGMENT_NAME_SIZE];
 
         (void) segment_name(at, name);
         if (memcmp(found->magic, wanted.magic, sizeof wanted.magic) != 0)
@@ -136,7 +91,7 @@ static int open_segment(struct segments *segments, size_t at, uint32_t records,
 {
         uint64_t wanted = SEGMENT_HEADER_BYTES + (uint64_t) records * segments->stride;
         struct header header;
-        char name[NAME_SIZE];
+        char name[SEGMENT_NAME_SIZE];
         struct stat st;
         cleanup_close_ int fd = openat(segments->dirfd, segment_name(at, name),
                                        O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -166,7 +121,7 @@ int segments_open(int dirfd, const char *folder, uint32_t dimensions, uint32_t c
                   struct segments **ret, struct error *reterr)
 {
         cleanup_(segments_close_cleanup) struct segments *segments = calloc(1, sizeof *segments);
-        char name[NAME_SIZE];
+        char name[SEGMENT_NAME_SIZE];
         size_t n;
 
         if (!segments)
@@ -218,7 +173,7 @@ struct segments *segments_close(struct segments *segments)
         return NULL;
 }
 
-/* ---- Writing ------------------------------------------------------------------------------ */
+/* ---- Writing ---------------------------------------------------------------------------- */
 
 static int pwrite_all(int fd, const void *data, size_t len, off_t at)
 {
@@ -249,7 +204,7 @@ void segments_recover(struct segments *segments)
 static int open_tail(struct segments *segments, size_t at, struct error *reterr)
 {
         bool is_new = at == segments->n;
-        char name[NAME_SIZE];
+        char name[SEGMENT_NAME_SIZE];
         int r = 0;
 
         if (segments->tail_fd >= 0 && segments->tail == at)
@@ -298,7 +253,7 @@ static void fill_record(const struct segments *segments, uint32_t slot,
 static int write_records(struct segments *segments, uint32_t first_slot,
                          const struct segment_record *records, size_t n, struct error *reterr)
 {
-        size_t at_once = WRITE_BYTES / segments->stride;
+        size_t at_once = SEGMENT_BLOCK_BYTES / segments->stride;
         cleanup_free_ uint8_t *block = malloc((n < at_once ? n : at_once) * segments->stride);
         int r = 0;
 
@@ -336,119 +291,6 @@ int segments_append(struct segments *segments, uint32_t first_slot,
                 if (r == 0)
                         r = write_records(segments, slot, records + done, count, reterr);
                 done += count;
-        }
-        return r;
-}
-
-/* ---- Reading ------------------------------------------------------------------------------ */
-
-size_t segments_count(const struct segments *segments, uint32_t committed)
-{
-        return committed / segments->capacity + (committed % segments->capacity != 0);
-}
-
-void segments_describe(const struct segments *segments, uint32_t committed,
-                       struct index_segment *ret)
-{
-        size_t n = segments_count(segments, committed);
-
-        for (size_t i = 0; i < n; i++) {
-                uint32_t first = (uint32_t) i * segments->capacity;
-                uint32_t left = committed - first;
-
-                ret[i] = (struct index_segment){
-                        .base = segments->bases[i] + SEGMENT_HEADER_BYTES,
-                        .first_slot = first,
-                        .count = left < segments->capacity ? left : segments->capacity,
-                        .stride_bytes = segments->stride,
-                };
-        }
-}
-
-uint32_t segments_docver(const struct segments *segments, const struct index_segment *described,
-                         uint32_t slot)
-{
-        uint32_t docver;
-
-        memcpy(&docver, record_at(segments, described, slot) + segments->dimensions * sizeof(float),
-               sizeof docver);
-        return docver;
-}
-
-uint32_t segments_ordinal(const struct segments *segments, const struct index_segment *described,
-                          uint32_t slot)
-{
-        uint32_t ordinal;
-
-        memcpy(&ordinal, record_at(segments, described, slot) + segments->dimensions * sizeof(float) + 4,
-               sizeof ordinal);
-        return ordinal;
-}
-
-int segments_check(const struct segments *segments, const struct index_segment *described,
-                   uint32_t slot, struct error *reterr)
-{
-        if (record_is_sound(segments, slot, record_at(segments, described, slot)))
-                return 0;
-        return error_set(reterr, -EBADMSG, "%s is damaged: the checksum of slot %u is wrong",
-                         segments->folder, slot);
-}
-
-static int scrub_segment(const struct segments *segments, size_t at, uint32_t first_slot,
-                         uint32_t count, uint8_t *block, size_t at_once, struct error *reterr)
-{
-        char name[NAME_SIZE];
-        cleanup_close_ int fd = openat(segments->dirfd, segment_name(at, name),
-                                       O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-        if (fd < 0)
-                return error_set_errno(reterr, -errno, "cannot read %s/%s", segments->folder, name);
-        for (uint32_t done = 0; done < count;) {
-                size_t records = count - done < at_once ? count - done : at_once;
-                size_t got = 0, wanted = records * segments->stride;
-                off_t offset = (off_t) (SEGMENT_HEADER_BYTES + (uint64_t) done * segments->stride);
-
-                while (got < wanted) {
-                        ssize_t n = pread(fd, block + got, wanted - got, offset + (off_t) got);
-
-                        if (n < 0 && errno == EINTR)
-                                continue;
-                        if (n < 0)
-                                return error_set_errno(reterr, -errno, "cannot read %s/%s",
-                                                       segments->folder, name);
-                        if (n == 0)
-                                return error_set(reterr, -EBADMSG, "%s/%s is damaged: it ends early",
-                                                 segments->folder, name);
-                        got += (size_t) n;
-                }
-                for (size_t i = 0; i < records; i++) {
-                        uint32_t slot = first_slot + done + (uint32_t) i;
-
-                        if (!record_is_sound(segments, slot, block + i * segments->stride))
-                                return error_set(reterr, -EBADMSG,
-                                                 "%s/%s is damaged: the checksum of slot %u is "
-                                                 "wrong", segments->folder, name, slot);
-                }
-                done += (uint32_t) records;
-        }
-        return 0;
-}
-
-int segments_scrub(const struct segments *segments, uint32_t committed, struct error *reterr)
-{
-        size_t at_once = WRITE_BYTES / segments->stride;
-        cleanup_free_ uint8_t *block = malloc(at_once * segments->stride);
-        int r = 0;
-
-        if (!block)
-                return error_oom(reterr);
-        for (size_t i = 0; r == 0 && i < segments_count(segments, committed); i++) {
-                uint32_t first = (uint32_t) i * segments->capacity;
-                uint32_t left = committed - first;
-
-                r = scrub_segment(segments, i, first,
-                                  left < segments->capacity ? left : segments->capacity, block,
-                                  at_once, reterr);
         }
         return r;
 }

@@ -151,7 +151,7 @@ uint64_t view_oldest_seq(struct generation *generation)
         return oldest;
 }
 
-/* ---- Slots ---------------------------------------------------------------------------------- */
+/* ---- Slots ------------------------------------------------------------------------------ */
 
 uint32_t generation_view_docver(const struct generation_view *view, uint32_t slot)
 {

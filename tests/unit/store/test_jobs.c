@@ -104,7 +104,7 @@ static void test_jobs_are_listed_newest_first_and_open_ones_oldest_first(void **
         (void) jobs_free(jobs, n);
 }
 
-/* ---- Idempotency keys -------------------------------------------------------------------------- */
+/* ---- Idempotency keys ------------------------------------------------------------------- */
 
 static void test_a_key_is_claimed_answered_and_replayed(void **state)
 {

@@ -16,7 +16,7 @@
 
 static const struct store_limits limits = { 8 };
 
-/* ---- The folder ---------------------------------------------------------------------------- */
+/* ---- The folder ------------------------------------------------------------------------- */
 
 static void test_the_default_tenant_stays_the_same(void **state)
 {
@@ -128,7 +128,7 @@ static void test_bytes_free_are_known(void **state)
         assert_true(bytes > 0);
 }
 
-/* ---- Databases ------------------------------------------------------------------------------ */
+/* ---- Databases -------------------------------------------------------------------------- */
 
 static const struct db_migration first[] = {
         { 1, "CREATE TABLE note(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE)" },
@@ -263,7 +263,7 @@ static void test_a_reader_cannot_write_and_does_not_wait(void **state)
         (void) db_close(writer);
 }
 
-/* ---- Group commit ---------------------------------------------------------------------------- */
+/* ---- Group commit ----------------------------------------------------------------------- */
 
 #define WRITERS 8
 #define NOTES 40
