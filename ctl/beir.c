@@ -14,8 +14,24 @@
 
 #define FILE_MAX ((size_t) 256 * 1024 * 1024)
 #define METADATA_MAX 16
+#define METADATA_KEY_MAX 64
+#define METADATA_TEXT_MAX 512
 
-/* What a document's metadata may hold: a few scalars. */
+static bool is_attribute(struct json_object *value)
+{
+        switch (json_object_get_type(value)) {
+        case json_type_string:
+                return json_object_get_string_len(value) <= METADATA_TEXT_MAX;
+        case json_type_int:
+        case json_type_double:
+        case json_type_boolean:
+                return true;
+        default:
+                return false;
+        }
+}
+
+/* Of the collection's metadata what a document of ours may hold: a few short scalars. */
 static void add_metadata(struct json_object *document, struct json_object *metadata)
 {
         struct json_object *kept;
@@ -26,8 +42,7 @@ static void add_metadata(struct json_object *document, struct json_object *metad
         kept = json_object_new_object();
         json_object_object_foreach(metadata, key, value)
         {
-                if (!value || json_object_is_type(value, json_type_object) ||
-                    json_object_is_type(value, json_type_array) || n == METADATA_MAX)
+                if (n == METADATA_MAX || strlen(key) > METADATA_KEY_MAX || !is_attribute(value))
                         continue;
                 json_add(kept, key, json_object_get(value));
                 n++;

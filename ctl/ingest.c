@@ -230,7 +230,8 @@ static void print_summary(const struct upload *upload)
                       (uintmax_t) member_u64(upload->summary, "unchanged"),
                       (uintmax_t) member_u64(upload->summary, "refused") + upload->bad_files);
         if (upload->files.n_skipped > 0)
-                (void) printf(", %zu files skipped", upload->files.n_skipped);
+                (void) printf(", %zu file%s skipped", upload->files.n_skipped,
+                              upload->files.n_skipped == 1 ? "" : "s");
         (void) putchar('\n');
         (void) fflush(stdout);
 }
@@ -284,7 +285,8 @@ static int report(struct upload *upload)
         print_summary(upload);
         exit_code = wait_visible(upload, &job);
         if (job && !upload->ctl->words.json && exit_code != EXIT_INTERRUPTED)
-                print_job_end(upload->ctl, job);
+                print_job_end(upload->ctl, job,
+                              member_count(job, "errors") > member_count(upload->summary, "errors"));
         if (upload->ctl->words.json) {
                 json_add(all, "summary", json_object_get(upload->summary));
                 json_add_u64(all, "skipped", upload->files.n_skipped);

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define RATE_AFTER_SECONDS 0.5 /* earlier, what was done before distorts it */
+
 struct waiting {
         struct progress progress;
         struct json_object *job; /* as it was told last */
@@ -20,12 +22,13 @@ static void show(struct waiting *waiting)
         uint64_t done = member_u64(progress, "documents_done");
         uint64_t total = member_u64(progress, "documents_total");
         double seconds = progress_seconds(&waiting->progress);
-        char detail[160];
+        char detail[160], rate[32] = "";
 
-        (void) snprintf(detail, sizeof detail, "%ju of %ju documents, %ju chunks, %.0f/s  %s",
+        if (seconds >= RATE_AFTER_SECONDS)
+                (void) snprintf(rate, sizeof rate, ", %.0f/s", (double) done / seconds);
+        (void) snprintf(detail, sizeof detail, "%ju of %ju documents, %ju chunks%s  %s",
                         (uintmax_t) done, (uintmax_t) total,
-                        (uintmax_t) member_u64(progress, "chunks_done"),
-                        seconds > 0 ? (double) done / seconds : 0,
+                        (uintmax_t) member_u64(progress, "chunks_done"), rate,
                         member_text(waiting->job, "pause_reason", ""));
         progress_show(&waiting->progress, "indexing", done, total, detail);
 }
@@ -82,7 +85,7 @@ static int finish(const struct ctl *ctl, int exit_code, struct json_object *take
         if (!takes_job)
                 return exit_code;
         if (!ctl->words.json && exit_code != EXIT_INTERRUPTED)
-                print_job_end(ctl, takes_job);
+                print_job_end(ctl, takes_job, true);
         json_add(reply, "job", takes_job);
         if (ctl->words.json)
                 (void) ctl_print_json(reply);

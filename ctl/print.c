@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "print.h"
 
+#include "base/cleanup.h"
 #include "screen.h"
 #include "table.h"
 
@@ -81,6 +82,32 @@ static void print_label(const struct ctl *ctl, const char *key, size_t indent, s
         (void) printf("%s", ctl->out.plain);
 }
 
+/* An item of a list: of an object what a line can say. */
+static void print_item(struct json_object *item)
+{
+        const char *text = json_object_get_string(item);
+
+        if (json_object_is_type(item, json_type_object) && member(item, "message")) {
+                const char *id = member_text(item, "external_id", "");
+
+                screen_write(stdout, id, strlen(id), false);
+                (void) fputs(": ", stdout);
+                text = member_text(item, "message", "");
+        }
+        screen_write(stdout, text ? text : "-", text ? strlen(text) : 1, false);
+}
+
+/* Lists of objects have commands of their own. */
+static bool is_countable(struct json_object *value)
+{
+        struct json_object *first;
+
+        if (!json_object_is_type(value, json_type_array))
+                return false;
+        first = json_object_array_get_idx(value, 0);
+        return json_object_is_type(first, json_type_object) && !member(first, "message");
+}
+
 static void print_members(const struct ctl *ctl, struct json_object *object, size_t indent,
                           size_t width)
 {
@@ -92,6 +119,11 @@ static void print_members(const struct ctl *ctl, struct json_object *object, siz
 
                 if (!is_shown(value))
                         continue;
+                if (is_countable(value)) {
+                        print_label(ctl, key, indent, width);
+                        (void) printf("  %zu\n", n);
+                        continue;
+                }
                 if (json_object_is_type(value, json_type_object)) {
                         print_label(ctl, key, indent, indent + strlen(key));
                         (void) putchar('\n');
@@ -99,14 +131,11 @@ static void print_members(const struct ctl *ctl, struct json_object *object, siz
                         continue;
                 }
                 for (size_t i = 0; i < n; i++) {
-                        struct json_object *item = json_object_is_type(value, json_type_array)
-                                                           ? json_object_array_get_idx(value, i)
-                                                           : value;
-                        const char *text = json_object_get_string(item);
-
                         print_label(ctl, i == 0 ? key : "", indent, width);
                         (void) fputs("  ", stdout);
-                        screen_write(stdout, text ? text : "-", text ? strlen(text) : 1, false);
+                        print_item(json_object_is_type(value, json_type_array)
+                                           ? json_object_array_get_idx(value, i)
+                                           : value);
                         (void) putchar('\n');
                 }
         }
@@ -153,32 +182,55 @@ void print_done(const struct ctl *ctl, struct json_object *reply)
 
 /* ---- The daemon ----------------------------------------------------------------------------- */
 
+static struct json_object *as_duration(struct json_object *value)
+{
+        char text[SCREEN_NUMBER_SIZE];
+
+        return json_object_new_string(screen_duration(json_object_get_double(value), text));
+}
+
+static struct json_object *as_bytes(struct json_object *value)
+{
+        char text[SCREEN_NUMBER_SIZE];
+
+        return json_object_new_string(screen_bytes(json_object_get_double(value), text));
+}
+
 void print_status(const struct ctl *ctl, struct json_object *reply)
 {
+        /* Members that are told in the first lines, or otherwise than they come. */
+        static const struct {
+                const char *key, *label; /* label NULL: not in the list */
+                struct json_object *(*show)(struct json_object *value);
+        } special[] = {
+                { "version", NULL, NULL },
+                { "stage", NULL, NULL },
+                { "release", NULL, NULL },
+                { "line", NULL, NULL },
+                { "uptime_sec", "uptime", as_duration },
+                { "free_bytes", "free space", as_bytes },
+        };
         struct json_object *shown = json_object_new_object();
-        char text[SCREEN_NUMBER_SIZE];
+        const char *line = member_text(reply, "line", NULL);
 
         (void) printf("%s●%s %sragd %s%s, stage %s%s%s, release %s\n", ctl->out.green,
                       ctl->out.plain, ctl->out.bold, member_text(reply, "version", "?"),
                       ctl->out.plain, ctl->out.cyan, member_text(reply, "stage", "?"),
                       ctl->out.plain, member_text(reply, "release", "?"));
+        if (line)
+                (void) printf("  %s\n", line);
+        (void) putchar('\n');
         json_object_object_foreach(reply, key, value)
         {
-                if (strcmp(key, "version") == 0 || strcmp(key, "stage") == 0 ||
-                    strcmp(key, "release") == 0 || !value)
-                        continue;
-                if (strcmp(key, "uptime_sec") == 0)
-                        (void) json_object_object_add(
-                                shown, "uptime",
-                                json_object_new_string(
-                                        screen_duration(json_object_get_double(value), text)));
-                else if (strcmp(key, "free_bytes") == 0)
-                        (void) json_object_object_add(
-                                shown, "free space",
-                                json_object_new_string(
-                                        screen_bytes(json_object_get_double(value), text)));
-                else
+                size_t i = 0;
+
+                while (i < ELEMENTSOF(special) && strcmp(special[i].key, key) != 0)
+                        i++;
+                if (i == ELEMENTSOF(special))
                         (void) json_object_object_add(shown, key, json_object_get(value));
+                else if (special[i].label)
+                        (void) json_object_object_add(shown, special[i].label,
+                                                      special[i].show(value));
         }
         print_object(ctl, shown);
         json_object_put(shown);

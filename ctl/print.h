@@ -27,8 +27,8 @@ void print_modes(const struct ctl *ctl, struct json_object *reply);
 
 /* The numbered citations and the last line of an answer. */
 void print_citations(const struct ctl *ctl, struct json_object *answer);
-/* One line on how a job ended, and its errors on standard error. */
-void print_job_end(const struct ctl *ctl, struct json_object *job);
+/* One line on how a job ended, before it the job's errors on standard error. */
+void print_job_end(const struct ctl *ctl, struct json_object *job, bool errors);
 
 /* What printing needs of JSON: a member, or what stands for its absence. */
 struct json_object *member(struct json_object *object, const char *key);

@@ -67,12 +67,13 @@ static void print_errors(const struct ctl *ctl, struct json_object *job)
                                n - ERRORS_SHOWN);
 }
 
-void print_job_end(const struct ctl *ctl, struct json_object *job)
+void print_job_end(const struct ctl *ctl, struct json_object *job, bool errors)
 {
         struct json_object *progress = member(job, "progress");
         const char *status = member_text(job, "status", "?");
 
-        print_errors(ctl, job);
+        if (errors)
+                print_errors(ctl, job);
         (void) printf("job %s %s%s%s: %ju of %ju documents, %ju chunks, %ju tokens\n",
                       member_text(job, "id", "?"), status_colour(&ctl->out, status), status,
                       ctl->out.plain, (uintmax_t) member_u64(progress, "documents_done"),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Search results with their scores and the place that fits, and citations of answers. */
+#include "base/cleanup.h"
 #include "print.h"
 #include "screen.h"
 
@@ -33,12 +34,35 @@ static size_t read_highlights(struct json_object *result, size_t len, struct spa
         return kept;
 }
 
+/* A passage as a snippet shows it: white space in single spaces, spans moved with the text.
+ * Heap; NULL: no memory. */
+static char *collapse(const char *text, size_t len, struct span spans[], size_t n_spans)
+{
+        char *out = malloc(len + 1);
+        size_t used = 0, next_start = 0, next_end = 0;
+
+        for (size_t i = 0; out && i <= len; i++) {
+                bool space = i < len && strchr(" \t\r\n", text[i]);
+
+                while (next_start < n_spans && spans[next_start].start == i)
+                        spans[next_start++].start = used;
+                while (next_end < next_start && spans[next_end].end == i)
+                        spans[next_end++].end = used;
+                if (i == len || (space && (used == 0 || out[used - 1] == ' ')))
+                        continue;
+                out[used++] = space ? ' ' : text[i];
+        }
+        if (out)
+                out[used] = '\0';
+        return out;
+}
+
 /* Where the snippet begins: some context ahead of `first`, at a word's start. */
 static size_t snippet_start(const char *text, size_t first)
 {
         size_t start = first > SNIPPET_BEFORE ? first - SNIPPET_BEFORE : 0;
 
-        while (start > 0 && start < first && text[start - 1] != ' ' && text[start - 1] != '\n')
+        while (start > 0 && start < first && text[start - 1] != ' ')
                 start++;
         while (start > 0 && ((unsigned char) text[start] & 0xC0U) == 0x80U)
                 start--;
@@ -52,7 +76,7 @@ static size_t line_end(const char *text, size_t start, size_t len, size_t column
 
         if (end == len)
                 return end;
-        while (cut > start && text[cut] != ' ' && text[cut] != '\n')
+        while (cut > start && text[cut] != ' ')
                 cut--;
         return cut > start ? cut : end;
 }
@@ -81,18 +105,19 @@ static void write_marked(const struct ctl *ctl, const char *text, size_t start, 
 
 static void print_snippet(const struct ctl *ctl, struct json_object *result)
 {
-        const char *text = member_text(result, "text", "");
+        const char *original = member_text(result, "text", "");
         struct span spans[HIGHLIGHTS_MAX];
-        size_t len = strlen(text), n = read_highlights(result, len, spans);
-        size_t at = n > 0 ? snippet_start(text, spans[0].start) : 0;
+        size_t n = read_highlights(result, strlen(original), spans);
+        cleanup_free_ char *text = collapse(original, strlen(original), spans, n);
+        size_t len = text ? strlen(text) : 0;
+        size_t at = text && n > 0 ? snippet_start(text, spans[0].start) : 0;
         size_t columns = ctl->width > INDENT + 20 ? ctl->width - INDENT - 2 : 20;
         bool begins = at == 0;
 
         for (int line = 0; line < SNIPPET_LINES && at < len; line++) {
                 size_t end;
 
-                while (at < len && (text[at] == ' ' || text[at] == '\n'))
-                        at++;
+                at += text[at] == ' ';
                 end = line_end(text, at, len, columns);
                 (void) printf("%*s%s", INDENT, "", line == 0 && !begins ? "…" : "");
                 write_marked(ctl, text, at, end, spans, n);

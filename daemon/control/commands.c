@@ -49,21 +49,33 @@ const struct command_type command_types[] = {
         { "LogLevel", "(error, warning, notice, info, debug)", "A severity of the log." },
         { "SearchMode", "(hybrid, dense, bm25)", "Which legs of the search are used." },
         { "Collection",
-          "(id: string, name: string, language: string, description: ?string, created_at: string,"
-          " serving_generation: ?int, counts: ?object)",
-          "A named set of documents; counts only where one is shown." },
+          "(id: string, name: string, language: string, description: ?string,"
+          " serving_generation: ?int, created_at: string, documents: ?int, documents_pending: ?int,"
+          " documents_failed: ?int, bytes: ?int, chunks: ?int, matches_profile: ?bool,"
+          " damage: ?string, generations: ?[]Generation)",
+          "A named set of documents; what must be counted only where one is shown." },
         { "Document",
-          "(id: string, external_id: string, version: int, sha256: string, status: string,"
-          " mime: ?string, title: ?string, source_url: ?string, metadata: ?object,"
-          " size_bytes: ?int, error: ?string, created_at: ?string, updated_at: ?string)",
+          "(id: string, external_id: string, version: int, sha256: string,"
+          " status: (pending, ready, failed), error: ?string, mime: ?string, title: ?string,"
+          " source_url: ?string, metadata: ?object, chunking: ?object, size_bytes: int,"
+          " job_id: string, created_at: string, updated_at: string)",
           "A document without its body." },
-        { "Chunk", "object", "A piece of a document as it is embedded and found." },
+        { "Chunk",
+          "(chunk_id: string, ordinal: int, text: string, tokens: int,"
+          " position: (start: int, end: int))",
+          "A piece of a document as it is embedded and found; places count bytes." },
         { "Job",
-          "(id: string, type: string, status: string, progress: object, pause_reason: ?string,"
-          " attempts: int, errors: []object, created_at: string, started_at: ?string,"
-          " finished_at: ?string)",
+          "(id: string, type: string, status: (queued, running, paused, succeeded, partial, failed,"
+          " canceled), collection_id: string, progress: (documents_total: int, documents_done: int,"
+          " documents_failed: int, documents_unchanged: int, chunks_done: int, tokens: int),"
+          " pause_reason: ?string, attempts: int, errors: []object, created_at: string,"
+          " started_at: ?string, finished_at: ?string)",
           "Work that survives a restart." },
-        { "Generation", "object", "One complete index of one collection." },
+        { "Generation",
+          "(number: int, state: (building, serving, retired), identity: string,"
+          " description: string, dimensions: int, applied_seq: int, documents: int,"
+          " chunks_live: int, chunks_dead: int, bytes: int, created_at: string)",
+          "One complete index of one collection." },
 };
 const size_t n_command_types = ELEMENTSOF(command_types);
 

@@ -15,10 +15,10 @@
 CONTROL("status", Status, on_daemon_status, READ, OBSERVE, PLAIN, ONCE,
         "Show what runs: stage, release, addresses, collections and work under way.", IN(),
         OUT("version: string, stage: string, release: int, profile: string, state: string,"
-            " pid: int, started_at: string, uptime_sec: int, log_level: string,"
-            " listen: ?[]string, control: []string, collections: int, free_bytes: ?int,"
-            " ingest: (documents_put: int, documents_applied: int, documents_failed: int,"
-            " chunks: int, tokens: int, collections_behind: int)"))
+            " pid: int, started_at: string, uptime_sec: int, log_level: LogLevel,"
+            " listen: ?[]string, control: []string, collections: int, line: ?string,"
+            " free_bytes: ?int, documents_put: ?int, documents_applied: ?int,"
+            " documents_failed: ?int, collections_behind: ?int"))
 
 CONTROL("log level", LogLevel, on_daemon_log_level, READ, OBSERVE, PLAIN, ONCE,
         "Show which messages are logged.", IN(), OUT("level: LogLevel"))
@@ -32,7 +32,7 @@ CONTROL("stop", Stop, on_daemon_stop, WRITE, ADMIN, AUDITED, ONCE,
 
 /* ---- Configuration ---------------------------------------------------------------------- */
 
-LOCAL("validate <profile>", "Check a profile and report every mistake in it; needs no daemon.",
+LOCAL("validate <profile>", "Check a profile and report every mistake in it.",
       IN(CLIENT("profile", "string", "The TOML file.")))
 
 CONTROL("config show [<profile>]", ConfigShow, on_config_show, READ, ADMIN, PLAIN, ONCE,

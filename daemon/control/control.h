@@ -44,8 +44,8 @@ struct control_services {
         uint32_t release;        /* number of the release in force */
         const char *profile;     /* path the profile was read from */
         const char *version;     /* of ragd */
-        /* Adds what the daemon knows about itself to the status object (borrowed):
-         * "listen": [addresses], and what else is worth a line.  On a worker thread. */
+        /* Adds what the daemon knows about itself to the status object (borrowed): those
+         * members of the row "status" that may be absent.  On a worker thread. */
         void (*status)(void *data, struct json_object *status);
         /* The stop command, on the loop's thread, after its reply was queued. */
         void (*stop)(void *data);

@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "control/connection.h"
 #include "control/handlers.h"
-#include "ingest/ingest.h"
 #include "store/collection.h"
 #include "store/store.h"
 
@@ -17,21 +16,6 @@ static struct json_object *strings(const char *const *list)
         for (size_t i = 0; list[i]; i++)
                 json_add_string(array, NULL, list[i]);
         return array;
-}
-
-static struct json_object *figures(struct ingest *ingest)
-{
-        struct json_object *object = json_object_new_object();
-        struct ingest_figures figures = { 0 };
-
-        ingest_get_figures(ingest, &figures);
-        json_add_u64(object, "documents_put", figures.documents_put);
-        json_add_u64(object, "documents_applied", figures.documents_applied);
-        json_add_u64(object, "documents_failed", figures.documents_failed);
-        json_add_u64(object, "chunks", figures.chunks);
-        json_add_u64(object, "tokens", figures.tokens);
-        json_add_u64(object, "collections_behind", figures.collections_behind);
-        return object;
 }
 
 static int count_collections(const struct control_services *services, size_t *ret,
@@ -52,7 +36,6 @@ void on_daemon_status(struct call *call)
         const struct control *control = call_control(call);
         cleanup_json_ struct json_object *status = json_object_new_object();
         struct error error = { 0 };
-        uint64_t free_bytes;
         size_t collections;
         int r = count_collections(services, &collections, &error);
 
@@ -72,9 +55,6 @@ void on_daemon_status(struct call *call)
         json_add_string(status, "log_level", log_level_name(log_get_level()));
         json_add(status, "control", strings(control_paths(control)));
         json_add_u64(status, "collections", collections);
-        if (store_free_bytes(services->store, &free_bytes) >= 0)
-                json_add_u64(status, "free_bytes", free_bytes);
-        json_add(status, "ingest", figures(services->ingest));
         if (services->status)
                 services->status(services->data, status);
         call_reply(call, take_ptr(status));
