@@ -296,6 +296,7 @@ int daemon_new(const struct daemon_options *options, struct daemon **ret, struct
         if (!daemon)
                 return error_oom(reterr);
         daemon->options = *options;
+        (void) umask(0077); /* whatever is written belongs to this user alone */
 
         r = profile_load(options->profile, &daemon->config);
         if (r < 0)

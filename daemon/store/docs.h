@@ -21,7 +21,7 @@ struct collection;
 #define DOCUMENT_EXTERNAL_ID_MAX 512
 #define DOCUMENT_ATTRIBUTES_MAX 16
 #define DOCUMENT_ATTRIBUTE_KEY_MAX 64
-#define DOCUMENT_ATTRIBUTE_TEXT_MAX 512
+#define DOCUMENT_ATTRIBUTE_TEXT_MAX 4096 /* characters; a filter compares with up to 512 */
 
 /* One chunk that a client brought with its own vector (provider kind "client"). */
 struct document_vector {
