@@ -169,7 +169,7 @@ static int push_sentences(struct units *units, struct text_analyzer *analyzer, s
                 r = text_count_tokens(analyzer, units->text + start, end - start, &tokens);
                 if (r == 0 && tokens <= rules->max_chunk_size &&
                     end - start <= ((size_t) tokens + 1) * GAP_BYTES * 4)
-                        r = push(units, start, tokens);
+                        r = push(units, start, tokens ? tokens : 1); /* "…" takes room as well */
                 else if (r == 0)
                         r = push_words(units, analyzer, start, end, cap);
                 if (r < 0)
@@ -216,7 +216,7 @@ static size_t step_back(const struct units *units, size_t from, size_t to, uint3
         size_t next = to;
         uint64_t back = 0;
 
-        while (next > from + 1 && back + units->at[next - 1].tokens <= overlap)
+        while (overlap > 0 && next > from + 1 && back + units->at[next - 1].tokens <= overlap)
                 back += units->at[--next].tokens;
         while (next < to && back + units->at[to].tokens > size)
                 back -= units->at[next++].tokens;

@@ -74,6 +74,15 @@ static void put_html(struct writer *writer, cmark_node *node)
         }
 }
 
+/* A block of HTML brings its own line breaks. */
+static void trim_end(struct writer *writer)
+{
+        struct buf *out = writer->out;
+
+        while (out->len > 0 && (out->data[out->len - 1] == '\n' || out->data[out->len - 1] == ' '))
+                out->data[--out->len] = '\0';
+}
+
 /* A list item's text follows its marker, so the paragraph that begins it begins no line. */
 static bool begins_item(cmark_node *node)
 {
@@ -135,6 +144,7 @@ static void enter(struct writer *writer, cmark_node *node)
         case CMARK_NODE_HTML_BLOCK:
                 owe(writer, 2);
                 put_html(writer, node);
+                trim_end(writer);
                 owe(writer, 2);
                 break;
         case CMARK_NODE_TEXT:

@@ -123,7 +123,7 @@ static int resume(struct follower *follower, struct collection *collection, stru
                         if (id_equal(job->row.id.id, all[i].id.id))
                                 correct(job, &all[i]);
         pthread_mutex_unlock(&ingest->lock);
-        return 0;
+        return live_jobs_save(follower, reterr); /* one more attempt, durably */
 }
 
 /* The rebuild's extent is the collection's, which changes meanwhile; after a restart it has done

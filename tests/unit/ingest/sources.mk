@@ -1,0 +1,18 @@
+if HAVE_CMOCKA
+ingest_test_libs = $(INGEST_LIBS) $(GATEWAY_LIBS) $(SCHEDULER_LIBS) $(PROVIDER_LIBS) $(STORE_LIBS) \
+	$(CONFIG_LIBS) $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+ingest_tests = tests/unit/ingest/test_chunk tests/unit/ingest/test_extract \
+	tests/unit/ingest/test_document tests/unit/ingest/test_pipeline
+
+check_PROGRAMS += $(ingest_tests)
+TESTS += $(ingest_tests)
+tests_unit_ingest_test_chunk_SOURCES = tests/unit/ingest/test_chunk.c
+tests_unit_ingest_test_chunk_LDADD = $(ingest_test_libs)
+tests_unit_ingest_test_extract_SOURCES = tests/unit/ingest/test_extract.c
+tests_unit_ingest_test_extract_LDADD = $(ingest_test_libs)
+tests_unit_ingest_test_document_SOURCES = tests/unit/ingest/test_document.c
+tests_unit_ingest_test_document_LDADD = $(ingest_test_libs)
+tests_unit_ingest_test_pipeline_SOURCES = tests/unit/ingest/test_pipeline.c \
+	tests/unit/ingest/pipeline.c tests/unit/ingest/pipeline.h
+tests_unit_ingest_test_pipeline_LDADD = $(ingest_test_libs)
+endif
