@@ -6,6 +6,8 @@
  *
  * BODIES holds one request body per line, sent in turn.  Only 127.0.0.1 and ::1 are accepted:
  * this measures a server on this machine. */
+#include "config.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
