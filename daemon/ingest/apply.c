@@ -316,12 +316,30 @@ static int apply_each(struct follower *follower, struct collection *collection,
         return r < 0 ? r : 0;
 }
 
+/* Whether a rebuild begins with nothing but failures: then the profile is at fault, not the
+ * documents, and the generation that serves is better.  -> the first reason, or NULL. */
+static const char *find_hopeless(const struct group *group, struct counting counting)
+{
+        const char *why = NULL;
+
+        for (size_t i = 0; i < group->n; i++) {
+                const struct prepared *item = &group->items[i];
+
+                if (item->outcome == PREPARED_APPLY)
+                        return NULL;
+                if (item->outcome == PREPARED_FAIL && !item->failed_before && !why)
+                        why = item->why;
+        }
+        return counting.may_give_up ? why : NULL;
+}
+
 static int apply_group(struct follower *follower, struct collection *collection,
                        struct generation *generation, struct group *group, struct counting counting,
                        struct error *reterr)
 {
         uint32_t dimensions = generation_dimensions(generation);
         struct error why = { 0 };
+        const char *hopeless;
         int r;
 
         group->vectors = calloc(group->chunks * dimensions + 1, sizeof *group->vectors);
@@ -329,6 +347,9 @@ static int apply_group(struct follower *follower, struct collection *collection,
                 return error_oom(reterr);
         r = embed_documents(follower, generation, group->items, group->n, group->vectors,
                             reterr);
+        hopeless = r == 0 ? find_hopeless(group, counting) : NULL;
+        if (hopeless)
+                return error_set(reterr, -ECANCELED, "no document can be taken over: %s", hopeless);
         if (r == 0)
                 r = note_failures(collection, group->items, group->n, reterr);
         if (r < 0)

@@ -179,6 +179,27 @@ static int refuse_to_follow(struct follower *follower, struct collection *collec
                                  collection_get(collection)->name);
 }
 
+static int apply_to_building(struct follower *follower, struct collection *collection,
+                             struct generation *building, const struct generation *serving,
+                             bool follows, struct error *reterr)
+{
+        const struct counting counting = {
+                .jobs = !follows,
+                .rebuild = true,
+                .may_give_up = serving && generation_applied_seq(building) == 0,
+        };
+        struct error why = { 0 };
+        int r = follower_apply(follower, collection, building, counting, &why);
+
+        if (r == -ECANCELED) { /* without its job it is given up in the next slice */
+                r = live_jobs_fail(follower, JOB_REBUILD, error_text(&why), reterr);
+                return r < 0 ? r : 1;
+        }
+        if (r < 0 && reterr)
+                *reterr = why;
+        return r;
+}
+
 static int step(struct follower *follower, struct collection *collection, struct error *reterr)
 {
         cleanup_(generation_unref_cleanup) struct generation *serving =
@@ -199,8 +220,7 @@ static int step(struct follower *follower, struct collection *collection, struct
                 return follower_apply(follower, collection, serving, (struct counting){ .jobs = true },
                                       reterr);
         if (building && generation_applied_seq(building) < last)
-                return follower_apply(follower, collection, building,
-                                      (struct counting){ .jobs = !follows, .rebuild = true }, reterr);
+                return apply_to_building(follower, collection, building, serving, follows, reterr);
         if (building)
                 return switch_generation(follower, collection, reterr);
         if (!follows && generation_applied_seq(serving) < last)

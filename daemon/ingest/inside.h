@@ -104,10 +104,11 @@ void ingest_stop_timer(struct ingest *ingest);
 struct counting {
         bool jobs;    /* of the jobs that put the documents: it is the one that they wait for */
         bool rebuild; /* of the rebuild: it is the one being built */
+        bool may_give_up; /* nothing is in it yet, and another one serves */
 };
 
 /* Applies the next changes behind the generation's applied_seq.  1: there may be more, 0:
- * nothing was left. */
+ * nothing was left.  -ECANCELED: `may_give_up`, and its first documents all fail. */
 int follower_apply(struct follower *follower, struct collection *collection,
                    struct generation *generation, struct counting counting,
                    struct error *reterr);

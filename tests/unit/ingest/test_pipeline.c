@@ -5,9 +5,11 @@
 #include "base/buf.h"
 #include "base/json.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define PARAGRAPHS 4000 /* of the long document: far more chunks than one slice stages */
@@ -492,6 +494,161 @@ static void test_details_and_figures_agree_with_what_happened(void **state)
         assert_int_equal(figures.chunks, 1);
 }
 
+static void put_vector(struct pipeline *pipeline, const char *external_id, const char *text,
+                       const float *values, uint32_t dimensions, int expected)
+{
+        const struct document_vector vector = { NULL, values, dimensions };
+        const struct document_input input = { .external_id = external_id, .mime = "text/plain",
+                                              .body = text, .body_len = strlen(text),
+                                              .vectors = &vector, .n_vectors = 1 };
+        struct ingest_receipt receipt;
+        struct error error = { 0 };
+
+        assert_int_equal(ingest_put(pipeline->ingest, pipeline->tenant, "c", &input, &receipt,
+                                    &error), expected);
+        if (expected == 0)
+                pipeline_succeeded(pipeline, receipt.job);
+}
+
+static void test_vectors_of_the_client_are_taken_as_they_are(void **state)
+{
+        struct pipeline *pipeline = *state;
+        const struct document_input bare = { .external_id = "b", .mime = "text/plain",
+                                             .body = "x", .body_len = 1 };
+        struct ingest_receipt receipt;
+        struct error error = { 0 };
+        float vector[64] = { 3.0F };
+
+        pipeline_create(pipeline, "c");
+        put_vector(pipeline, "a", "hashing computes its own", vector, 64, -EINVAL);
+        assert_ok(ingest_delete_collection(pipeline->ingest, pipeline->tenant, "c", NULL));
+        pipeline_close(pipeline);
+        pipeline->provider.kind = PROVIDER_KIND_CLIENT;
+        pipeline->spec.fingerprint.provider = "client";
+        pipeline_open(pipeline);
+        pipeline_create(pipeline, "c");
+        put_vector(pipeline, "a", "copper kettle", vector, 64, 0);
+        put_vector(pipeline, "b", "copper kettle", vector, 32, -EINVAL);
+        vector[0] = 0.0F;
+        put_vector(pipeline, "b", "copper kettle", vector, 64, -EINVAL);
+        assert_int_equal(ingest_put(pipeline->ingest, pipeline->tenant, "c", &bare, &receipt,
+                                    &error), -EINVAL);
+        assert_string_equal(error.origin.key, "vector");
+        assert_int_equal(pipeline_chunks(pipeline, "c", NULL), 1);
+        vector[0] = 1.0F;
+        put_vector(pipeline, "a", "copper kettle", vector, 64, 0); /* another vector: a new version */
+        assert_int_equal(pipeline_chunks(pipeline, "c", NULL), 1);
+}
+
+static void test_a_rebuild_that_can_take_nothing_over_changes_nothing(void **state)
+{
+        struct pipeline *pipeline = *state;
+        struct error error = { 0 };
+        struct job_id job;
+        struct job row;
+
+        pipeline_create(pipeline, "c");
+        pipeline_succeeded(pipeline, pipeline_put(pipeline, "c", "a", "copper kettle").job);
+        pipeline_close(pipeline);
+        pipeline->provider.kind = PROVIDER_KIND_CLIENT;
+        pipeline->spec.fingerprint.provider = "client";
+        pipeline_open(pipeline);
+        assert_ok(ingest_rebuild(pipeline->ingest, pipeline->tenant, "c", &job, &error));
+        row = pipeline_wait(pipeline, job);
+        assert_int_equal(row.status, JOB_FAILED);
+        assert_non_null(strstr(row.errors_json, "without a vector"));
+        job_done(&row);
+        assert_int_equal(pipeline_find(pipeline, "c", "copper"), 1);
+        pipeline_close(pipeline);
+        pipeline->provider.kind = PROVIDER_KIND_HASHING;
+        pipeline->spec.fingerprint.provider = "hashing";
+        pipeline_open(pipeline);
+        pipeline_succeeded(pipeline, pipeline_put(pipeline, "c", "b", "iron pan").job);
+        assert_int_equal(pipeline_find(pipeline, "c", "iron"), 1);
+}
+
+static void test_a_document_that_fails_leaves_the_others_and_can_be_retried(void **state)
+{
+        static const struct document_input inputs[] = {
+                { .external_id = "a", .mime = "text/plain", .body = "copper", .body_len = 6 },
+                /* what no door lets through */
+                { .external_id = "b", .mime = "text/plain", .body = "iron", .body_len = 4,
+                  .chunking = "{\"max_tokens\":99999}" },
+                { .external_id = "c", .mime = "text/plain", .body = "clay", .body_len = 4 },
+        };
+        struct pipeline *pipeline = *state;
+        struct collection *collection;
+        struct docs_receipt receipts[3];
+        struct document document;
+        struct job row = { .id = { id_random() }, .tenant = pipeline->tenant };
+        struct job_id job = row.id;
+
+        pipeline_create(pipeline, "c");
+        assert_ok(collection_open(pipeline->store, pipeline->tenant, "c", &collection, NULL));
+        row.collection = collection_get(collection)->id;
+        assert_ok(jobs_create(pipeline->store, &row, NULL));
+        assert_ok(docs_put(collection, inputs, 3, job, receipts, NULL));
+        collection_unref(collection);
+        pipeline_reopen(pipeline);
+        row = pipeline_wait(pipeline, job);
+        assert_int_equal(row.status, JOB_PARTIAL);
+        assert_int_equal(row.progress.documents_done, 2);
+        assert_int_equal(row.progress.documents_failed, 1);
+        assert_non_null(strstr(row.errors_json, "\"external_id\":\"b\""));
+        job_done(&row);
+        assert_int_equal(pipeline_chunks(pipeline, "c", NULL), 2);
+
+        assert_ok(ingest_job_retry(pipeline->ingest, pipeline->tenant, job, NULL));
+        row = pipeline_wait(pipeline, job);
+        assert_int_equal(row.status, JOB_PARTIAL);
+        assert_int_equal(row.progress.documents_total, 3);
+        assert_int_equal(row.progress.documents_failed, 1);
+        job_done(&row);
+        assert_ok(collection_open(pipeline->store, pipeline->tenant, "c", &collection, NULL));
+        assert_ok(docs_get(collection, "b", &document, NULL));
+        assert_true(document.failed);
+        assert_int_equal(document.version, 2);
+        assert_non_null(strstr(document.error, "max_tokens"));
+        document_done(&document);
+        collection_unref(collection);
+
+        pipeline_succeeded(pipeline, pipeline_put(pipeline, "c", "b", "iron").job);
+        assert_int_equal(ingest_job_retry(pipeline->ingest, pipeline->tenant, job, NULL), -EALREADY);
+}
+
+static void test_a_job_waits_for_the_disk_and_goes_on_by_itself(void **state)
+{
+        struct pipeline *pipeline = *state;
+        struct ingest_receipt receipt;
+        struct rlimit before, small;
+        char *text = long_text();
+        uint64_t seen = 0;
+        struct job row = { 0 };
+
+        pipeline_close(pipeline);
+        pipeline->spec.fingerprint.dimensions = 4096;
+        pipeline_open(pipeline);
+        pipeline_create(pipeline, "c");
+        assert_ok(getrlimit(RLIMIT_FSIZE, &before));
+        small = before;
+        small.rlim_cur = 4U << 20;
+        assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+        assert_ok(setrlimit(RLIMIT_FSIZE, &small));
+        receipt = pipeline_put(pipeline, "c", "long", text);
+        do {
+                job_done(&row);
+                assert_ok(ingest_job_get(pipeline->ingest, pipeline->tenant, receipt.job, &row, NULL));
+                assert_false(job_status_is_final(row.status));
+                seen = ingest_wait_change(pipeline->ingest, seen, 100000);
+        } while (row.status != JOB_PAUSED);
+        assert_true(strlen(row.pause_reason) > 0);
+        job_done(&row);
+        assert_ok(setrlimit(RLIMIT_FSIZE, &before));
+        pipeline_succeeded(pipeline, receipt.job);
+        assert_int_equal(pipeline_find(pipeline, "c", "number3999"), 1);
+        free(text);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, pipeline_set_up, pipeline_tear_down)
 
 int main(void)
@@ -514,6 +671,10 @@ int main(void)
                 TEST(test_a_canceled_job_leaves_what_was_applied),
                 TEST(test_a_full_disk_refuses_writing_but_not_deleting),
                 TEST(test_deleting_a_collection_ends_its_jobs),
+                TEST(test_vectors_of_the_client_are_taken_as_they_are),
+                TEST(test_a_rebuild_that_can_take_nothing_over_changes_nothing),
+                TEST(test_a_document_that_fails_leaves_the_others_and_can_be_retried),
+                TEST(test_a_job_waits_for_the_disk_and_goes_on_by_itself),
                 TEST(test_details_and_figures_agree_with_what_happened),
         };
 
