@@ -341,7 +341,7 @@ int client_send(struct client *client, const char *bytes, size_t len, client_fun
         size_t done = 0;
 
         while (done < len) {
-                short events;
+                short events = 0;
                 int r = wait_for(client, POLLIN | POLLOUT, -1, &events);
 
                 if (r >= 0 && events & POLLIN)

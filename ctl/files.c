@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config.h"
-
 #include "files.h"
 
 #include "base/cleanup.h"
@@ -112,6 +110,22 @@ static int walk_entry(struct source_files *files, const char *path, const char *
         return add_file(files, path, external_id, &st, reterr);
 }
 
+/* "a/b", or "b" where `a` is empty; heap, NULL: no memory. */
+static char *join(const char *a, const char *b)
+{
+        size_t a_len = strlen(a), b_len = strlen(b) + 1;
+        char *path = malloc(a_len + 1 + b_len), *at = path;
+
+        if (path && a_len > 0) {
+                memcpy(at, a, a_len);
+                at += a_len;
+                *at++ = '/';
+        }
+        if (path)
+                memcpy(at, b, b_len);
+        return path;
+}
+
 /* `inside`: the path below the folder that was named, "" for that itself. */
 static int walk(struct source_files *files, const char *path, const char *inside, int depth,
                 struct error *reterr)
@@ -125,15 +139,13 @@ static int walk(struct source_files *files, const char *path, const char *inside
         if (n < 0)
                 return error_set_errno(reterr, -errno, "read the folder %s", path);
         for (int i = 0; i < n; i++) {
-                cleanup_free_ char *whole = NULL;
-                cleanup_free_ char *id = NULL;
-                const char *name = entries[i]->d_name;
+                cleanup_free_ char *whole = join(path, entries[i]->d_name);
+                cleanup_free_ char *id = join(inside, entries[i]->d_name);
 
-                if (r >= 0 && (asprintf(&whole, "%s/%s", path, name) < 0 ||
-                               asprintf(&id, "%s%s%s", inside, *inside ? "/" : "", name) < 0))
-                        r = error_oom(reterr);
-                if (r >= 0)
+                if (r >= 0 && whole && id)
                         r = walk_entry(files, whole, id, depth, reterr);
+                else if (r >= 0)
+                        r = error_oom(reterr);
                 free(entries[i]);
         }
         free(entries);
@@ -164,7 +176,7 @@ static int compare_ids(const void *a, const void *b)
  * earlier in silence. */
 static int check_ids(const struct source_files *files, struct error *reterr)
 {
-        cleanup_free_ const struct source_file **sorted = calloc(files->n + 1, sizeof *sorted);
+        cleanup_free_ const struct source_file **sorted = calloc(files->n + 1, sizeof(struct source_file *));
         size_t n = 0;
 
         if (!sorted)
@@ -172,7 +184,7 @@ static int check_ids(const struct source_files *files, struct error *reterr)
         for (size_t i = 0; i < files->n; i++)
                 if (files->items[i].kind == FILE_DOCUMENT)
                         sorted[n++] = &files->items[i];
-        qsort(sorted, n, sizeof *sorted, compare_ids);
+        qsort(sorted, n, sizeof(struct source_file *), compare_ids);
         for (size_t i = 1; i < n; i++)
                 if (strcmp(sorted[i - 1]->external_id, sorted[i]->external_id) == 0)
                         return error_set(reterr, -EEXIST,

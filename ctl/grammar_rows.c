@@ -14,6 +14,7 @@ static int literals(const struct command *command, const char *const *given, siz
         const char *at = command->usage;
         int count = 0;
 
+        *ret_complete = false;
         for (;;) {
                 struct usage_part part = usage_next(&at);
 
@@ -21,10 +22,8 @@ static int literals(const struct command *command, const char *const *given, siz
                         *ret_complete = true;
                         return count;
                 }
-                if ((size_t) count == n) {
-                        *ret_complete = false;
+                if ((size_t) count == n)
                         return count;
-                }
                 if (!same(given[count], part.name, part.len))
                         return -1;
                 count++;
@@ -39,7 +38,7 @@ int row_match(const char *const *given, size_t n, const struct command **ret_row
         *ret_row = NULL;
         *ret_begins = false;
         for (size_t i = 0; i < n_commands; i++) {
-                bool complete;
+                bool complete = false;
                 int count = commands[i].usage ? literals(&commands[i], given, n, &complete) : -1;
 
                 if (count > 0 && !complete)
@@ -74,7 +73,7 @@ const struct command *row_choose(const struct command *first, int n_literals,
 {
         for (size_t i = 0; i < n_commands; i++) {
                 size_t min, max;
-                bool complete;
+                bool complete = false;
 
                 if (!commands[i].usage ||
                     literals(&commands[i], given, (size_t) n_literals, &complete) != n_literals ||
@@ -96,7 +95,7 @@ static void words_at(const char *const *given, size_t n, char text[][OPTION_NAME
         for (size_t i = 0; i < n_commands && count < NEAR_MAX - 1; i++) {
                 const char *at = commands[i].usage;
                 struct usage_part part = { 0 };
-                bool complete;
+                bool complete = false;
 
                 if (!at || literals(&commands[i], given, n, &complete) != (int) n || complete)
                         continue;

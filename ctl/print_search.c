@@ -38,7 +38,7 @@ static size_t read_highlights(struct json_object *result, size_t len, struct spa
  * Heap; NULL: no memory. */
 static char *collapse(const char *text, size_t len, struct span spans[], size_t n_spans)
 {
-        char *out = malloc(len + 1);
+        char *out = calloc(1, len + 1);
         size_t used = 0, next_start = 0, next_end = 0;
 
         for (size_t i = 0; out && i <= len; i++) {
@@ -52,8 +52,6 @@ static char *collapse(const char *text, size_t len, struct span spans[], size_t 
                         continue;
                 out[used++] = space ? ' ' : text[i];
         }
-        if (out)
-                out[used] = '\0';
         return out;
 }
 

@@ -79,7 +79,7 @@ void screen_write(FILE *file, const char *text, size_t len, bool lines)
 
         for (size_t at = 0; at < len; at += bytes) {
                 uint32_t c = utf8_character(text + at, len - at, &bytes);
-                char valid[4];
+                char valid[4] = { 0 };
 
                 if (is_control(c) && !(lines && c == '\n'))
                         (void) fputc(' ', file);

@@ -58,7 +58,7 @@ static void deliver(void *data);
  * comes back when other work ends. */
 static void post(struct call *call)
 {
-        static const struct timespec pause = { .tv_nsec = 1000 * 1000 };
+        static const struct timespec pause = { .tv_nsec = 1000L * 1000 };
 
         while (mailbox_post(call->control->mailbox, deliver, call) < 0)
                 (void) nanosleep(&pause, NULL);

@@ -129,8 +129,8 @@ CONTROL("search <query>...", Search, on_search_search, READ, ADMIN, PLAIN, ONCE,
            WIRE("threshold", "?object", "{score, min}."),
            WIRE("highlight", "?bool", "Add the places of the query's terms."),
            WIRE("include", "?[]string", "text, metadata.")),
-        OUT("results: []object, plan: object, degraded: []string, index: ?object, took_ms: float,"
-            " next_cursor: ?string"))
+        OUT("results: []object, plan: object, degraded: []string, index: ?object, explain: ?object,"
+            " took_ms: float, next_cursor: ?string"))
 
 CONTROL("ask <question>...", Ask, on_search_ask, READ, ADMIN, PLAIN, MAY_MORE,
         "Answer a question from the documents, with citations.",

@@ -439,6 +439,8 @@ void connections_cancel(struct control *control)
 
 void connections_free(struct control *control)
 {
-        while (control->connections)
-                (void) connection_free(control->connections);
+        for (struct connection *c = control->connections, *next; c; c = next) {
+                next = c->next;
+                (void) connection_free(c);
+        }
 }

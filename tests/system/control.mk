@@ -1,0 +1,1 @@
+SYSTEM_TESTS += tests/system/25-every-command
