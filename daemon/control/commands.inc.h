@@ -18,7 +18,8 @@ CONTROL("status", Status, on_daemon_status, READ, OBSERVE, PLAIN, ONCE,
             " pid: int, started_at: string, uptime_sec: int, log_level: LogLevel,"
             " listen: ?[]string, control: []string, collections: int, line: ?string,"
             " free_bytes: ?int, documents_put: ?int, documents_applied: ?int,"
-            " documents_failed: ?int, collections_behind: ?int"))
+            " documents_failed: ?int, collections_behind: ?int, control_clients: int,"
+            " control_calls: int, control_denied: int, control_malformed: int"))
 
 CONTROL("log level", LogLevel, on_daemon_log_level, READ, OBSERVE, PLAIN, ONCE,
         "Show which messages are logged.", IN(), OUT("level: LogLevel"))

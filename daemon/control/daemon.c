@@ -35,6 +35,7 @@ void on_daemon_status(struct call *call)
         const struct control_services *services = call_services(call);
         const struct control *control = call_control(call);
         cleanup_json_ struct json_object *status = json_object_new_object();
+        struct control_figures figures;
         struct error error = { 0 };
         size_t collections;
         int r = count_collections(services, &collections, &error);
@@ -57,6 +58,11 @@ void on_daemon_status(struct call *call)
         json_add_u64(status, "collections", collections);
         if (services->status)
                 services->status(services->data, status);
+        control_get_figures(control, &figures);
+        json_add_u64(status, "control_clients", figures.connections);
+        json_add_u64(status, "control_calls", figures.calls);
+        json_add_u64(status, "control_denied", figures.denied);
+        json_add_u64(status, "control_malformed", figures.malformed);
         call_reply(call, take_ptr(status));
 }
 
