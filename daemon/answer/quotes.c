@@ -11,7 +11,7 @@
 #define SENTENCE_BYTES_MIN 8
 #define SENTENCE_BYTES_MAX 600
 #define QUOTES_BYTES_MAX 1000 /* of all together, beyond the first */
-#define SECOND_GAIN 0.25      /* what a term is worth when it was covered already */
+#define SECOND_GAIN 0.5       /* what a term is worth when it was covered already */
 #define LENGTH_POWER 0.25
 #define LENGTH_FLOOR 8.0      /* tokens; a shorter sentence gains nothing by it */
 #define GAIN_FLOOR 0.3        /* of the first sentence's gain: below it nothing is added */
@@ -185,6 +185,16 @@ static double coverage(const struct choosing *choosing, const uint32_t *covered)
         return choosing->weight_of_all > 0 ? sum / choosing->weight_of_all : 0;
 }
 
+/* Chunks overlap: a sentence may stand again, cut off, at the edge of a neighbour. */
+static bool repeats(const struct sentence *sentence, struct sentence *const *picked, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                if (memmem(picked[i]->text, picked[i]->len, sentence->text, sentence->len) ||
+                    memmem(sentence->text, sentence->len, picked[i]->text, picked[i]->len))
+                        return true;
+        return false;
+}
+
 /* Marks what is chosen, in `picked` by falling merit. */
 static size_t pick(struct choosing *choosing, uint32_t max_tokens,
                    struct sentence *picked[static QUOTES_MAX])
@@ -205,7 +215,7 @@ static size_t pick(struct choosing *choosing, uint32_t max_tokens,
                             (n > 0 && bytes + sentence->len > QUOTES_BYTES_MAX))
                                 continue;
                         gain = gain_of(choosing, sentence, covered);
-                        if (gain > best_gain) {
+                        if (gain > best_gain && !repeats(sentence, picked, n)) {
                                 best_gain = gain;
                                 best = sentence;
                         }

@@ -4,7 +4,7 @@
  * Chosen greedily for a monotone submodular objective, after Lin and Bilmes, "A Class of
  * Submodular Functions for Document Summarization" (ACL 2011): each term of the question counts
  * by its inverse frequency among the sentences, the first sentence that has it in full, a second
- * one by a quarter; gains are divided by a power of the sentence's length and weighed by the
+ * one by half; gains are divided by a power of the sentence's length and weighed by the
  * passage's rank and by how much the sentence looks like one.
  *
  * Headings, tables, code blocks and rules are no sentences; list marks, emphasis and link

@@ -224,7 +224,7 @@ static void test_metadata_is_checked(void **state)
                 { "{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":1,"
                   "\"j\":1,\"k\":1,\"l\":1,\"m\":1,\"n\":1,\"o\":1,\"p\":1,\"q\":1}", "" },
         };
-        char longest[600];
+        char longest[DOCUMENT_ATTRIBUTE_TEXT_MAX + 16];
 
         (void) state;
         assert_int_equal(docs_check_metadata(NULL, NULL), 0);
@@ -239,9 +239,9 @@ static void test_metadata_is_checked(void **state)
         }
         memset(longest, 'x', sizeof longest);
         memcpy(longest, "{\"a\":\"", 6);
-        memcpy(longest + 6 + 512, "\"}", 3);
+        memcpy(longest + 6 + DOCUMENT_ATTRIBUTE_TEXT_MAX, "\"}", 3);
         assert_int_equal(docs_check_metadata(longest, NULL), 0);
-        memcpy(longest + 6 + 512, "x\"}", 4);
+        memcpy(longest + 6 + DOCUMENT_ATTRIBUTE_TEXT_MAX, "x\"}", 4);
         assert_int_equal(docs_check_metadata(longest, NULL), -EINVAL);
 }
 
