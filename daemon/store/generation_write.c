@@ -80,16 +80,12 @@ static int insert_chunk(struct write *write, const struct generation_chunk *chun
                         struct error *reterr)
 {
         cleanup_statement_ sqlite3_stmt *statement = NULL;
-        struct bm25 *bm25 = NULL;
-        uint32_t slot = write->facts.committed;
         int r = db_prepare(write->db, "INSERT INTO chunk VALUES(?,?,?,?,?,?,?)", &statement,
                            reterr);
 
-        if (r == 0)
-                r = generation_scorer(write->generation, write->db, &bm25, reterr);
         if (r < 0)
                 return r;
-        db_bind_u64(statement, 1, slot);
+        db_bind_u64(statement, 1, write->facts.committed);
         db_bind_u64(statement, 2, chunk->docver);
         db_bind_u64(statement, 3, chunk->ordinal);
         db_bind_u64(statement, 4, chunk->start);
@@ -97,10 +93,7 @@ static int insert_chunk(struct write *write, const struct generation_chunk *chun
         db_bind_u64(statement, 6, chunk->tokens);
         (void) sqlite3_bind_text64(statement, 7, chunk->text_len ? chunk->text : "",
                                    chunk->text_len, SQLITE_STATIC, SQLITE_UTF8);
-        r = db_step(write->db, statement, reterr);
-        return r < 0 ? r
-                     : bm25_add(bm25, slot, chunk->title, chunk->title ? strlen(chunk->title) : 0,
-                                chunk->text, chunk->text_len, reterr);
+        return db_step(write->db, statement, reterr);
 }
 
 static int count_chunk(struct write *write, const struct generation_chunk *chunk,
@@ -145,6 +138,21 @@ static int append_chunks(struct write *write, const struct generation_chunk *chu
                 write->facts.committed++;
                 write->facts.last_docver = chunks[i].docver;
         }
+        return r;
+}
+
+/* After everything else of the transaction: a statement that may have to be undone by itself
+ * makes FTS5 write out what it gathered, and these are many. */
+static int index_chunks(struct write *write, const struct generation_chunk *chunks, size_t n,
+                        uint32_t first_slot, struct error *reterr)
+{
+        struct bm25 *bm25 = NULL;
+        int r = n > 0 ? generation_scorer(write->generation, write->db, &bm25, reterr) : 0;
+
+        for (size_t i = 0; r == 0 && i < n; i++)
+                r = bm25_add(bm25, first_slot + (uint32_t) i, chunks[i].title,
+                             chunks[i].title ? strlen(chunks[i].title) : 0, chunks[i].text,
+                             chunks[i].text_len, reterr);
         return r;
 }
 
@@ -345,6 +353,8 @@ static int publish_locked(struct generation *generation, const struct generation
                 r = append_chunks(&write, chunks, n_chunks, reterr);
         if (r == 0)
                 r = apply_changes(&write, changes, n_changes, reterr);
+        if (r == 0)
+                r = index_chunks(&write, chunks, n_chunks, generation->facts.committed, reterr);
         if (r == 0)
                 r = end_write(&write, reterr);
         return r < 0 ? r : show(&write, reterr);
