@@ -81,7 +81,8 @@ static int explain(int code, const char *path, const char *state, struct error *
         if (code == -ENOENT || code == -ECONNREFUSED || code == -ENOTDIR)
                 return error_set(reterr, -ECONNREFUSED,
                                  "ragd does not answer on %s: is it running? (%s%s)", path,
-                                 state ? "ragd --state " : "systemctl start ragd, or ragctl --state DIR",
+                                 state ? "ragd --state "
+                                       : "systemctl start ragd, or ragctl --state DIR",
                                  state ? state : "");
         return error_set_errno(reterr, code, "connect to %s", path);
 }
@@ -200,7 +201,8 @@ static int refused(struct client_failure *failure, const struct varlink_reply *r
         static const struct {
                 const char *name, *message, *key;
         } words[] = {
-                { ".PermissionDenied", "only administrators may do this: use the socket io.ragd.Control", NULL },
+                { ".PermissionDenied",
+                  "only administrators may do this: use the socket io.ragd.Control", NULL },
                 { ".MethodNotFound", "this ragd does not know the command", "method" },
                 { ".InterfaceNotFound", "this is no ragd, or a very different one", "interface" },
                 { ".InvalidParameter", "not what the command takes", "parameter" },

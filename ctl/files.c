@@ -176,7 +176,8 @@ static int compare_ids(const void *a, const void *b)
  * earlier in silence. */
 static int check_ids(const struct source_files *files, struct error *reterr)
 {
-        cleanup_free_ const struct source_file **sorted = calloc(files->n + 1, sizeof(struct source_file *));
+        cleanup_free_ const struct source_file **sorted =
+                calloc(files->n + 1, sizeof(struct source_file *));
         size_t n = 0;
 
         if (!sorted)

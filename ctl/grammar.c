@@ -96,7 +96,7 @@ static int read_option(struct words *words, const struct command *command, struc
         return unknown_option(command, name, len, reterr);
 }
 
-/* ---- The whole line --------------------------------------------------------------------------- */
+/* ---- The whole line ------------------------------------------------------------------------- */
 
 static int take_arguments(struct words *words, const char *const *given, size_t n,
                           struct error *reterr)
@@ -119,9 +119,11 @@ static int take_arguments(struct words *words, const char *const *given, size_t 
                         return error_set(reterr, -EINVAL, "%s is missing: ragctl %s", what,
                                          words->command->usage);
                 do {
+                        const struct command_field *field =
+                                command_argument(words->command, &part);
                         int r = next == n ? 0
-                                          : words_add(words, command_argument(words->command, &part),
-                                                      given[next], what, part.rest, reterr);
+                                          : words_add(words, field, given[next], what, part.rest,
+                                                      reterr);
 
                         if (r < 0)
                                 return r;
@@ -141,8 +143,8 @@ static int check_required(const struct words *words, struct error *reterr)
                 if (!command_is_option(words->command, field) || type_is_optional(field->type) ||
                     json_object_object_get_ex(words->values, field->name, NULL))
                         continue;
-                return error_set(reterr, -EINVAL, "--%s %s is missing: %s", option_name(field, name),
-                                 option_value(field, value), field->doc);
+                return error_set(reterr, -EINVAL, "--%s %s is missing: %s",
+                                 option_name(field, name), option_value(field, value), field->doc);
         }
         return 0;
 }

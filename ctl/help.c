@@ -9,11 +9,12 @@
 #define USAGE_COLUMNS 44
 
 /* "--limit <number>"; returns its length. */
-static int format_option(const struct command_field *field, char text[static OPTION_NAME_SIZE + OPTION_VALUE_SIZE + 4])
+#define OPTION_TEXT_SIZE (OPTION_NAME_SIZE + OPTION_VALUE_SIZE + 4)
+static int format_option(const struct command_field *field, char text[static OPTION_TEXT_SIZE])
 {
         char name[OPTION_NAME_SIZE], value[OPTION_VALUE_SIZE];
 
-        return snprintf(text, OPTION_NAME_SIZE + OPTION_VALUE_SIZE + 4, "--%s%s%s",
+        return snprintf(text, OPTION_TEXT_SIZE, "--%s%s%s",
                         option_name(field, name), *option_value(field, value) ? " " : "",
                         option_value(field, value));
 }
@@ -43,7 +44,7 @@ static void write_options(const struct style *style, const struct command *comma
                           struct buf *out)
 {
         for (const struct command_field *field = command->input; field->name; field++) {
-                char text[OPTION_NAME_SIZE + OPTION_VALUE_SIZE + 4];
+                char text[OPTION_TEXT_SIZE];
 
                 if (!command_is_option(command, field))
                         continue;
@@ -64,8 +65,8 @@ static void write_options(const struct style *style, const struct command *comma
 
 void help_command(const struct style *style, const struct command *command, struct buf *out)
 {
-        buf_append_format(out, "%susage:%s ragctl [options] %s\n\n%s\n\n", style->bold, style->plain,
-                          command->usage, command->doc);
+        buf_append_format(out, "%susage:%s ragctl [options] %s\n\n%s\n\n", style->bold,
+                          style->plain, command->usage, command->doc);
         write_arguments(style, command, out);
         write_options(style, command, out);
 }

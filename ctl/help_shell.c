@@ -72,8 +72,9 @@ static void append_enums(struct buf *out)
                                 continue;
                         while (type_enum_next(field->type, &at, &word, &len)) {
                                 if (n++ == 0)
-                                        buf_append_format(out, "        --%s) COMPREPLY=($(compgen -W \"",
-                                                          option_name(field, name));
+                                        buf_append_format(
+                                                out, "        --%s) COMPREPLY=($(compgen -W \"",
+                                                option_name(field, name));
                                 buf_append_format(out, "%s%.*s", n > 1 ? " " : "", (int) len, word);
                         }
                         if (n > 0)

@@ -110,7 +110,7 @@ static int send_document(struct upload *upload, const struct source_file *file)
         return buf_failed(&line) ? -ENOMEM : send_line(upload, line.data, line.len);
 }
 
-/* ---- A document on each line ------------------------------------------------------------------ */
+/* ---- A document on each line ---------------------------------------------------------------- */
 
 /* A line of BEIR's corpus is turned into ours; every other one goes as it is, and what is wrong
  * with it the daemon says. */
@@ -173,7 +173,8 @@ static int collect(struct upload *upload)
         if (upload->files.n == 0)
                 return ctl_fail(upload->ctl, EXIT_INVALID, "nothing to ingest");
         upload->first_lines = calloc(upload->files.n, sizeof *upload->first_lines);
-        return upload->first_lines ? EXIT_OK : ctl_fail(upload->ctl, EXIT_INTERNAL, "out of memory");
+        return upload->first_lines ? EXIT_OK
+                                   : ctl_fail(upload->ctl, EXIT_INTERNAL, "out of memory");
 }
 
 static int send_all(struct upload *upload)
@@ -286,7 +287,8 @@ static int report(struct upload *upload)
         exit_code = wait_visible(upload, &job);
         if (job && !upload->ctl->words.json && exit_code != EXIT_INTERRUPTED)
                 print_job_end(upload->ctl, job,
-                              member_count(job, "errors") > member_count(upload->summary, "errors"));
+                              member_count(job, "errors") >
+                                      member_count(upload->summary, "errors"));
         if (upload->ctl->words.json) {
                 json_add(all, "summary", json_object_get(upload->summary));
                 json_add_u64(all, "skipped", upload->files.n_skipped);

@@ -25,7 +25,8 @@ static void print_diagnostics(const struct config_diagnostics *diagnostics,
         screen_write(file, buf_text(&text), text.len, true);
 }
 
-static int print_verdict(const char *path, int exit_code, const struct config_diagnostics *diagnostics)
+static int print_verdict(const char *path, int exit_code,
+                         const struct config_diagnostics *diagnostics)
 {
         cleanup_json_ struct json_object *json = json_object_new_object();
 
@@ -122,7 +123,7 @@ int run_config_show(struct ctl *ctl)
         return ctl_print_json(reply);
 }
 
-/* ---- diff and schema -------------------------------------------------------------------------- */
+/* ---- diff and schema ------------------------------------------------------------------------ */
 
 static void print_diff(const struct ctl *ctl, const struct config_diff *diff)
 {

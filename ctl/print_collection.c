@@ -35,8 +35,9 @@ void print_collections(const struct ctl *ctl, struct json_object *reply)
 {
         static const char *const headers[] = { "NAME", "LANGUAGE", ">GENERATION", "CREATED",
                                                "DESCRIPTION", NULL };
-        struct json_object *rows = rows_of(reply, "collections",
-                                           "no collections; ragctl collection create NAME makes one");
+        struct json_object *rows =
+                rows_of(reply, "collections",
+                        "no collections; ragctl collection create NAME makes one");
         struct table table;
 
         if (!rows)

@@ -67,7 +67,7 @@ static size_t snippet_start(const char *text, size_t first)
         return start;
 }
 
-/* The end of a line that begins at `start` and has `columns`, at a word's end where there is one. */
+/* The end of a line that begins at `start` and has `columns`, at a word's end if possible. */
 static size_t line_end(const char *text, size_t start, size_t len, size_t columns)
 {
         size_t end = start + screen_fit(text + start, len - start, columns), cut = end;
@@ -222,7 +222,8 @@ static void print_citation(const struct ctl *ctl, struct json_object *answer,
 
         if (!where)
                 where = member_text(citation, "external_id", "?");
-        (void) printf("  %s[%s]%s ", ctl->out.bold, member_text(citation, "n", "?"), ctl->out.plain);
+        (void) printf("  %s[%s]%s ", ctl->out.bold, member_text(citation, "n", "?"),
+                      ctl->out.plain);
         if (title) {
                 screen_write(stdout, title, strlen(title), false);
                 (void) fputs("  ", stdout);

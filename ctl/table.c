@@ -87,7 +87,8 @@ static const char *cell_text(const struct table *table, size_t row, size_t colum
 {
         const char *header = table->headers[column];
 
-        return row == 0 ? header + is_right(header) : table->cells[(row - 1) * table->n_columns + column];
+        return row == 0 ? header + is_right(header)
+                        : table->cells[(row - 1) * table->n_columns + column];
 }
 
 void table_print(const struct table *table, FILE *file, const char *bold, const char *plain,

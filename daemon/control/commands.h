@@ -82,7 +82,8 @@ struct command_error {
         const char *name;
         int exit_code;
         const char *doc;
-        int codes[16]; /* errno values that become this error, ended by 0; the last row takes all others */
+        /* errno values that become this error, ended by 0; the last row takes all others. */
+        int codes[16];
 };
 extern const struct command_error command_errors[];
 extern const size_t n_command_errors;

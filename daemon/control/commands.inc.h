@@ -51,7 +51,8 @@ LOCAL("config schema", "Print the JSON Schema of a profile.", IN())
 
 /* ---- Collections ------------------------------------------------------------------------ */
 
-CONTROL("collection create <name>", CollectionCreate, on_collection_create, WRITE, ADMIN, AUDITED, ONCE,
+CONTROL("collection create <name>", CollectionCreate, on_collection_create,
+        WRITE, ADMIN, AUDITED, ONCE,
         "Make an empty collection.",
         IN(ARG("name", "string", "Its name: a-z, 0-9, '-' and '_', at most 64 characters."),
            ARG("language", "?string", "The language of its documents, for stemming (english)."),
@@ -68,7 +69,8 @@ CONTROL("collection show <name>", CollectionShow, on_collection_show, READ, OBSE
         "Show one collection with its counts.",
         IN(ARG("name", "string", "The collection.")), OUT("collection: Collection"))
 
-CONTROL("collection delete <name>", CollectionDelete, on_collection_delete, WRITE, ADMIN, AUDITED, ONCE,
+CONTROL("collection delete <name>", CollectionDelete, on_collection_delete,
+        WRITE, ADMIN, AUDITED, ONCE,
         "Delete a collection and all its documents.",
         IN(ARG("name", "string", "The collection."),
            ARG("yes", "string", "Its name once more, as confirmation.")),
@@ -79,7 +81,8 @@ CONTROL("collection delete <name>", CollectionDelete, on_collection_delete, WRIT
 CONTROL("ingest <path>...", Ingest, on_document_ingest, WRITE, ADMIN, AUDITED, UPGRADE,
         "Put files, folders or a stream of JSON lines into a collection.",
         IN(CLIENT("path", "[]string",
-                  "Files (.md .txt .jsonl .ndjson .json), folders, or - for JSON lines from standard input."),
+                  "Files (.md .txt .jsonl .ndjson .json), folders, or - for JSON lines from"
+                  " standard input."),
            ARG("collection", "?string", "The collection (default)."),
            CLIENT("detach", "?bool", "Do not wait until the documents can be found.")),
         OUT("collection: string"))
@@ -91,19 +94,22 @@ CONTROL("document list <collection>", DocumentList, on_document_list, READ, ADMI
            ARG("limit", "?int", "How many at most (1000).")),
         OUT("documents: []Document"))
 
-CONTROL("document show <collection> <external_id>", DocumentShow, on_document_show, READ, ADMIN, PLAIN, ONCE,
+CONTROL("document show <collection> <external_id>", DocumentShow, on_document_show,
+        READ, ADMIN, PLAIN, ONCE,
         "Show one document.",
         IN(ARG("collection", "string", "The collection."),
            ARG("external_id", "string", "The document.")),
         OUT("document: Document"))
 
-CONTROL("document chunks <collection> <external_id>", DocumentChunks, on_document_chunks, READ, ADMIN, PLAIN, ONCE,
+CONTROL("document chunks <collection> <external_id>", DocumentChunks, on_document_chunks,
+        READ, ADMIN, PLAIN, ONCE,
         "Show the chunks of a document as they are searched.",
         IN(ARG("collection", "string", "The collection."),
            ARG("external_id", "string", "The document.")),
         OUT("chunks: []Chunk"))
 
-CONTROL("document delete <collection> <external_id>", DocumentDelete, on_document_delete, WRITE, ADMIN, AUDITED, ONCE,
+CONTROL("document delete <collection> <external_id>", DocumentDelete, on_document_delete,
+        WRITE, ADMIN, AUDITED, ONCE,
         "Delete one document.",
         IN(ARG("collection", "string", "The collection."),
            ARG("external_id", "string", "The document.")),
@@ -114,7 +120,8 @@ CONTROL("document delete <collection> <external_id>", DocumentDelete, on_documen
 CONTROL("search <query>...", Search, on_search_search, READ, ADMIN, PLAIN, ONCE,
         "Search by meaning and by words.",
         IN(ARG("query", "?string", "What to look for."),
-           ARG_AS("collection", "collections", "?[]string", "A collection to search; several are allowed (default)."),
+           ARG_AS("collection", "collections", "?[]string",
+                  "A collection to search; several are allowed (default)."),
            ARG("limit", "?int", "How many results (the profile's top_k)."),
            ARG("mode", "?SearchMode", "Which legs to use (hybrid)."),
            ARG("filter", "?object", "Only documents whose attributes match, as JSON."),
@@ -137,7 +144,8 @@ CONTROL("ask <question>...", Ask, on_search_ask, READ, ADMIN, PLAIN, MAY_MORE,
         "Answer a question from the documents, with citations.",
         IN(ARG("question", "string", "The question."),
            ARG("max_tokens", "?int", "How long the answer may be."),
-           ARG_AS("collection", "collections", "?[]string", "A collection to search; several are allowed (default)."),
+           ARG_AS("collection", "collections", "?[]string",
+                  "A collection to search; several are allowed (default)."),
            ARG("limit", "?int", "How many passages to consider."),
            ARG("mode", "?SearchMode", "Which legs of the search to use (hybrid)."),
            ARG("filter", "?object", "Only documents whose attributes match, as JSON."),
@@ -177,17 +185,20 @@ CONTROL("job retry <id>", JobRetry, on_job_retry, WRITE, ADMIN, AUDITED, ONCE,
 
 /* ---- Generations ------------------------------------------------------------------------ */
 
-CONTROL("generation list <collection>", GenerationList, on_generation_list, READ, OBSERVE, PLAIN, ONCE,
+CONTROL("generation list <collection>", GenerationList, on_generation_list,
+        READ, OBSERVE, PLAIN, ONCE,
         "List the indexes of a collection.",
         IN(ARG("collection", "string", "The collection.")), OUT("generations: []Generation"))
 
-CONTROL("generation rebuild <collection>", GenerationRebuild, on_generation_rebuild, WRITE, ADMIN, AUDITED, ONCE,
+CONTROL("generation rebuild <collection>", GenerationRebuild, on_generation_rebuild,
+        WRITE, ADMIN, AUDITED, ONCE,
         "Build the index that the profile asks for beside the serving one, then switch.",
         IN(ARG("collection", "string", "The collection."),
            CLIENT("detach", "?bool", "Do not wait until it is built.")),
         OUT("job: Job"))
 
-CONTROL("generation remove <collection> <number>", GenerationRemove, on_generation_remove, WRITE, ADMIN, AUDITED, ONCE,
+CONTROL("generation remove <collection> <number>", GenerationRemove, on_generation_remove,
+        WRITE, ADMIN, AUDITED, ONCE,
         "Remove a retired index.",
         IN(ARG("collection", "string", "The collection."),
            ARG("number", "int", "The generation's number.")),

@@ -144,8 +144,9 @@ static void drop_output(struct connection *connection)
 static void flush(struct connection *connection)
 {
         while (unsent(connection) > 0 && !connection->hup) {
-                ssize_t n = send(connection->origin.fd, connection->out.data + connection->out_start,
-                                 unsent(connection), MSG_DONTWAIT | MSG_NOSIGNAL);
+                const char *bytes = connection->out.data + connection->out_start;
+                ssize_t n = send(connection->origin.fd, bytes, unsent(connection),
+                                 MSG_DONTWAIT | MSG_NOSIGNAL);
 
                 if (n > 0) {
                         connection->out_start += (size_t) n;

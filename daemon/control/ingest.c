@@ -13,7 +13,7 @@
 #define UPLOAD_BYTES ((size_t) 256 * 1024)
 #define READS_PER_STEP 16
 #define PROGRESS_USEC USEC_PER_SEC
-#define SILENCE_USEC (UINT64_C(600) * USEC_PER_SEC) /* a client that sends nothing has gone astray */
+#define SILENCE_USEC (UINT64_C(600) * USEC_PER_SEC) /* then the client has gone astray */
 
 struct upload {
         struct ingest_batch *batch;

@@ -88,7 +88,8 @@ int interface_write(const char *interface, struct buf *out)
                         write_method(out, &commands[i]);
         for (size_t i = 0; control && i < n_command_errors; i++) {
                 write_doc(out, command_errors[i].doc);
-                buf_append_format(out, "error %s (message: string, parameter: ?string, line: ?int)\n",
+                buf_append_format(out,
+                                  "error %s (message: string, parameter: ?string, line: ?int)\n",
                                   command_errors[i].name);
         }
         return 0;

@@ -166,13 +166,15 @@ static bool read_enum(struct reader *reader, struct json_object *value, bool che
 
                 if (len == 0)
                         reader->bad = true;
-                else if (check && is_string(value) && same(name, len, json_object_get_string(value)))
+                else if (check && is_string(value) &&
+                         same(name, len, json_object_get_string(value)))
                         fits = true;
         } while (!reader->bad && take(reader, ","));
         return fits;
 }
 
-static bool read_parentheses(struct reader *reader, struct json_object *value, bool check, int depth)
+static bool read_parentheses(struct reader *reader, struct json_object *value, bool check,
+                             int depth)
 {
         struct reader ahead = *reader;
         const char *name;
