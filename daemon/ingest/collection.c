@@ -117,7 +117,7 @@ int ingest_rebuild(struct ingest *ingest, struct tenant_id tenant, const char *n
         if (r == 0)
                 r = live_job_begin(ingest, &info, JOB_REBUILD, ret, reterr);
         if (r == 0)
-                follower_post(ingest, tenant, info.id);
+                follower_post_now(ingest, tenant, info.id);
         collection_info_done(&info);
         return r;
 }

@@ -55,8 +55,8 @@ struct follower *follower_get(struct ingest *ingest, struct tenant_id tenant,
         return follower;
 }
 
-void follower_post(struct ingest *ingest, struct tenant_id tenant,
-                   struct collection_id collection)
+static void post(struct ingest *ingest, struct tenant_id tenant, struct collection_id collection,
+                 bool now)
 {
         struct follower *follower;
 
@@ -64,9 +64,23 @@ void follower_post(struct ingest *ingest, struct tenant_id tenant,
         follower = ingest->stopping ? NULL : follower_get(ingest, tenant, collection);
         if (follower) {
                 follower->behind = true;
+                if (now)
+                        follower->retry_usec = 0;
                 workers_post(ingest->settings.workers, &follower->task);
         }
         pthread_mutex_unlock(&ingest->lock);
+}
+
+void follower_post(struct ingest *ingest, struct tenant_id tenant,
+                   struct collection_id collection)
+{
+        post(ingest, tenant, collection, false);
+}
+
+void follower_post_now(struct ingest *ingest, struct tenant_id tenant,
+                       struct collection_id collection)
+{
+        post(ingest, tenant, collection, true);
 }
 
 static void forget_scratch(struct follower *follower)

@@ -59,7 +59,8 @@ struct ingest {
 
         pthread_t timer; /* runs while `timing`; posts followers whose pause is over */
         pthread_cond_t timer_wake;
-        bool timing, stopping;
+        bool timing;
+        atomic_bool stopping;
 
         atomic_uint_fast64_t documents_put, documents_applied, documents_failed, chunks, tokens;
 };
@@ -87,6 +88,9 @@ struct follower *follower_find(struct ingest *ingest, struct collection_id colle
 /* There is something to do; takes the lock. */
 void follower_post(struct ingest *ingest, struct tenant_id tenant,
                    struct collection_id collection);
+/* The same, and a pause is over: somebody asked for it. */
+void follower_post_now(struct ingest *ingest, struct tenant_id tenant,
+                       struct collection_id collection);
 /* Waits for its task; without the lock, and with the follower no longer in the list. */
 struct follower *follower_free(struct follower *follower);
 

@@ -154,9 +154,9 @@ static int retry(struct ingest *ingest, struct job *row, struct error *reterr)
         if (r < 0)
                 return r;
         if (row->type == JOB_INGEST)
-                return put_failed_again(ingest, collection, row->id, reterr);
-        follower_post(ingest, row->tenant, row->collection);
-        return 0;
+                r = put_failed_again(ingest, collection, row->id, reterr);
+        follower_post_now(ingest, row->tenant, row->collection);
+        return r;
 }
 
 int ingest_job_retry(struct ingest *ingest, struct tenant_id tenant, struct job_id id,

@@ -382,6 +382,35 @@ static void test_another_profile_is_refused_until_a_rebuild(void **state)
         pipeline_succeeded(pipeline, pipeline_put(pipeline, "c", "b", "iron").job);
 }
 
+static void test_what_a_change_of_profile_leaves_waiting_is_freed_by_the_rebuild(void **state)
+{
+        struct pipeline *pipeline = *state;
+        char *text = long_text();
+        struct ingest_receipt receipt;
+        struct job_id job;
+        struct job row = { 0 };
+        uint64_t seen = 0;
+
+        pipeline_create(pipeline, "c");
+        receipt = pipeline_put(pipeline, "c", "long", text);
+        pipeline_close(pipeline);
+        pipeline->spec.fingerprint.dimensions = 128;
+        pipeline_open(pipeline);
+        do {
+                job_done(&row);
+                assert_ok(ingest_job_get(pipeline->ingest, pipeline->tenant, receipt.job, &row, NULL));
+                assert_false(job_status_is_final(row.status));
+                seen = ingest_wait_change(pipeline->ingest, seen, 100000);
+        } while (row.status != JOB_PAUSED);
+        assert_non_null(strstr(row.pause_reason, "fingerprint mismatch"));
+        job_done(&row);
+        assert_ok(ingest_rebuild(pipeline->ingest, pipeline->tenant, "c", &job, NULL));
+        pipeline_succeeded(pipeline, job);
+        pipeline_succeeded(pipeline, receipt.job);
+        assert_int_equal(pipeline_find(pipeline, "c", "number3999"), 1);
+        free(text);
+}
+
 static void test_a_rebuild_goes_on_after_a_stop_and_can_be_canceled(void **state)
 {
         struct pipeline *pipeline = *state;
@@ -667,6 +696,7 @@ int main(void)
                 TEST(test_sync_says_what_to_send_and_deletes_what_is_missing),
                 TEST(test_a_rebuild_serves_a_new_generation_with_all_documents),
                 TEST(test_another_profile_is_refused_until_a_rebuild),
+                TEST(test_what_a_change_of_profile_leaves_waiting_is_freed_by_the_rebuild),
                 TEST(test_a_rebuild_goes_on_after_a_stop_and_can_be_canceled),
                 TEST(test_a_canceled_job_leaves_what_was_applied),
                 TEST(test_a_full_disk_refuses_writing_but_not_deleting),
