@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
 #include "answer/quotes.h"
 
 #include "base/cleanup.h"

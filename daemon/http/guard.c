@@ -39,6 +39,17 @@ void guard_enter(struct connection *connection, unsigned phase, uint64_t now_use
         atomic_store_explicit(&connection->phase, phase, memory_order_release);
 }
 
+/* A client that closed its half, and has got its answer.  MHD misses the end of the stream where
+ * it came while the connection was suspended. */
+static void let_go_when_left(struct connection *connection)
+{
+        char byte;
+
+        if (connection->seen_rest == atomic_load(&connection->rest) &&
+            recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+                (void) shutdown(connection->fd, SHUT_RDWR);
+}
+
 /* A connection that has received something since it was first seen idle is reading a head. */
 static void look_for_first_byte(struct connection *connection, uint64_t now)
 {
@@ -49,8 +60,10 @@ static void look_for_first_byte(struct connection *connection, uint64_t now)
         unsigned idle = METRIC_PHASE_IDLE;
 
         if (!connection->is_tcp ||
-            getsockopt(connection->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+            getsockopt(connection->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0) {
+                connection->seen_rest = rest;
                 return;
+        }
         bytes = info.tcpi_bytes_received;
         if (connection->seen_rest != rest) {
                 connection->seen_rest = rest;
@@ -68,8 +81,10 @@ static void look_at(struct connection *connection, uint64_t now)
 {
         unsigned phase = atomic_load_explicit(&connection->phase, memory_order_acquire);
 
-        if (phase == METRIC_PHASE_IDLE)
+        if (phase == METRIC_PHASE_IDLE) {
+                let_go_when_left(connection);
                 look_for_first_byte(connection, now);
+        }
         if (now < atomic_load_explicit(&connection->deadline_usec, memory_order_relaxed))
                 return;
         phase = atomic_load(&connection->phase);
