@@ -90,7 +90,7 @@ int percent_decode(char *text, size_t *ret_len)
         return 0;
 }
 
-static bool is_printable(const char *text, size_t len)
+bool is_printable(const char *text, size_t len)
 {
         for (size_t i = 0; i < len; i++)
                 if ((unsigned char) text[i] < 0x20 || text[i] == 0x7f)

@@ -132,3 +132,6 @@ void request_reply_page(struct request *request, const char *member,
 
 /* Percent-decodes in place; *ret_len is the new length.  -EINVAL: a bad escape or a NUL. */
 int percent_decode(char *text, size_t *ret_len);
+
+/* UTF-8 without control characters: what a decoded part of the target must be. */
+bool is_printable(const char *text, size_t len);

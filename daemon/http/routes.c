@@ -116,7 +116,7 @@ static int take_parameters(struct request *request, size_t path_len,
                 size_t len;
 
                 parameter[spans[i].len] = '\0';
-                if (percent_decode(parameter, &len) < 0)
+                if (percent_decode(parameter, &len) < 0 || !is_printable(parameter, len))
                         return -EINVAL;
                 request->parameters[i] = parameter;
         }
