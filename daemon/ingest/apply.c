@@ -47,7 +47,7 @@ static void group_free(struct group *group)
 }
 DEFINE_CLEANUP(struct group *, group_free)
 
-/* ---- After a change is applied ------------------------------------------------------------- */
+/* ---- After a change is applied -------------------------------------------------------------- */
 
 static uint64_t count_tokens(const struct prepared *prepared)
 {
@@ -138,12 +138,12 @@ static void describe_chunks(const struct prepared *prepared, size_t first, size_
         }
 }
 
-/* ---- One document alone ---------------------------------------------------------------------- */
+/* ---- One document alone --------------------------------------------------------------------- */
 
 /* Publishes the log's step over a change that brings no chunks. */
 static int pass_over(struct follower *follower, struct collection *collection,
-                     struct generation *generation, const struct prepared *prepared, struct counting counting,
-                     struct error *reterr)
+                     struct generation *generation, const struct prepared *prepared,
+                     struct counting counting, struct error *reterr)
 {
         struct generation_change change = change_of(prepared);
         int r = note_failures(collection, prepared, 1, reterr);
@@ -169,18 +169,20 @@ static int stage_part(struct follower *follower, struct generation *generation,
         if (!vectors || !chunks)
                 return error_oom(reterr);
         r = embed_chunks(follower, generation, prepared, staged, n, vectors, reterr);
-        if (r < 0 || prepared->outcome != PREPARED_APPLY)
-                return r;
-        describe_chunks(prepared, staged, n, vectors, dimensions, chunks);
-        r = last ? generation_publish(generation, chunks, n, &change, 1, reterr)
-                 : generation_stage(generation, chunks, n, reterr);
-        return r < 0 ? r : !last;
+        if (r == 0 && prepared->outcome == PREPARED_APPLY) {
+                describe_chunks(prepared, staged, n, vectors, dimensions, chunks);
+                r = last ? generation_publish(generation, chunks, n, &change, 1, reterr)
+                         : generation_stage(generation, chunks, n, reterr);
+                if (r == 0)
+                        r = !last;
+        }
+        return r;
 }
 
 /* 0: it is through (applied, failed or passed over), 1: more is to be done. */
 static int apply_alone(struct follower *follower, struct collection *collection,
-                       struct generation *generation, struct prepared *prepared, struct counting counting,
-                       struct error *reterr)
+                       struct generation *generation, struct prepared *prepared,
+                       struct counting counting, struct error *reterr)
 {
         struct error why = { 0 };
         int r = 1;
@@ -193,7 +195,8 @@ static int apply_alone(struct follower *follower, struct collection *collection,
                     live_job_is_canceled(follower, prepared->change.job))
                         prepared_fail(prepared, "its job was canceled");
                 if (prepared->outcome != PREPARED_APPLY)
-                        return pass_over(follower, collection, generation, prepared, counting, reterr);
+                        return pass_over(follower, collection, generation, prepared, counting,
+                                         reterr);
                 if (workers_stopping(follower->ingest->settings.workers) ||
                     follower->ingest->stopping)
                         return 1;
@@ -234,7 +237,7 @@ static int apply_long(struct follower *follower, struct collection *collection,
         return r < 0 ? r : 1;
 }
 
-/* ---- Groups ------------------------------------------------------------------------------------ */
+/* ---- Groups --------------------------------------------------------------------------------- */
 
 /* Takes the prepared change over, so that its cutting is kept from slice to slice. */
 static int begin_long(struct follower *follower, const struct generation *generation,
@@ -309,8 +312,8 @@ static int apply_each(struct follower *follower, struct collection *collection,
 
         for (size_t i = 0; r == 0 && i < group->n; i++)
                 do
-                        r = apply_alone(follower, collection, generation, &group->items[i], counting,
-                                        reterr);
+                        r = apply_alone(follower, collection, generation, &group->items[i],
+                                        counting, reterr);
                 while (r == 1 && !follower->ingest->stopping &&
                        !workers_stopping(follower->ingest->settings.workers));
         return r < 0 ? r : 0;

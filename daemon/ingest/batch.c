@@ -42,17 +42,18 @@ int ingest_batch_open(struct ingest *ingest, struct tenant_id tenant, const char
                       struct ingest_batch **ret, struct error *reterr)
 {
         struct ingest_batch *batch = calloc(1, sizeof *batch);
-        int r = batch ? ingest_check_space(ingest, reterr) : error_oom(reterr);
+        int r;
 
-        if (r == 0) {
-                *batch = (struct ingest_batch){ .ingest = ingest, .over = true };
-                batch->line_max = ingest->settings.max_document_bytes * 2 +
-                                  ingest->settings.max_input_bytes * 2 + 4096;
-                batch->summary.errors = json_object_new_array();
-                r = batch->summary.errors ? collection_open(ingest->settings.store, tenant,
-                                                            collection, &batch->collection, reterr)
-                                          : error_oom(reterr);
-        }
+        if (!batch)
+                return error_oom(reterr);
+        *batch = (struct ingest_batch){ .ingest = ingest, .over = true };
+        batch->line_max = ingest->settings.max_document_bytes * 2 +
+                          ingest->settings.max_input_bytes * 2 + 4096;
+        batch->summary.errors = json_object_new_array();
+        r = batch->summary.errors ? ingest_check_space(ingest, reterr) : error_oom(reterr);
+        if (r == 0)
+                r = collection_open(ingest->settings.store, tenant, collection, &batch->collection,
+                                    reterr);
         if (r == 0)
                 r = ingest_check_writable(ingest, batch->collection, reterr);
         if (r == 0)
@@ -118,7 +119,7 @@ static void take_line(struct ingest_batch *batch, const char *text, size_t len)
         batch->n_waiting++;
 }
 
-/* ---- One group ------------------------------------------------------------------------------- */
+/* ---- One group ------------------------------------------------------------------------------ */
 
 static void take_in(struct ingest_batch *batch, const struct line_document *lines,
                     const struct docs_receipt *receipts, size_t n)
@@ -201,7 +202,7 @@ static int commit(struct ingest_batch *batch, struct error *reterr)
         return r;
 }
 
-/* ---- The stream ------------------------------------------------------------------------------ */
+/* ---- The stream ----------------------------------------------------------------------------- */
 
 /* Ends intake; what was committed stays and is followed. */
 static void close_intake(struct ingest_batch *batch, const char *failure)

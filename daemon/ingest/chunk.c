@@ -17,7 +17,7 @@ static const char *const chunk_strategy_names[CHUNK_STRATEGY_MAX] = {
 };
 DEFINE_ENUM_NAMES(chunk_strategy, enum chunk_strategy)
 
-/* ---- Rules ------------------------------------------------------------------------------ */
+/* ---- Rules ---------------------------------------------------------------------------------- */
 
 int chunk_rules_override(struct chunk_rules *rules, const char *json, struct error *reterr)
 {
@@ -57,7 +57,7 @@ int chunk_rules_override(struct chunk_rules *rules, const char *json, struct err
         return 0;
 }
 
-/* ---- Units: what is not cut any further ---------------------------------------------------- */
+/* ---- Units: what is not cut any further ----------------------------------------------------- */
 
 /* A unit reaches to the start of the next one. */
 struct unit {
@@ -180,7 +180,7 @@ static int push_sentences(struct units *units, struct text_analyzer *analyzer, s
         return r;
 }
 
-/* ---- Windows over units -------------------------------------------------------------------- */
+/* ---- Windows over units --------------------------------------------------------------------- */
 
 struct windows {
         struct chunk_cut *cuts; /* start and end count units until trim() */

@@ -11,7 +11,7 @@
 DEFINE_CLEANUP(struct collection *, collection_unref)
 DEFINE_CLEANUP(struct generation *, generation_unref)
 
-/* ---- Making and deleting --------------------------------------------------------------------- */
+/* ---- Making and deleting -------------------------------------------------------------------- */
 
 /* The first generation, empty and serving.  A crash before the switch is mended by the first
  * follower: a collection that nothing serves gets a generation. */
@@ -60,16 +60,17 @@ int ingest_create_collection(struct ingest *ingest, struct tenant_id tenant, con
 static int stop_following(struct ingest *ingest, struct collection_id collection,
                           struct error *reterr)
 {
-        struct follower **at, *follower = NULL;
+        struct follower *follower;
         int r;
 
         pthread_mutex_lock(&ingest->lock);
-        for (at = &ingest->followers; *at; at = &(*at)->next)
-                if (id_equal((*at)->collection.id, collection.id))
-                        break;
-        follower = *at;
-        if (follower)
+        follower = follower_find(ingest, collection);
+        for (struct follower **at = &ingest->followers; follower && *at; at = &(*at)->next) {
+                if (*at != follower)
+                        continue;
                 *at = follower->next;
+                break;
+        }
         pthread_mutex_unlock(&ingest->lock);
         if (!follower)
                 return 0;
@@ -92,7 +93,7 @@ int ingest_delete_collection(struct ingest *ingest, struct tenant_id tenant, con
         return r < 0 ? r : collection_delete(ingest->settings.store, tenant, name, reterr);
 }
 
-/* ---- Rebuilding ------------------------------------------------------------------------------- */
+/* ---- Rebuilding ----------------------------------------------------------------------------- */
 
 /* The row is all that is written here: the follower makes the generation, also after a crash. */
 int ingest_rebuild(struct ingest *ingest, struct tenant_id tenant, const char *name,
@@ -122,7 +123,7 @@ int ingest_rebuild(struct ingest *ingest, struct tenant_id tenant, const char *n
         return r;
 }
 
-/* ---- Detail ----------------------------------------------------------------------------------- */
+/* ---- Detail --------------------------------------------------------------------------------- */
 
 static struct json_object *generations_json(const struct generation_info *infos, size_t n)
 {

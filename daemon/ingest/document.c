@@ -33,7 +33,7 @@ void ingest_document_done(struct ingest_document *document)
         *document = (struct ingest_document){ 0 };
 }
 
-/* ---- Vectors and chunks ----------------------------------------------------------------- */
+/* ---- Vectors and chunks --------------------------------------------------------------------- */
 
 /* The floats move while they are read, so pointers into them are set at the end. */
 static int adopt_vectors(struct ingest_document *document, struct buf *floats, size_t n,
@@ -45,7 +45,8 @@ static int adopt_vectors(struct ingest_document *document, struct buf *floats, s
         if (!document->floats)
                 return error_oom(reterr);
         for (size_t i = 0; i < n; i++) {
-                document->vectors[i].values = (const float *) (const void *) (document->floats + at);
+                document->vectors[i].values =
+                        (const float *) (const void *) (document->floats + at);
                 at += document->vectors[i].dimensions * sizeof(float);
         }
         document->input.vectors = document->vectors;
@@ -131,7 +132,7 @@ static int parse_vector(struct json_object *json, struct ingest_document *docume
         return adopt_vectors(document, &floats, 1, reterr);
 }
 
-/* ---- The body ----------------------------------------------------------------------------- */
+/* ---- The body ------------------------------------------------------------------------------- */
 
 static int decode_content(const char *base64, struct ingest_document *document,
                           struct error *reterr)
@@ -183,7 +184,7 @@ static int parse_body(struct json_object *json, struct ingest_document *document
         return 0;
 }
 
-/* ---- The rest ------------------------------------------------------------------------------ */
+/* ---- The rest ------------------------------------------------------------------------------- */
 
 static int set_mime(struct document_input *input, const char *mime, struct error *reterr)
 {

@@ -24,7 +24,7 @@
 DEFINE_CLEANUP(struct collection *, collection_unref)
 DEFINE_CLEANUP(struct generation *, generation_unref)
 
-/* ---- The list ----------------------------------------------------------------------------- */
+/* ---- The list ------------------------------------------------------------------------------- */
 
 static enum worker_verdict follower_run(struct worker_task *task);
 
@@ -101,7 +101,7 @@ struct follower *follower_free(struct follower *follower)
         return NULL;
 }
 
-/* ---- Steps: 1 there may be more to do, 0 nothing to do, negative: pause ----------------------- */
+/* ---- Steps: 1 there may be more to do, 0 nothing to do, negative: pause --------------------- */
 
 /* Another chunking or index does not hinder following, another embedding does. */
 static bool can_follow(const struct ingest *ingest, const struct collection *collection,
@@ -231,8 +231,8 @@ static int step(struct follower *follower, struct collection *collection, struct
         if (!building && (wanted || !serving))
                 return make_generation(follower, collection, reterr);
         if (follows && generation_applied_seq(serving) < last)
-                return follower_apply(follower, collection, serving, (struct counting){ .jobs = true },
-                                      reterr);
+                return follower_apply(follower, collection, serving,
+                                      (struct counting){ .jobs = true }, reterr);
         if (building && generation_applied_seq(building) < last)
                 return apply_to_building(follower, collection, building, serving, follows, reterr);
         if (building)

@@ -28,7 +28,7 @@ struct ingest_settings {
         struct store *store;
         struct gateway *gateway;
         struct workers *workers;
-        const struct generation_spec *spec; /* what a new generation is; language is the collection's */
+        const struct generation_spec *spec; /* of new generations; the language is the collection's */
         uint32_t batch_size;                /* texts per embedding request */
         size_t max_document_bytes;
         size_t max_input_bytes; /* metadata, ids, titles */
@@ -89,12 +89,13 @@ int ingest_batch_feed(struct ingest_batch *batch, const char *bytes, size_t len,
 struct ingest_batch_summary {
         struct job_id job;
         uint64_t accepted, unchanged, refused, bytes;
-        struct json_object *errors; /* array of {line, external_id, message}, at most 100; owned by the batch */
+        struct json_object *errors; /* array of {line, external_id, message}, at most 100; the batch's */
 };
 void ingest_batch_summary(struct ingest_batch *batch, struct ingest_batch_summary *ret);
 int ingest_batch_finish(struct ingest_batch *batch, struct ingest_batch_summary *ret,
                         struct error *reterr);
-struct ingest_batch *ingest_batch_free(struct ingest_batch *batch); /* unfinished: keeps what was committed */
+/* Unfinished: keeps what was committed. */
+struct ingest_batch *ingest_batch_free(struct ingest_batch *batch);
 
 /* Visible nowhere any more when it returns 0.  -ENOENT. */
 int ingest_delete(struct ingest *ingest, struct tenant_id tenant, const char *collection,

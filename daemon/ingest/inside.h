@@ -168,6 +168,15 @@ int live_rebuild_finish(struct follower *follower, struct error *reterr);
 /* Writes the rows of all jobs as they are. */
 int live_jobs_save(struct follower *follower, struct error *reterr);
 void live_jobs_free(struct live_job *jobs);
+
+/* What jobs.c and jobs_end.c share; with the lock. */
+void live_job_free(struct live_job *job);
+void live_jobs_changed(struct ingest *ingest); /* ingest_note_change() */
+void live_job_error(struct live_job *job, uint64_t line, const char *external_id,
+                    const char *message);
+/* The row with the errors as text; job_done() frees it. */
+struct job live_job_row(const struct live_job *job);
+
 struct json_object *job_error_json(uint64_t line, const char *external_id, const char *message);
 
 /* ---- put.c ------------------------------------------------------------------------------ */

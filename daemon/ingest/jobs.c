@@ -12,9 +12,8 @@
 #include <string.h>
 
 #define ERRORS_MAX 100
-#define CHECKPOINT_USEC (2 * USEC_PER_SEC)
 
-static void live_job_free(struct live_job *job)
+void live_job_free(struct live_job *job)
 {
         json_object_put(job->errors);
         free(job);
@@ -45,7 +44,7 @@ static struct live_job *find_in(struct ingest *ingest, struct collection_id coll
         return find(follower_find(ingest, collection), id);
 }
 
-static void note_change_locked(struct ingest *ingest)
+void live_jobs_changed(struct ingest *ingest)
 {
         ingest->changes++;
         pthread_cond_broadcast(&ingest->changed);
@@ -64,8 +63,8 @@ struct json_object *job_error_json(uint64_t line, const char *external_id, const
         return error;
 }
 
-static void add_error(struct live_job *job, uint64_t line, const char *external_id,
-                      const char *message)
+void live_job_error(struct live_job *job, uint64_t line, const char *external_id,
+                    const char *message)
 {
         if (!job->errors)
                 job->errors = json_object_new_array();
@@ -73,8 +72,7 @@ static void add_error(struct live_job *job, uint64_t line, const char *external_
                 json_add(job->errors, NULL, job_error_json(line, external_id, message));
 }
 
-/* A row with the errors as text, on the heap; job_done() frees it. */
-static struct job copy_row(const struct live_job *job)
+struct job live_job_row(const struct live_job *job)
 {
         struct job row = job->row;
 
@@ -86,7 +84,7 @@ static struct job copy_row(const struct live_job *job)
         return row;
 }
 
-/* ---- At the doors ------------------------------------------------------------------------- */
+/* ---- At the doors --------------------------------------------------------------------------- */
 
 static int add_live(struct ingest *ingest, const struct job *row, struct error *reterr)
 {
@@ -103,7 +101,7 @@ static int add_live(struct ingest *ingest, const struct job *row, struct error *
                 for (end = &follower->jobs; *end; end = &(*end)->next)
                         ;
                 *end = take_ptr(job);
-                note_change_locked(ingest);
+                live_jobs_changed(ingest);
         }
         pthread_mutex_unlock(&ingest->lock);
         if (!job)
@@ -147,7 +145,7 @@ void live_job_take_in(struct ingest *ingest, struct collection_id collection, st
                 job->row.progress.documents_unchanged += intake->unchanged;
                 if (intake->last_seq > job->last_seq)
                         job->last_seq = intake->last_seq;
-                note_change_locked(ingest);
+                live_jobs_changed(ingest);
         }
         pthread_mutex_unlock(&ingest->lock);
         atomic_fetch_add(&ingest->documents_put, intake->accepted);
@@ -163,7 +161,7 @@ void live_job_refuse(struct ingest *ingest, struct collection_id collection, str
         if (job) {
                 job->row.progress.documents_total++;
                 job->row.progress.documents_failed++;
-                add_error(job, line, external_id, message);
+                live_job_error(job, line, external_id, message);
         }
         pthread_mutex_unlock(&ingest->lock);
 }
@@ -179,7 +177,7 @@ void live_job_close(struct ingest *ingest, struct collection_id collection, stru
                 job->intake = false;
                 if (failure) {
                         (void) snprintf(job->failure, sizeof job->failure, "%s", failure);
-                        add_error(job, 0, NULL, failure);
+                        live_job_error(job, 0, NULL, failure);
                 }
                 workers_post(ingest->settings.workers,
                              &follower_find(ingest, collection)->task);
@@ -211,7 +209,7 @@ int ingest_job_get(struct ingest *ingest, struct tenant_id tenant, struct job_id
         pthread_mutex_lock(&ingest->lock);
         job = find_anywhere(ingest, tenant, id, &follower);
         if (job)
-                *ret = copy_row(job);
+                *ret = live_job_row(job);
         pthread_mutex_unlock(&ingest->lock);
         return job ? 0 : jobs_get(ingest->settings.store, tenant, id, ret, reterr);
 }
@@ -227,7 +225,7 @@ void ingest_jobs_refresh(struct ingest *ingest, struct job *jobs, size_t n)
                 if (!job)
                         continue;
                 job_done(&jobs[i]);
-                jobs[i] = copy_row(job);
+                jobs[i] = live_job_row(job);
         }
         pthread_mutex_unlock(&ingest->lock);
 }
@@ -253,7 +251,7 @@ static int cancel_live(struct ingest *ingest, struct job *row, struct error *ret
                 job->row.finished_usec = row->finished_usec;
                 workers_post(ingest->settings.workers, &follower->task);
         }
-        note_change_locked(ingest);
+        live_jobs_changed(ingest);
         pthread_mutex_unlock(&ingest->lock);
         return r;
 }
@@ -271,7 +269,7 @@ int ingest_job_cancel(struct ingest *ingest, struct tenant_id tenant, struct job
         job = find_anywhere(ingest, tenant, id, &follower);
         if (job) {
                 busy = job->canceling || job->ending || job->canceled;
-                row = copy_row(job);
+                row = live_job_row(job);
                 job->canceling |= !busy;
         }
         pthread_mutex_unlock(&ingest->lock);
@@ -299,7 +297,7 @@ bool live_job_was_canceled(struct ingest *ingest, struct collection_id collectio
         return canceled;
 }
 
-/* ---- In a slice ------------------------------------------------------------------------------ */
+/* ---- In a slice ----------------------------------------------------------------------------- */
 
 void live_jobs_step(struct follower *follower, const struct job_id *job_or_null, bool rebuild,
                     const struct job_step *step)
@@ -317,9 +315,9 @@ void live_jobs_step(struct follower *follower, const struct job_id *job_or_null,
                 job->row.progress.chunks_done += step->chunks;
                 job->row.progress.tokens += step->tokens;
                 if (step->error)
-                        add_error(job, 0, step->external_id, step->error);
+                        live_job_error(job, 0, step->external_id, step->error);
         }
-        note_change_locked(ingest);
+        live_jobs_changed(ingest);
         pthread_mutex_unlock(&ingest->lock);
 }
 
@@ -359,170 +357,4 @@ bool live_rebuild_find(struct follower *follower, struct job_id *ret)
                 *ret = job->row.id;
         pthread_mutex_unlock(&ingest->lock);
         return found;
-}
-
-/* ---- Ending ----------------------------------------------------------------------------------- */
-
-static enum job_status final_status(const struct live_job *job)
-{
-        const struct job_progress *progress = &job->row.progress;
-
-        if (progress->documents_failed == 0 && !job->failure[0])
-                return JOB_SUCCEEDED;
-        return progress->documents_done > 0 ? JOB_PARTIAL : JOB_FAILED;
-}
-
-/* Which jobs end now. */
-struct ending {
-        enum job_type type;   /* JOB_TYPE_MAX: all */
-        uint64_t applied_seq; /* ingest jobs: up to where the log is applied */
-        const char *why;      /* they end as failed; NULL: as they stand */
-        bool cancel;          /* they end as canceled */
-};
-
-static bool ends(const struct live_job *job, const struct ending *ending)
-{
-        if (ending->type != JOB_TYPE_MAX && job->row.type != ending->type)
-                return false;
-        return ending->why || ending->cancel || job->row.type == JOB_REBUILD ||
-               (!job->intake && !job->resumed && job->last_seq <= ending->applied_seq);
-}
-
-/* With the lock: takes out what the log has passed of canceled jobs, marks the others and
- * copies their final rows. */
-static size_t collect_ending(struct follower *follower, const struct ending *ending,
-                             struct job *rows, size_t room)
-{
-        uint64_t now_usec = clock_wall_usec();
-        struct live_job **at = &follower->jobs;
-        size_t n = 0;
-
-        while (*at) {
-                struct live_job *job = *at;
-
-                if (!ends(job, ending) || job->canceling || (!job->canceled && n == room)) {
-                        at = &job->next;
-                        continue;
-                }
-                if (job->canceled) {
-                        *at = job->next;
-                        live_job_free(job);
-                        continue;
-                }
-                if (ending->why)
-                        add_error(job, 0, NULL, ending->why);
-                job->ending = true;
-                rows[n] = copy_row(job);
-                rows[n].status = ending->cancel ? JOB_CANCELED
-                                 : ending->why  ? JOB_FAILED
-                                                : final_status(job);
-                rows[n].finished_usec = now_usec;
-                rows[n++].pause_reason[0] = '\0';
-                at = &job->next;
-        }
-        return n;
-}
-
-static void take_out_ended(struct follower *follower, bool written)
-{
-        struct live_job **at = &follower->jobs;
-
-        while (*at) {
-                struct live_job *job = *at;
-
-                if (job->ending && written) {
-                        *at = job->next;
-                        live_job_free(job);
-                        continue;
-                }
-                job->ending = false;
-                at = &job->next;
-        }
-        note_change_locked(follower->ingest);
-}
-
-static int end_jobs(struct follower *follower, const struct ending *ending, struct error *reterr)
-{
-        struct ingest *ingest = follower->ingest;
-        cleanup_free_ struct job *rows = NULL;
-        size_t n = 0, room = 0;
-        int r = 0;
-
-        pthread_mutex_lock(&ingest->lock);
-        for (const struct live_job *job = follower->jobs; job; job = job->next)
-                room++;
-        rows = room > 0 ? calloc(room, sizeof *rows) : NULL;
-        if (rows)
-                n = collect_ending(follower, ending, rows, room);
-        pthread_mutex_unlock(&ingest->lock);
-        if (room > 0 && !rows)
-                return error_oom(reterr);
-        if (n == 0)
-                return 0;
-        r = jobs_update_all(ingest->settings.store, rows, n, reterr);
-        pthread_mutex_lock(&ingest->lock);
-        take_out_ended(follower, r == 0);
-        pthread_mutex_unlock(&ingest->lock);
-        for (size_t i = 0; i < n; i++)
-                job_done(&rows[i]);
-        return r;
-}
-
-int live_jobs_save(struct follower *follower, struct error *reterr)
-{
-        struct ingest *ingest = follower->ingest;
-        cleanup_free_ struct job *rows = NULL;
-        size_t n = 0, room = 0;
-        int r;
-
-        pthread_mutex_lock(&ingest->lock);
-        for (const struct live_job *job = follower->jobs; job; job = job->next)
-                room++;
-        rows = room > 0 ? calloc(room, sizeof *rows) : NULL;
-        for (const struct live_job *job = follower->jobs; rows && job; job = job->next)
-                if (!job->canceled && !job->canceling)
-                        rows[n++] = copy_row(job);
-        pthread_mutex_unlock(&ingest->lock);
-        if (room > 0 && !rows)
-                return error_oom(reterr);
-        r = jobs_update_all(ingest->settings.store, rows, n, reterr);
-        for (size_t i = 0; i < n; i++)
-                job_done(&rows[i]);
-        return r;
-}
-
-int live_jobs_settle(struct follower *follower, uint64_t applied_seq, struct error *reterr)
-{
-        const struct ending ending = { .type = JOB_INGEST, .applied_seq = applied_seq };
-        uint64_t now_usec = clock_monotonic_usec();
-        int r = end_jobs(follower, &ending, reterr);
-
-        if (r < 0 || now_usec - follower->checkpoint_usec < CHECKPOINT_USEC)
-                return r;
-        if (follower->checkpoint_usec > 0)
-                r = live_jobs_save(follower, reterr);
-        follower->checkpoint_usec = now_usec;
-        return r;
-}
-
-int live_jobs_fail(struct follower *follower, enum job_type type, const char *why,
-                   struct error *reterr)
-{
-        const struct ending ending = { .type = type, .why = why };
-
-        return end_jobs(follower, &ending, reterr);
-}
-
-int live_jobs_cancel_all(struct follower *follower, struct error *reterr)
-{
-        const struct ending ending = { .type = JOB_TYPE_MAX, .cancel = true };
-
-        return end_jobs(follower, &ending, reterr);
-}
-
-int live_rebuild_finish(struct follower *follower, struct error *reterr)
-{
-        const struct ending ending = { .type = JOB_REBUILD };
-
-        return end_jobs(follower, &ending, reterr);
 }

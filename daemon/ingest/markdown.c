@@ -107,9 +107,11 @@ static void put_marker(struct writer *writer, cmark_node *item)
 {
         cmark_node *list = cmark_node_parent(item);
         char marker[INDENT_MAX + 32];
-        unsigned indent = (writer->depth - 1) * 2 < INDENT_MAX ? (writer->depth - 1) * 2 : INDENT_MAX;
+        unsigned indent = (writer->depth - 1) * 2;
         int number, len;
 
+        if (indent > INDENT_MAX)
+                indent = INDENT_MAX;
         owe(writer, cmark_node_get_list_tight(list) ? 1 : 2);
         if (cmark_node_get_list_type(list) == CMARK_ORDERED_LIST) {
                 number = cmark_node_get_list_start(list);

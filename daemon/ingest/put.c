@@ -19,7 +19,7 @@ static int refuse(struct error *reterr, int code, const char *key, const char *r
         return code;
 }
 
-/* ---- What may come in ------------------------------------------------------------------------ */
+/* ---- What may come in ----------------------------------------------------------------------- */
 
 static int check_external_id(const char *id, struct error *reterr)
 {
@@ -125,7 +125,7 @@ int ingest_check_input(struct ingest *ingest, const struct document_input *input
         return r;
 }
 
-/* ---- Putting ----------------------------------------------------------------------------------- */
+/* ---- Putting -------------------------------------------------------------------------------- */
 
 static bool same(const char *a, const char *b)
 {

@@ -9,7 +9,7 @@ libingest_a_SOURCES = \
 	daemon/ingest/extract.c daemon/ingest/extract.h \
 	daemon/ingest/follow.c \
 	daemon/ingest/ingest.c daemon/ingest/ingest.h daemon/ingest/inside.h \
-	daemon/ingest/jobs.c \
+	daemon/ingest/jobs.c daemon/ingest/jobs_end.c \
 	daemon/ingest/markdown.c daemon/ingest/markdown.h \
 	daemon/ingest/pause.c \
 	daemon/ingest/prepare.c daemon/ingest/prepare.h \

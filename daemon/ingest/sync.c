@@ -67,10 +67,11 @@ static int read_entry(struct json_object *object, size_t at, struct entry *ret,
 
 static int read_manifest(struct json_object *array, struct manifest *ret, struct error *reterr)
 {
-        size_t n = json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
+        size_t n;
 
         if (!json_object_is_type(array, json_type_array))
                 return error_set(reterr, -EINVAL, "\"manifest\" must be an array");
+        n = json_object_array_length(array);
         ret->at = calloc(n + 1, sizeof *ret->at);
         if (!ret->at)
                 return error_oom(reterr);

@@ -24,7 +24,8 @@ static int read_numbers(struct json_object *array, struct buf *floats, uint32_t 
         size_t n = json_object_array_length(array);
 
         if (n == 0 || n > VECTOR_DIMENSIONS_MAX)
-                return refuse(reterr, "vector", "must hold 1 to " TEXT_OF(VECTOR_DIMENSIONS_MAX) " numbers");
+                return refuse(reterr, "vector",
+                              "must hold 1 to " TEXT_OF(VECTOR_DIMENSIONS_MAX) " numbers");
         for (size_t i = 0; i < n; i++) {
                 struct json_object *number = json_object_array_get_idx(array, i);
                 float value;
@@ -51,7 +52,8 @@ static int read_base64(const char *text, struct buf *floats, uint32_t *ret_dimen
         char *room;
 
         if (len / 4 * 3 > VECTOR_DIMENSIONS_MAX * sizeof(float) + 3)
-                return refuse(reterr, "vector_base64", "holds more than " TEXT_OF(VECTOR_DIMENSIONS_MAX) " numbers");
+                return refuse(reterr, "vector_base64",
+                              "holds more than " TEXT_OF(VECTOR_DIMENSIONS_MAX) " numbers");
         room = buf_reserve(floats, len / 4 * 3 + 3);
         if (!room)
                 return error_oom(reterr);
