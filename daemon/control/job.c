@@ -74,15 +74,10 @@ void on_job_list(struct call *call)
                 call_fail(call, r, &error);
                 return;
         }
+        ingest_jobs_refresh(services->ingest, jobs, n);
         array = json_object_new_array();
-        for (size_t i = 0; i < n; i++) {
-                /* The live progress, where the row is behind. */
-                struct job live = { 0 };
-
-                r = ingest_job_get(services->ingest, services->tenant, jobs[i].id, &live, NULL);
-                json_add(array, NULL, ingest_job_json(r < 0 ? &jobs[i] : &live));
-                job_done(&live);
-        }
+        for (size_t i = 0; i < n; i++)
+                json_add(array, NULL, ingest_job_json(&jobs[i]));
         (void) jobs_free(jobs, n);
         reply_with(call, "jobs", array);
 }

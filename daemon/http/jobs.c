@@ -54,6 +54,7 @@ void jobs_list_page(struct request *request)
                 problem_set_error(request, &error, PROBLEM_FROM_SERVICE);
                 return;
         }
+        ingest_jobs_refresh(services->ingest, jobs, n);
         array = json_object_new_array();
         for (size_t i = 0; array && i < n && i < limit; i++)
                 json_add(array, NULL, ingest_job_json(&jobs[i]));
