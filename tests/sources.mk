@@ -5,6 +5,7 @@ SYSTEM_TESTS = \
 	tests/system/30-kill-loop \
 	tests/system/40-bad-input \
 	tests/system/50-generations \
+	tests/system/55-client-vectors \
 	tests/system/60-retrieval-quality \
 	tests/system/70-http-hardening \
 	tests/system/80-control
