@@ -10,7 +10,7 @@ SYSTEM_TESTS = \
 	tests/system/70-http-hardening \
 	tests/system/80-control
 
-STRUCTURE_TESTS = tests/structure/floors tests/structure/unread
+STRUCTURE_TESTS = tests/structure/floors tests/structure/unread tests/structure/unit
 
 dist_check_SCRIPTS += $(SYSTEM_TESTS) $(STRUCTURE_TESTS)
 TESTS += $(STRUCTURE_TESTS) $(SYSTEM_TESTS)
