@@ -225,7 +225,7 @@ static void write_number(struct buf *out, double value)
         if (value == floor(value) && fabs(value) < 9e15)
                 buf_append_format(out, "} %.0f\n", value);
         else
-                buf_append_format(out, "} %.9g\n", value);
+                buf_append_format(out, "} %.15g\n", value);
 }
 
 static void write_histogram(const struct metrics *metrics, struct buf *out,
