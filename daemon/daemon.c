@@ -38,6 +38,7 @@
 #define OPEN_COLLECTIONS_MAX 64
 #define FREE_BYTES_MIN (UINT64_C(2) << 20U) /* below it writes are refused, deletes go on */
 #define NICE_OF_WORKERS 10
+#define CALLERS 4 /* threads for control commands */
 
 struct daemon {
         struct daemon_options options;
@@ -213,33 +214,16 @@ static int build_pipeline(struct daemon *daemon, struct error *reterr)
         return answer_new(&answer, &daemon->answer, reterr);
 }
 
-static int build_http(struct daemon *daemon, struct error *reterr)
+static void build_status(struct daemon *daemon)
 {
-        const struct metrics_settings metrics = {
-                .stage = stage_name(daemon->config->stage),
-                .version = daemon->options.version,
-                .routes = http_route_labels(),
-        };
-        const struct http_services services = {
+        daemon->status = (struct status){
                 .store = daemon->store,
                 .ingest = daemon->ingest,
-                .answer = daemon->answer,
-                .tenant = store_default_tenant(daemon->store),
-                .ready = status_ready,
-                .data = &daemon->status,
                 .stage = stage_name(daemon->config->stage),
                 .release = daemon->release.number,
-                .version = daemon->options.version,
+                .started_usec = clock_wall_usec(),
+                .state = daemon->state,
         };
-        struct http_services with_metrics = services;
-        int r = metrics_new(&metrics, &daemon->metrics, reterr);
-
-        if (r < 0)
-                return r;
-        with_metrics.metrics = daemon->metrics;
-        status_publish_metrics(&daemon->status, daemon->metrics);
-        return http_new(&daemon->config->server, &daemon->config->security, &with_metrics,
-                        &daemon->http, reterr);
 }
 
 /* Under a service manager in /run/ragd for the groups, else in the state folder for the user. */
@@ -250,11 +234,16 @@ static int build_control(struct daemon *daemon, struct error *reterr)
                 .directory = runtime && *runtime ? runtime : daemon->state,
                 .mode = runtime && *runtime ? 0660 : 0600,
         };
+        int r = workers_new("control", CALLERS, 0, &daemon->callers, reterr);
+
+        if (r < 0)
+                return r;
         const struct control_services services = {
                 .store = daemon->store,
                 .ingest = daemon->ingest,
                 .answer = daemon->answer,
                 .config = daemon->config,
+                .workers = daemon->callers,
                 .tenant = store_default_tenant(daemon->store),
                 .stage = stage_name(daemon->config->stage),
                 .release = daemon->release.number,
@@ -264,26 +253,43 @@ static int build_control(struct daemon *daemon, struct error *reterr)
                 .stop = on_stop,
                 .data = daemon,
         };
-        struct control_services with_workers = services;
-        int r = workers_new("control", 4, 0, &daemon->callers, reterr);
+        return control_new(daemon->loop, &listen, &services, &daemon->control, reterr);
+}
+
+/* What the daemon tells of itself, before anybody can ask over HTTP. */
+static int build_figures(struct daemon *daemon, struct error *reterr)
+{
+        const struct metrics_settings metrics = {
+                .stage = stage_name(daemon->config->stage),
+                .version = daemon->options.version,
+                .routes = http_route_labels(),
+        };
+        int r = metrics_new(&metrics, &daemon->metrics, reterr);
 
         if (r < 0)
                 return r;
-        with_workers.workers = daemon->callers;
-        return control_new(daemon->loop, &listen, &with_workers, &daemon->control, reterr);
+        daemon->status.control = daemon->control;
+        status_publish_metrics(&daemon->status, daemon->metrics);
+        return 0;
 }
 
-static int build_status(struct daemon *daemon)
+static int build_http(struct daemon *daemon, struct error *reterr)
 {
-        daemon->status = (struct status){
+        const struct http_services services = {
                 .store = daemon->store,
                 .ingest = daemon->ingest,
+                .answer = daemon->answer,
+                .metrics = daemon->metrics,
+                .tenant = store_default_tenant(daemon->store),
+                .ready = status_ready,
+                .data = &daemon->status,
                 .stage = stage_name(daemon->config->stage),
                 .release = daemon->release.number,
-                .started_usec = clock_wall_usec(),
-                .state = daemon->state,
+                .version = daemon->options.version,
         };
-        return 0;
+
+        return http_new(&daemon->config->server, &daemon->config->security, &services,
+                        &daemon->http, reterr);
 }
 
 /* ---- Life -------------------------------------------------------------------------------- */
@@ -310,12 +316,14 @@ int daemon_new(const struct daemon_options *options, struct daemon **ret, struct
                 r = build_store(daemon, reterr);
         if (r == 0)
                 r = build_pipeline(daemon, reterr);
+        if (r == 0) {
+                build_status(daemon);
+                r = build_control(daemon, reterr);
+        }
         if (r == 0)
-                r = build_status(daemon);
+                r = build_figures(daemon, reterr);
         if (r == 0)
                 r = build_http(daemon, reterr);
-        if (r == 0)
-                r = build_control(daemon, reterr);
         if (r < 0)
                 return r;
         *ret = take_ptr(daemon);
@@ -351,7 +359,7 @@ struct daemon *daemon_free(struct daemon *daemon)
 
         if (!daemon)
                 return NULL;
-        was_up = daemon->control;
+        was_up = daemon->http;
         status_stop(&daemon->status);
         daemon->http = http_free(daemon->http, DRAIN_USEC);
         daemon->control = control_free(daemon->control);

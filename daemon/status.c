@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "control/control.h"
 #include "ingest/ingest.h"
 #include "metrics/metrics.h"
 #include "store/store.h"
@@ -138,6 +139,35 @@ static double collections_behind(void *data)
         return figures_of(data).collections_behind;
 }
 
+static struct control_figures doors_of(const void *data)
+{
+        const struct status *status = data;
+        struct control_figures figures;
+
+        control_get_figures(status->control, &figures);
+        return figures;
+}
+
+static double control_calls(void *data)
+{
+        return (double) doors_of(data).calls;
+}
+
+static double control_denied(void *data)
+{
+        return (double) doors_of(data).denied;
+}
+
+static double control_malformed(void *data)
+{
+        return (double) doors_of(data).malformed;
+}
+
+static double control_connections(void *data)
+{
+        return (double) doors_of(data).connections;
+}
+
 static double release_number(void *data)
 {
         const struct status *status = data;
@@ -166,6 +196,10 @@ void status_publish_metrics(struct status *status, struct metrics *metrics)
                 { METRIC_INGEST_CHUNKS, chunks },
                 { METRIC_INGEST_TOKENS, tokens },
                 { METRIC_INGEST_BEHIND, collections_behind },
+                { METRIC_CONTROL_CALLS, control_calls },
+                { METRIC_CONTROL_DENIED, control_denied },
+                { METRIC_CONTROL_MALFORMED, control_malformed },
+                { METRIC_CONTROL_CONNECTIONS, control_connections },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(sources); i++)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+struct control;
 struct ingest;
 struct metrics;
 struct store;
@@ -16,6 +17,7 @@ struct store;
 struct status {
         struct store *store;
         struct ingest *ingest;
+        const struct control *control;
         const char *stage;
         const char *state; /* the folder */
         uint32_t release;
@@ -38,5 +40,5 @@ void status_stop(struct status *status);
 bool status_ready(void *data, struct json_object *detail);
 void status_describe(void *data, struct json_object *object);
 
-/* Makes the gauges read from here. */
+/* Makes the figures of other rooms readable; before the HTTP door opens. */
 void status_publish_metrics(struct status *status, struct metrics *metrics);

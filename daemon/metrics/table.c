@@ -77,6 +77,14 @@ static const struct metric table[METRIC_MAX] = {
                 METRIC_LABEL_NONE),
         GAUGE(METRIC_INGEST_BEHIND, "ragd_ingest_collections_behind",
               "Collections with changes that are not visible yet."),
+        COUNTER(METRIC_CONTROL_CALLS, "ragd_control_calls_total",
+                "Commands of the control protocol that were answered.", METRIC_LABEL_NONE),
+        COUNTER(METRIC_CONTROL_DENIED, "ragd_control_denied_total",
+                "Commands refused because the socket only looks.", METRIC_LABEL_NONE),
+        COUNTER(METRIC_CONTROL_MALFORMED, "ragd_control_malformed_total",
+                "Control connections closed for what they sent.", METRIC_LABEL_NONE),
+        GAUGE(METRIC_CONTROL_CONNECTIONS, "ragd_control_connections",
+              "Control connections that are open."),
 };
 
 const struct metric *metric_get(enum metric_id id)
