@@ -47,7 +47,7 @@ check-sanitized:
 			CC='$(CC)' CXX='$(CXX)' CFLAGS='$(FLAGS)' CXXFLAGS='$(FLAGS)'; }
 	RAGD_TEST_FLAVOUR=$(FLAVOUR) RAGD_TEST_PATIENCE=8 KILLS=$${KILLS:-20} \
 	ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 \
-	TSAN_OPTIONS=suppressions=$(abs_top_srcdir)/tests/lib/tsan.suppressions:halt_on_error=1:second_deadlock_stack=1 \
+	TSAN_OPTIONS=suppressions=$(abs_top_srcdir)/tests/lib/tsan.suppressions:halt_on_error=1:second_deadlock_stack=1:print_suppressions=0 \
 		$(MAKE) -C sanitized/$(FLAVOUR) check
 
 # Every libFuzzer target for FUZZ_SECONDS, with clang, in a build folder of its own.
@@ -67,8 +67,11 @@ tests_bench_http_load_SOURCES = tests/bench/http_load.c
 bench: ragd ragctl tests/bench/http_load$(EXEEXT)
 	$(AM_TESTS_ENVIRONMENT) $(PYTHON) $(srcdir)/tests/bench/run
 
-lint:
-	$(srcdir)/tests/structure/lint $(srcdir) '$(AM_CPPFLAGS) $(DEFS) -std=gnu11 $(SYSTEMD_CFLAGS) $(JSONC_CFLAGS) $(MHD_CFLAGS) $(SQLITE_CFLAGS) $(ICU_CFLAGS)'
+# config.h is what the sources need from a build; nothing else is generated into C.
+lint: config.h
+	$(srcdir)/tests/structure/lint $(srcdir) $(DEFS) $(AM_CPPFLAGS) $(CPPFLAGS) -std=gnu11 \
+		$(SYSTEMD_CFLAGS) $(JSONC_CFLAGS) $(MHD_CFLAGS) $(SQLITE_CFLAGS) $(SODIUM_CFLAGS) \
+		$(ICU_CFLAGS) $(CMARK_CFLAGS)
 
 clean-local:
 	rm -rf sanitized

@@ -7,6 +7,7 @@ folder that is removed afterwards; nothing outlives the script.  Exit 77 means s
 
 import base64
 import contextlib
+import glob
 import http.client
 import json
 import os
@@ -121,13 +122,19 @@ max_chunk_size = 256
         with open(os.path.join(self.scratch, "log"), "rb") as file:
             return file.read().decode(errors="replace")[-4000:]
 
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
+    def close(self):
         self.log.close()
         self.notify.close()
 
+    def kill(self):
+        """As a crash of the machine would.  A daemon that had ended by itself is a failure."""
+        self.process.kill()
+        code = self.process.wait()
+        self.close()
+        assert code == -signal.SIGKILL, f"ragd had ended with {code}: {self.log_text()}"
+
     def stop(self, expect=0):
+        """SIGTERM, where it has not ended already; the exit code must be right in either case."""
         self.process.send_signal(signal.SIGTERM)
         try:
             code = self.process.wait(30 * PATIENCE)
@@ -135,8 +142,7 @@ max_chunk_size = 256
             self.process.send_signal(signal.SIGABRT)
             self.process.wait()
             raise AssertionError("ragd did not stop on SIGTERM: " + self.log_text()) from None
-        self.log.close()
-        self.notify.close()
+        self.close()
         assert code == expect, f"ragd ended with {code}: {self.log_text()}"
 
     def __enter__(self):
@@ -144,12 +150,15 @@ max_chunk_size = 256
         return self if running else self.start()
 
     def __exit__(self, kind, value, trace):
-        if self.process and self.process.poll() is None:
-            if kind is None:
-                self.stop()
-            else:
-                sys.stderr.write(self.log_text())
-                self.kill()
+        if not self.process or self.log.closed:
+            return
+        if kind is None:
+            self.stop()
+        else:
+            sys.stderr.write(self.log_text())
+            self.process.kill()
+            self.process.wait()
+            self.close()
 
     # -- ragctl -----------------------------------------------------------------------------
 
@@ -300,6 +309,23 @@ def vector_base64(values):
     return base64.b64encode(struct.pack(f"<{len(values)}f", *values)).decode()
 
 
+def watch_sanitizers(scratch):
+    """Lets every process that is started from now on write what a sanitizer finds in it below
+    `scratch`: an exit code alone could be lost, or taken for a refusal that the test expects."""
+    for name in ("ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS"):
+        others = [option for option in os.environ.get(name, "").split(":")
+                  if option and not option.startswith("log_path=")]
+        os.environ[name] = ":".join([*others, f"log_path={scratch}/sanitizer-report"])
+
+
+def sanitizer_reports(scratch):
+    reports = []
+    for path in sorted(glob.glob(f"{scratch}/sanitizer-report.*")):
+        with open(path, encoding="utf-8", errors="replace") as file:
+            reports.append(file.read())
+    return "\n".join(reports)
+
+
 def main():
     """Runs the caller's test_* functions; the names given as arguments, or all."""
     tests = {name: item for name, item in sys.modules["__main__"].__dict__.items()
@@ -309,19 +335,24 @@ def main():
     for name in chosen:
         scratch = tempfile.mkdtemp(prefix="ragd-test-")
         started = time.monotonic()
+        watch_sanitizers(scratch)
         try:
             tests[name](scratch)
             verdict = "ok"
-            passed += 1
         except Skip as why:
             verdict = f"skipped: {why}"
-            skipped += 1
         except BaseException:  # pylint: disable=broad-except
             traceback.print_exc()
             verdict = "FAILED"
-            failed += 1
         finally:
+            reports = sanitizer_reports(scratch)
             shutil.rmtree(scratch, ignore_errors=True)
+        if reports:
+            print(reports, file=sys.stderr)
+            verdict = "FAILED"
+        passed += verdict == "ok"
+        failed += verdict == "FAILED"
+        skipped += verdict.startswith("skipped")
         print(f"{verdict:8} {name} ({time.monotonic() - started:.2f} s)", flush=True)
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     sys.exit(1 if failed else 77 if skipped and not passed else 0)
