@@ -3,6 +3,7 @@ SYSTEM_TESTS = \
 	tests/system/10-start-stop \
 	tests/system/20-ingest-search-ask \
 	tests/system/30-kill-loop \
+	tests/system/35-resume \
 	tests/system/40-bad-input \
 	tests/system/50-generations \
 	tests/system/55-client-vectors \

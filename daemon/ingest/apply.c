@@ -49,13 +49,28 @@ DEFINE_CLEANUP(struct group *, group_free)
 
 /* ---- After a change is applied -------------------------------------------------------------- */
 
-static uint64_t count_tokens(const struct prepared *prepared)
+/* What the jobs hear of the chunks up to `end` that they have not heard of. */
+static struct job_step count_chunks(struct ingest *ingest, const struct prepared *prepared,
+                                    size_t end)
 {
-        uint64_t tokens = 0;
+        struct job_step step = { .chunks = end - prepared->counted };
 
-        for (size_t i = 0; i < prepared->n_chunks; i++)
-                tokens += prepared->cuts[i].tokens;
-        return tokens;
+        for (size_t i = prepared->counted; i < end; i++)
+                step.tokens += prepared->cuts[i].tokens;
+        atomic_fetch_add(&ingest->chunks, step.chunks);
+        atomic_fetch_add(&ingest->tokens, step.tokens);
+        return step;
+}
+
+/* A part of a long document is durable: its job moves before the whole can be found. */
+static void account_part(struct follower *follower, struct prepared *prepared, size_t end,
+                         struct counting counting)
+{
+        struct job_step step = count_chunks(follower->ingest, prepared, end);
+
+        prepared->counted = end;
+        live_jobs_step(follower, counting.jobs ? &prepared->change.job : NULL, counting.rebuild,
+                       &step);
 }
 
 static void account(struct follower *follower, const struct prepared *prepared,
@@ -79,12 +94,9 @@ static void account(struct follower *follower, const struct prepared *prepared,
                 atomic_fetch_add(&ingest->documents_failed, 1);
                 break;
         case PREPARED_APPLY:
+                step = count_chunks(ingest, prepared, prepared->n_chunks);
                 step.documents = 1;
-                step.chunks = prepared->n_chunks;
-                step.tokens = count_tokens(prepared);
                 atomic_fetch_add(&ingest->documents_applied, 1);
-                atomic_fetch_add(&ingest->chunks, step.chunks);
-                atomic_fetch_add(&ingest->tokens, step.tokens);
                 break;
         }
         live_jobs_step(follower, counting.jobs ? &prepared->change.job : NULL, rebuild, &step);
@@ -205,9 +217,13 @@ static int apply_alone(struct follower *follower, struct collection *collection,
                         return r;
                 if (staged > prepared->n_chunks)
                         staged = (uint32_t) prepared->n_chunks;
+                if (prepared->counted < staged)
+                        prepared->counted = staged; /* before a restart */
                 n = prepared->n_chunks - staged < PART_CHUNKS ? prepared->n_chunks - staged
                                                               : PART_CHUNKS;
                 r = stage_part(follower, generation, prepared, staged, n, &why);
+                if (r == 1)
+                        account_part(follower, prepared, staged + n, counting);
                 if (r == 0 && prepared->outcome != PREPARED_APPLY)
                         r = 1; /* the provider refused it */
         }

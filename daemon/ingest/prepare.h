@@ -22,6 +22,7 @@ struct prepared {
         size_t first; /* where its vectors begin among those of its group, in chunks */
         struct document_vector *vectors; /* n_chunks of them, or NULL: to be embedded */
         bool failed_before;              /* docs.db says so already */
+        size_t counted; /* chunks that the jobs' progress has: a long document's earlier parts */
         char why[ERROR_MESSAGE_MAX];
 };
 
