@@ -40,6 +40,26 @@ struct error {
 /* Out of memory, described without allocating; returns -ENOMEM. */
 #define error_oom(reterr) error_set_at((reterr), -ENOMEM, __FILE__, __LINE__, "out of memory")
 
+#ifdef __clang_analyzer__
+/* The analyzer looks into one file at a time: here it learns that the result is a failure. */
+#define error_failed(call)                       \
+        ({                                       \
+                int failed_ = (call);            \
+                if (failed_ >= 0)                \
+                        __builtin_unreachable(); \
+                failed_;                         \
+        })
+#undef error_set
+#undef error_set_errno
+#undef error_oom
+#define error_set(reterr, code, ...) \
+        error_failed(error_set_at((reterr), (code), __FILE__, __LINE__, __VA_ARGS__))
+#define error_set_errno(reterr, code, ...) \
+        error_failed(error_set_errno_at((reterr), (code), __FILE__, __LINE__, __VA_ARGS__))
+#define error_oom(reterr) \
+        error_failed(error_set_at((reterr), -ENOMEM, __FILE__, __LINE__, "out of memory"))
+#endif
+
 int error_set_at(struct error *reterr, int code, const char *file, int line, const char *format, ...)
         __attribute__((format(printf, 5, 6)));
 int error_set_errno_at(struct error *reterr, int code, const char *file, int line,

@@ -251,7 +251,7 @@ static void add_shortest(struct json_object *object, const char *key, double val
                         break;
         }
         if (!strpbrk(text, ".e"))
-                (void) strcat(text, ".0");
+                memcpy(text + strlen(text), ".0", sizeof ".0");
         json_add(object, key, json_object_new_double_s(value, text));
 }
 
