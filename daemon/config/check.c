@@ -4,6 +4,7 @@
 #include "config/providers.h"
 #include "config/schema_rows.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,6 +49,7 @@ bool config_check_report(struct config_check *check, enum config_severity severi
         const struct config_origin *place = NULL, *origin;
         va_list arguments;
 
+        assert(keys[0]);
         for (size_t i = 0; keys[i]; i++) {
                 origin = origin_of(check->config, keys[i]);
                 if (origin && origin->invalid)

@@ -5,12 +5,14 @@
 #include "base/json.h"
 #include "config/value.h"
 
+#include <assert.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
 static void write_header(const struct config_value *value, struct buf *buf)
 {
+        assert(value->section);
         buf_append_text(buf, buf->len > 0 ? "\n" : "");
         if (value->provider)
                 buf_append_format(buf, "[" CONFIG_PROVIDERS ".%s]\n", value->provider->name);

@@ -9,10 +9,12 @@
 
 static int parse_unix(const char *path, struct listen_address *ret)
 {
-        if (path[0] != '/' || strlen(path) >= sizeof ret->path)
+        size_t len = strlen(path);
+
+        if (path[0] != '/' || len >= sizeof ret->path)
                 return -EINVAL;
         ret->kind = LISTEN_UNIX;
-        (void) strcpy(ret->path, path);
+        memcpy(ret->path, path, len + 1);
         return 0;
 }
 
