@@ -19,10 +19,10 @@ void collections_create(struct request *request)
 
         if (request_json(request, &json) < 0)
                 return;
-        if ((r = json_refuse_unknown(json, members, &error)) < 0 ||
-            (r = json_get_string(json, "name", &name, &error)) < 0 ||
-            (r = json_get_string(json, "language", &language, &error)) < 0 ||
-            (r = json_get_string(json, "description", &description, &error)) < 0) {
+        if (json_refuse_unknown(json, members, &error) < 0 ||
+            json_get_string(json, "name", &name, &error) < 0 ||
+            json_get_string(json, "language", &language, &error) < 0 ||
+            json_get_string(json, "description", &description, &error) < 0) {
                 problem_set_error(request, &error, PROBLEM_FROM_BODY);
                 return;
         }

@@ -32,14 +32,13 @@ static bool is_sane_id(const struct header *header)
 static void set_id(struct request *request)
 {
         const struct header *given = request_header(request, "X-Request-Id");
-        char text[ID_TEXT_SIZE];
 
         if (given && is_sane_id(given)) {
                 memcpy(request->id, given->value, given->value_len);
                 request->id[given->value_len] = '\0';
                 return;
         }
-        (void) strcpy(request->id, id_format(id_random(), text));
+        (void) id_format(id_random(), request->id);
 }
 
 /* Each name of the query must be one that the route knows. */

@@ -74,14 +74,15 @@ static int open_unix(const char *path, struct listening **sockets, size_t *n, st
 {
         cleanup_close_ int fd = -1;
         struct sockaddr_un address = { .sun_family = AF_UNIX };
+        size_t len = strlen(path);
         struct stat st;
 
-        if (path[0] != '/' || strlen(path) >= sizeof address.sun_path)
+        if (path[0] != '/' || len >= sizeof address.sun_path)
                 return error_set(reterr, -EINVAL,
                                  "listen \"unix:%s\": the path must be absolute and have at most "
                                  "%zu bytes",
                                  path, sizeof address.sun_path - 1);
-        (void) strcpy(address.sun_path, path);
+        memcpy(address.sun_path, path, len + 1);
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0)
                 return error_set_errno(reterr, -errno, "socket");
