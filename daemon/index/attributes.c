@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -278,7 +279,7 @@ static int split_block(struct attribute_index *index, struct key *key, enum attr
 static int make_room(struct attribute_index *index, struct key *key, enum attribute_type type,
                      struct place *place)
 {
-        struct block *block;
+        struct block *block, *grown;
         size_t room;
 
         if (place->block == key->values[type].count) { /* above all values */
@@ -287,18 +288,19 @@ static int make_room(struct attribute_index *index, struct key *key, enum attrib
                 place->block--;
                 place->entry = key->values[type].blocks[place->block]->count;
         }
+        assert(key->values[type].blocks);
         block = key->values[type].blocks[place->block];
         if (block->count < block->room)
                 return 0;
         if (block->room == BLOCK_MAX)
                 return split_block(index, key, type, place);
         room = block->room * 2;
-        block = realloc(block, block_bytes(room));
-        if (!block)
+        grown = realloc(block, block_bytes(room));
+        if (!grown)
                 return -ENOMEM;
-        index->bytes += block_bytes(room) - block_bytes(block->room);
-        block->room = room;
-        key->values[type].blocks[place->block] = block;
+        index->bytes += block_bytes(room) - block_bytes(grown->room);
+        grown->room = room;
+        key->values[type].blocks[place->block] = grown;
         return 0;
 }
 

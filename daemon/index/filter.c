@@ -353,10 +353,8 @@ static roaring_bitmap_t *evaluate_compound(const struct filter *filter,
                 if (!more)
                         return NULL;
                 if (filter->type == FILTER_AND) {
-                        roaring_bitmap_t *both = take_ptr(more);
-
-                        more = rows;
-                        rows = both;
+                        roaring_bitmap_free(rows);
+                        rows = take_ptr(more);
                 } else {
                         roaring_bitmap_or_inplace(rows, more);
                 }
