@@ -231,7 +231,7 @@ static int make_generation(struct collection *collection, const struct generatio
                            struct generation **ret, struct error *reterr)
 {
         uint8_t identity[GENERATION_IDENTITY_BYTES];
-        struct generation *generation;
+        struct generation *generation = NULL;
         uint32_t number = 0;
         int r;
 
@@ -314,7 +314,7 @@ static int remove_generation(struct collection *collection, struct generation *g
         while (collection->generations[at] != generation)
                 at++;
         memmove(&collection->generations[at], &collection->generations[at + 1],
-                (--collection->n_generations - at) * sizeof *collection->generations);
+                (--collection->n_generations - at) * sizeof(struct generation *));
         if (collection->building == generation)
                 collection->building = NULL;
         (void) pthread_mutex_unlock(&collection->generations_lock);

@@ -357,7 +357,7 @@ static int publish_locked(struct generation *generation, const struct generation
                 r = index_chunks(&write, chunks, n_chunks, generation->facts.committed, reterr);
         if (r == 0)
                 r = end_write(&write, reterr);
-        return r < 0 ? r : show(&write, reterr);
+        return r == 0 ? show(&write, reterr) : r;
 }
 
 int generation_stage(struct generation *generation, const struct generation_chunk *chunks,
@@ -402,7 +402,7 @@ int generation_forget_all(struct generation *generation, const uint32_t *doc_nos
         if (r < 0 || !changed)
                 return r;
         r = end_write(&write, reterr);
-        return r < 0 ? r : show(&write, reterr);
+        return r == 0 ? show(&write, reterr) : r;
 }
 
 int generation_forget(struct generation *generation, uint32_t doc_no, struct error *reterr)
