@@ -99,7 +99,7 @@ static int place_chunks(struct follower *follower, struct prepared *prepared, si
                 if (text_count_tokens(follower->analyzer, own ? own : text, len, &tokens) < 0)
                         return error_oom(reterr);
                 place->tokens = (uint32_t) tokens;
-                if (!found)
+                if (own && !found)
                         continue;
                 place->start = (uint32_t) (found - text);
                 place->end = place->start + (uint32_t) len;
