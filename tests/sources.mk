@@ -47,7 +47,7 @@ check-sanitized:
 		$(abs_top_srcdir)/configure --quiet --disable-hardening \
 			CC='$(CC)' CXX='$(CXX)' CFLAGS='$(FLAGS)' CXXFLAGS='$(FLAGS)'; }
 	RAGD_TEST_FLAVOUR=$(FLAVOUR) RAGD_TEST_PATIENCE=8 KILLS=$${KILLS:-20} \
-	ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=abort_on_error=1:print_stacktrace=1 \
 	TSAN_OPTIONS=suppressions=$(abs_top_srcdir)/tests/lib/tsan.suppressions:halt_on_error=1:second_deadlock_stack=1:print_suppressions=0 \
 		$(MAKE) -C sanitized/$(FLAVOUR) check
 
