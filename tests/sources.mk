@@ -5,6 +5,7 @@ SYSTEM_TESTS = \
 	tests/system/30-kill-loop \
 	tests/system/35-resume \
 	tests/system/40-bad-input \
+	tests/system/45-everything-at-once \
 	tests/system/50-generations \
 	tests/system/55-client-vectors \
 	tests/system/60-retrieval-quality \
