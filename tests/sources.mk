@@ -17,6 +17,7 @@ STRUCTURE_TESTS = tests/structure/floors tests/structure/unread tests/structure/
 dist_check_SCRIPTS += $(SYSTEM_TESTS) $(STRUCTURE_TESTS)
 TESTS += $(STRUCTURE_TESTS) $(SYSTEM_TESTS)
 EXTRA_DIST += tests/lib/ragdtest.py tests/demo tests/bench/run tests/fuzz/run
+EXTRA_DIST += tests/structure/lint .clang-tidy
 
 AM_TESTS_ENVIRONMENT = \
 	abs_top_srcdir='$(abs_top_srcdir)'; export abs_top_srcdir; \
