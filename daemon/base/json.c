@@ -211,10 +211,14 @@ int json_refuse_unknown(struct json_object *object, const char *const known[],
 
 void json_add(struct json_object *object, const char *key, struct json_object *takes_value)
 {
+        int r = -1;
+
         if (json_object_is_type(object, json_type_array))
-                (void) json_object_array_add(object, takes_value);
-        else
-                (void) json_object_object_add(object, key, takes_value);
+                r = json_object_array_add(object, takes_value);
+        else if (object) /* the library asserts that there is one */
+                r = json_object_object_add(object, key, takes_value);
+        if (r < 0)
+                json_object_put(takes_value);
 }
 
 void json_add_string(struct json_object *object, const char *key, const char *value)

@@ -44,7 +44,8 @@ int json_get_array(struct json_object *object, const char *key, struct json_obje
 int json_refuse_unknown(struct json_object *object, const char *const known[],
                         struct error *reterr);
 
-/* Adding to an object or array; each takes no reference the caller holds except json_add. */
+/* Adding to an object or array; each takes no reference the caller holds except json_add.  Where
+ * memory is out the member is null or missing; a NULL object takes nothing. */
 void json_add(struct json_object *object, const char *key, struct json_object *takes_value);
 void json_add_string(struct json_object *object, const char *key, const char *value); /* NULL: null */
 void json_add_u64(struct json_object *object, const char *key, uint64_t value);
