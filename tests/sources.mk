@@ -9,6 +9,7 @@ SYSTEM_TESTS = \
 	tests/system/50-generations \
 	tests/system/55-client-vectors \
 	tests/system/60-retrieval-quality \
+	tests/system/62-golden-set \
 	tests/system/70-http-hardening \
 	tests/system/80-control
 
