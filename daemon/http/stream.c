@@ -257,12 +257,18 @@ void stream_close(struct stream *stream)
 
 /* ---- The streams' own thread ------------------------------------------------------------- */
 
+/* `since` may be later than `now`: another thread has read the clock meanwhile. */
+static bool longer_than(uint64_t now, uint64_t since, uint64_t usec)
+{
+        return now > since && now - since > usec;
+}
+
 static void look_at_client(struct stream *stream, uint64_t now, uint64_t patience)
 {
         (void) pthread_mutex_lock(&stream->lock);
         if (stream->fd >= 0 && !stream->gone) {
                 struct pollfd look = { .fd = stream->fd, .events = POLLRDHUP };
-                bool dead = false, silent = now - stream->last_event_usec > KEEP_ALIVE_USEC;
+                bool dead = false, silent = longer_than(now, stream->last_event_usec, KEEP_ALIVE_USEC);
 
                 if (poll(&look, 1, 0) > 0)
                         dead = (look.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
@@ -270,7 +276,7 @@ static void look_at_client(struct stream *stream, uint64_t now, uint64_t patienc
                  * comment brings a reset. */
                 if (!dead && (look.revents & POLLRDHUP) && !stream->probed)
                         stream->probed = silent = true;
-                if (stream->queue.len > 0 && now - stream->last_taken_usec > patience) {
+                if (stream->queue.len > 0 && longer_than(now, stream->last_taken_usec, patience)) {
                         (void) shutdown(stream->fd, SHUT_RDWR);
                         dead = true;
                 }
