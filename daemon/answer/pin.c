@@ -107,8 +107,13 @@ int pins_open(struct answer *answer, struct tenant_id tenant, const struct searc
 
                 if (r < 0)
                         return r;
-                if (pin->view)
-                        response->unindexed += pin->view->unindexed;
+                if (pin->view) {
+                        struct index_status status;
+
+                        index_get_status(pin->view->index, &pin->view->source, pin->view->live,
+                                         &status);
+                        response->unindexed += status.unindexed;
+                }
         }
         return 0;
 }

@@ -13,6 +13,23 @@ static const char *const index_backend_names[INDEX_BACKEND_MAX] = {
 };
 DEFINE_ENUM_NAMES(index_backend, enum index_backend)
 
+static const char *const index_quantization_names[INDEX_QUANTIZATION_MAX] = {
+        [INDEX_QUANTIZATION_INT8] = "int8",
+        [INDEX_QUANTIZATION_NONE] = "none",
+};
+DEFINE_ENUM_NAMES(index_quantization, enum index_quantization)
+
+static const char *const index_plan_names[INDEX_PLAN_MAX] = {
+        [INDEX_PLAN_SCAN] = "scan",
+        [INDEX_PLAN_GRAPH] = "graph",
+        [INDEX_PLAN_GRAPH_SCAN] = "graph+scan",
+};
+
+const char *index_plan_name(enum index_plan plan)
+{
+        return (unsigned int) plan < INDEX_PLAN_MAX ? index_plan_names[plan] : NULL;
+}
+
 /* Which engine serves a backend.  The exact scan serves both: it answers what a graph would,
  * and says in its statistics that it did. */
 static const struct index_ops *const engines[INDEX_BACKEND_MAX] = {
@@ -21,11 +38,13 @@ static const struct index_ops *const engines[INDEX_BACKEND_MAX] = {
 };
 
 int index_open(const struct index_params *params, int dirfd, struct index **ret,
-               struct error *reterr)
+               char **ret_damage, struct error *reterr)
 {
         cleanup_(index_free_cleanup) struct index *index = NULL;
         int r = 0;
 
+        if (ret_damage)
+                *ret_damage = NULL;
         if ((unsigned int) params->backend >= INDEX_BACKEND_MAX ||
             (unsigned int) params->metric >= INDEX_METRIC_MAX)
                 return error_set(reterr, -EINVAL, "unknown index backend or metric");
@@ -38,8 +57,8 @@ int index_open(const struct index_params *params, int dirfd, struct index **ret,
         index->ops = engines[params->backend];
         index->params = *params;
         index->kernels = params->kernels ? params->kernels : kernel_best();
-        if (dirfd >= 0 && index->ops->open)
-                r = index->ops->open(index, dirfd, reterr);
+        if (index->ops->open)
+                r = index->ops->open(index, dirfd, ret_damage, reterr);
         if (r < 0)
                 return r;
         *ret = take_ptr(index);
@@ -65,28 +84,37 @@ const struct index_params *index_get_params(const struct index *index)
         return &index->params;
 }
 
+void index_get_status(struct index *index, const struct index_source *source,
+                      const roaring_bitmap_t *live, struct index_status *ret)
+{
+        *ret = (struct index_status){ .engine = index->ops->name };
+        if (index->ops->status)
+                index->ops->status(index, source, live, ret);
+}
+
+int index_maintain(struct index *index, const struct index_source *source,
+                   const roaring_bitmap_t *live, const struct index_check *check,
+                   struct error *reterr)
+{
+        return index->ops->maintain ? index->ops->maintain(index, source, live, check, reterr)
+                                    : INDEX_REST;
+}
+
 int index_build(struct index *index, const struct index_source *source,
                 const roaring_bitmap_t *live, const struct index_check *check,
                 struct error *reterr)
 {
-        return index->ops->build ? index->ops->build(index, source, live, check, reterr) : 0;
+        int r;
+
+        do
+                r = index_maintain(index, source, live, check, reterr);
+        while (r == INDEX_AGAIN);
+        return r < 0 ? r : index_save(index, reterr);
 }
 
-int index_insert(struct index *index, const struct index_source *source, uint32_t first_slot,
-                 uint32_t count, struct error *reterr)
+int index_save(struct index *index, struct error *reterr)
 {
-        return index->ops->insert ? index->ops->insert(index, source, first_slot, count, reterr)
-                                  : 0;
-}
-
-int index_remove(struct index *index, uint32_t slot, struct error *reterr)
-{
-        return index->ops->remove ? index->ops->remove(index, slot, reterr) : 0;
-}
-
-int index_save(struct index *index, int dirfd, struct error *reterr)
-{
-        return index->ops->save ? index->ops->save(index, dirfd, reterr) : 0;
+        return index->ops->save ? index->ops->save(index, reterr) : 0;
 }
 
 int index_search(struct index *index, const struct index_source *source,

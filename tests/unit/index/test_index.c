@@ -173,12 +173,14 @@ static void test_every_backend_metric_and_kernel_finds_what_brute_force_finds(vo
                 for (enum index_metric metric = INDEX_COSINE; runs && metric < INDEX_METRIC_MAX;
                      metric++)
                         for (enum index_backend backend = 0; backend < INDEX_BACKEND_MAX; backend++) {
-                                struct index_params params = { backend, metric, DIMENSIONS, kernel };
+                                struct index_params params = {
+                                        .backend = backend, .metric = metric,
+                                        .dimensions = DIMENSIONS, .kernels = kernel };
                                 struct index *index = NULL;
                                 struct fixture f;
 
                                 fixture_init(&f, metric);
-                                assert_int_equal(index_open(&params, -1, &index, NULL), 0);
+                                assert_int_equal(index_open(&params, -1, &index, NULL, NULL), 0);
                                 search_at_random(&f, metric, index);
                                 index_free(index);
                                 fixture_done(&f);
@@ -187,10 +189,11 @@ static void test_every_backend_metric_and_kernel_finds_what_brute_force_finds(vo
 
 static struct index *small_index(enum index_metric metric)
 {
-        struct index_params params = { INDEX_BACKEND_FLAT, metric, 2, NULL };
+        struct index_params params = { .backend = INDEX_BACKEND_FLAT, .metric = metric,
+                                               .dimensions = 2, .kernels = NULL };
         struct index *index = NULL;
 
-        assert_int_equal(index_open(&params, -1, &index, NULL), 0);
+        assert_int_equal(index_open(&params, -1, &index, NULL, NULL), 0);
         return index;
 }
 
@@ -238,7 +241,8 @@ static void test_bad_questions_are_refused(void **state)
         const struct index_source source = { NULL, 0, 0 };
         const float good[2] = { 1, 0 }, bad[2] = { NAN, 0 };
         struct index_query query = { .vector = good, .dimensions = 2, .k = 1 };
-        struct index_params params = { INDEX_BACKEND_FLAT, INDEX_COSINE, 0, NULL };
+        struct index_params params = { .backend = INDEX_BACKEND_FLAT, .metric = INDEX_COSINE,
+                                               .dimensions = 0, .kernels = NULL };
         struct index *none = NULL;
         struct index_stats stats;
         struct index_hit hit;
@@ -257,11 +261,11 @@ static void test_bad_questions_are_refused(void **state)
         query.dimensions = 2;
         query.vector = bad;
         assert_int_equal(index_search(index, &source, &query, &hit, &count, &stats, NULL), -EINVAL);
-        assert_int_equal(index_open(&params, -1, &none, NULL), -EINVAL);
+        assert_int_equal(index_open(&params, -1, &none, NULL, NULL), -EINVAL);
         params.dimensions = VECTOR_DIMENSIONS_MAX + 1;
-        assert_int_equal(index_open(&params, -1, &none, NULL), -EINVAL);
-        params = (struct index_params){ INDEX_BACKEND_INVALID, INDEX_COSINE, 2, NULL };
-        assert_int_equal(index_open(&params, -1, &none, NULL), -EINVAL);
+        assert_int_equal(index_open(&params, -1, &none, NULL, NULL), -EINVAL);
+        params = (struct index_params){ .backend = INDEX_BACKEND_INVALID, .dimensions = 2 };
+        assert_int_equal(index_open(&params, -1, &none, NULL, NULL), -EINVAL);
         assert_null(none);
 }
 
@@ -295,7 +299,8 @@ static void test_single_slots_are_scored_like_hits(void **state)
 {
         (void) state;
         for (enum index_metric metric = INDEX_COSINE; metric < INDEX_METRIC_MAX; metric++) {
-                struct index_params params = { INDEX_BACKEND_FLAT, metric, DIMENSIONS, NULL };
+                struct index_params params = { .backend = INDEX_BACKEND_FLAT, .metric = metric,
+                                               .dimensions = DIMENSIONS, .kernels = NULL };
                 const uint32_t slots[] = { 0, 899, 900, 999, 1000, 1699, 1700, 2999, 3000, UINT32_MAX };
                 cleanup_(index_free_cleanup) struct index *index = NULL;
                 float vector[DIMENSIONS], scores[10];
@@ -304,7 +309,7 @@ static void test_single_slots_are_scored_like_hits(void **state)
 
                 fixture_init(&f, metric);
                 random_vector(&f.seed, metric, vector);
-                assert_int_equal(index_open(&params, -1, &index, NULL), 0);
+                assert_int_equal(index_open(&params, -1, &index, NULL, NULL), 0);
                 assert_int_equal(index_score(index, &f.source, &query, slots, 10, scores, NULL), 0);
                 for (size_t i = 0; i < 10; i++) {
                         if (row(&f, slots[i]))
@@ -328,9 +333,8 @@ static void test_changes_and_saving_succeed_where_an_engine_keeps_nothing(void *
         assert_string_equal(index_engine(index), "flat");
         assert_int_equal(index_get_params(index)->dimensions, 2);
         assert_int_equal(index_build(index, &source, NULL, &check, NULL), 0);
-        assert_int_equal(index_insert(index, &source, 0, 0, NULL), 0);
-        assert_int_equal(index_remove(index, 0, NULL), 0);
-        assert_int_equal(index_save(index, -1, NULL), 0);
+        assert_int_equal(index_maintain(index, &source, NULL, &check, NULL), INDEX_REST);
+        assert_int_equal(index_save(index, NULL), 0);
 }
 
 static void test_names_of_backends_and_metrics_go_both_ways(void **state)
