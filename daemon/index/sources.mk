@@ -4,6 +4,7 @@ libindex_a_SOURCES = \
 	daemon/index/best.c daemon/index/best.h \
 	daemon/index/bm25.c daemon/index/bm25.h \
 	daemon/index/bm25_fts.c daemon/index/bm25_fts.h \
+	daemon/index/budget.c daemon/index/budget.h \
 	daemon/index/engine.h \
 	daemon/index/filter.c daemon/index/filter.h \
 	daemon/index/flat.c \

@@ -1,16 +1,20 @@
 if HAVE_CMOCKA
 check_PROGRAMS += \
 	tests/unit/index/test_bm25 \
+	tests/unit/index/test_budget \
 	tests/unit/index/test_filter \
 	tests/unit/index/test_index \
 	tests/unit/index/test_kernel
 TESTS += \
 	tests/unit/index/test_bm25 \
+	tests/unit/index/test_budget \
 	tests/unit/index/test_filter \
 	tests/unit/index/test_index \
 	tests/unit/index/test_kernel
 tests_unit_index_test_bm25_SOURCES = tests/unit/index/test_bm25.c
 tests_unit_index_test_bm25_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+tests_unit_index_test_budget_SOURCES = tests/unit/index/test_budget.c
+tests_unit_index_test_budget_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 tests_unit_index_test_filter_SOURCES = tests/unit/index/test_filter.c
 tests_unit_index_test_filter_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 tests_unit_index_test_index_SOURCES = tests/unit/index/test_index.c
