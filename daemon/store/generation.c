@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "store/manifest.h"
+#include "store/registry.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -201,15 +202,21 @@ int generation_read_facts(struct generation *generation, struct generation_facts
         return 0;
 }
 
+/* The template is the profile's, what the graph is comes from the generation's own spec. */
 static int open_index(struct generation *generation, struct error *reterr)
 {
-        enum index_backend backend = index_backend_from_name(generation->spec.index.backend);
-        struct index_params params = {
-                .backend = (int) backend < 0 ? INDEX_BACKEND_FLAT : backend,
-                .metric = generation->metric,
-                .dimensions = generation->spec.fingerprint.dimensions,
-        };
+        const struct generation_spec *spec = &generation->spec;
+        enum index_backend backend = index_backend_from_name(spec->index.backend);
+        enum index_quantization quantization =
+                index_quantization_from_name(spec->index.quantization);
+        struct index_params params = generation->collection->store->limits.index;
 
+        params.backend = (int) backend < 0 ? INDEX_BACKEND_FLAT : backend;
+        params.metric = generation->metric;
+        params.dimensions = spec->fingerprint.dimensions;
+        params.quantization = (int) quantization < 0 ? INDEX_QUANTIZATION_NONE : quantization;
+        params.m = spec->index.m;
+        params.ef_construction = spec->index.ef_construction;
         return index_open(&params, generation->dirfd, &generation->index, NULL, reterr);
 }
 

@@ -12,6 +12,7 @@
 #pragma once
 #include "base/error.h"
 #include "base/id.h"
+#include "index/index.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,6 +25,11 @@ struct store;
 /* What an open store may use (from [rag.vector_storage] and the machine). */
 struct store_limits {
         uint32_t max_open_collections; /* least recently used are closed beyond this */
+
+        /* What every generation's index is opened with.  Backend, metric, dimensions,
+         * quantization, m and ef_construction are left 0: they are the generation's own.  The
+         * budget is borrowed until store_close(). */
+        struct index_params index;
 };
 
 /* Creates the folder and its format where absent.  -EPROTONOSUPPORT: written by a newer ragd;

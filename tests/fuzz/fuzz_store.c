@@ -83,7 +83,7 @@ static void prepare(void)
                 (void) strcpy(root, "/tmp/fuzz-store-XXXXXX");
                 need(mkdtemp(root) ? 0 : -1);
         }
-        need(store_open(root, &(struct store_limits){ 4 }, &store, NULL));
+        need(store_open(root, &(struct store_limits){ .max_open_collections = 4 }, &store, NULL));
         need(collection_create(store, store_default_tenant(store), "things", NULL, NULL, &info,
                                NULL));
         need(collection_open(store, info.tenant, "things", &collection, NULL));
@@ -243,7 +243,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 prepare();
         restore();
         damage(data[0] % FILES, data[1] % 3, data + 2, size - 2);
-        if (store_open(root, &(struct store_limits){ 4 }, &store, NULL) < 0)
+        if (store_open(root, &(struct store_limits){ .max_open_collections = 4 }, &store, NULL) < 0)
                 return 0;
         if (jobs_list_open(store, &jobs, &n, NULL) == 0)
                 (void) jobs_free(jobs, n);

@@ -81,7 +81,8 @@ int fixture_setup(void **state)
         (void) snprintf(fixture->path, sizeof fixture->path, "%s/ragd-test-XXXXXX",
                         getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
         assert_non_null(mkdtemp(fixture->path));
-        assert_ok(store_open(fixture->path, &(struct store_limits){ 8 }, &fixture->store, &error));
+        assert_ok(store_open(fixture->path, &(struct store_limits){ .max_open_collections = 8 },
+                             &fixture->store, &error));
         fixture->tenant = store_default_tenant(fixture->store);
         gateway = (struct gateway_settings){ &fixture->provider, &fixture->embedding,
                                              FIXTURE_DIMENSIONS };

@@ -21,6 +21,8 @@ const struct generation_spec fixture_spec = {
         .text_rule = 1,
 };
 
+const struct store_limits fixture_limits = { .max_open_collections = 8 };
+
 static struct fixture *new_fixture(void)
 {
         struct fixture *fixture = calloc(1, sizeof *fixture);
@@ -38,7 +40,7 @@ static void open_store(struct fixture *fixture)
 {
         struct error error = { 0 };
 
-        assert_ok(store_open(fixture->path, &(struct store_limits){ 8 }, &fixture->store, &error));
+        assert_ok(store_open(fixture->path, &fixture_limits, &fixture->store, &error));
         fixture->tenant = store_default_tenant(fixture->store);
 }
 

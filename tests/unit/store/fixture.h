@@ -26,6 +26,7 @@ struct fixture {
 };
 
 extern const struct generation_spec fixture_spec;
+extern const struct store_limits fixture_limits;
 
 /* cmocka's setup and teardown. */
 int fixture_setup(void **state);          /* store, collection and generation */

@@ -239,7 +239,7 @@ static void test_a_collection_whose_truth_is_damaged_fails_alone(void **state)
         (void) fixture_file(fixture, "docs.db", file);
         fixture_close(fixture);
         fixture_damage(fixture, file, 0, "garbage garbage garbage", 23);
-        assert_ok(store_open(fixture->path, &(struct store_limits){ 8 }, &fixture->store, &error));
+        assert_ok(store_open(fixture->path, &fixture_limits, &fixture->store, &error));
         assert_int_equal(collection_open(fixture->store, fixture->tenant, "things",
                                          &fixture->collection, &error), -EBADMSG);
         assert_int_equal(collection_open(fixture->store, fixture->tenant, "things",

@@ -385,8 +385,7 @@ static void test_a_newer_format_is_refused_and_left_alone(void **state)
                 fixture_close(fixture);
                 assert_ok(io_read_file(AT_FDCWD, path, 1 << 24, &before, &len, &error));
                 fixture_damage(fixture, file, cases[i].offset, cases[i].bytes, cases[i].len);
-                assert_ok(store_open(fixture->path, &(struct store_limits){ 8 }, &fixture->store,
-                                     &error));
+                assert_ok(store_open(fixture->path, &fixture_limits, &fixture->store, &error));
                 assert_int_equal(collection_open(fixture->store, fixture->tenant, "things",
                                                  &fixture->collection, &error),
                                  -EPROTONOSUPPORT);

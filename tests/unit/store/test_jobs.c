@@ -32,7 +32,7 @@ static void test_a_job_is_read_as_it_was_written(void **state)
         strcpy(job.pause_reason, "rate limit");
         assert_ok(jobs_update(fixture->store, &job, &error));
         (void) store_close(fixture->store);
-        assert_ok(store_open(fixture->path, &(struct store_limits){ 8 }, &fixture->store, &error));
+        assert_ok(store_open(fixture->path, &fixture_limits, &fixture->store, &error));
         assert_ok(jobs_get(fixture->store, fixture->tenant, job.id, &found, &error));
         assert_int_equal(found.status, JOB_PAUSED);
         assert_memory_equal(&found.progress, &job.progress, sizeof job.progress);
@@ -128,7 +128,7 @@ static void test_a_key_is_claimed_answered_and_replayed(void **state)
                                            &error), 0);
         assert_ok(idempotency_finish(fixture->store, fixture->tenant, "k", &answer, &error));
         (void) store_close(fixture->store);
-        assert_ok(store_open(fixture->path, &(struct store_limits){ 8 }, &fixture->store, &error));
+        assert_ok(store_open(fixture->path, &fixture_limits, &fixture->store, &error));
         assert_int_equal(idempotency_begin(fixture->store, fixture->tenant, "k", hash, now, &replay,
                                            &error), 1);
         assert_int_equal(replay.status, 202);

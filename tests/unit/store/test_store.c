@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const struct store_limits limits = { 8 };
+static const struct store_limits limits = { .max_open_collections = 8 };
 
 /* ---- The folder ------------------------------------------------------------------------- */
 
