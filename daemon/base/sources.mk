@@ -1,6 +1,7 @@
 noinst_LIBRARIES += libbase.a
 libbase_a_SOURCES = \
 	daemon/base/buf.c daemon/base/buf.h \
+	daemon/base/checksum.c daemon/base/checksum.h \
 	daemon/base/cleanup.h \
 	daemon/base/clock.c daemon/base/clock.h \
 	daemon/base/enum.h \

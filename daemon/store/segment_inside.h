@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The inside of the segments, shared by the segment*.c files and nobody else. */
 #pragma once
-#include "store/checksum.h"
+#include "base/checksum.h"
 #include "store/segment.h"
 
 #include <stdio.h>

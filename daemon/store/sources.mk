@@ -1,6 +1,5 @@
 noinst_LIBRARIES += libstore.a
 libstore_a_SOURCES = \
-	daemon/store/checksum.c daemon/store/checksum.h \
 	daemon/store/collection.c daemon/store/collection.h daemon/store/collection_inside.h \
 	daemon/store/collections.c daemon/store/collections.h \
 	daemon/store/committer.c daemon/store/committer.h \

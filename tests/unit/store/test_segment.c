@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fixture.h"
 
-#include "store/checksum.h"
+#include "base/checksum.h"
 #include "store/segment.h"
 
 #include <fcntl.h>

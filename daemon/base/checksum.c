@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/checksum.h"
+#include "base/checksum.h"
 
 #include <string.h>
 
