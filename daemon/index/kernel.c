@@ -11,7 +11,13 @@ static int has_avx2(void)
 
 static int has_avx512(void)
 {
-        return __builtin_cpu_supports("avx512f") != 0;
+        return has_avx2() && __builtin_cpu_supports("avx512f") &&
+               __builtin_cpu_supports("avx512bw");
+}
+
+static int has_avx512vnni(void)
+{
+        return has_avx512() && __builtin_cpu_supports("avx512vnni");
 }
 #endif
 
@@ -29,6 +35,7 @@ static const struct {
 #ifdef KERNELS_X86
         { &kernel_avx2, has_avx2 },
         { &kernel_avx512, has_avx512 },
+        { &kernel_avx512vnni, has_avx512vnni },
 #endif
 #ifdef KERNELS_NEON
         { &kernel_neon, always },

@@ -9,6 +9,17 @@
  *     vec_fma(a, b, c)                 a * b + c
  *     vec_sum(v)                       the sum of the lanes
  *
+ * and for codes, whose nibbles are numbers of 0 to 15:
+ *
+ *     ivec                             a register of IVEC_BYTES bytes (a divisor of 64), or of
+ *                                      sums in 32 bits
+ *     ivec_zero()  ivec_load(p)        all 0; IVEC_BYTES bytes from where they are aligned
+ *     ivec_low(c)  ivec_high(c)        the low, the high nibble of each byte
+ *     ivec_dot(sum, n, q, m, r)        sum + nibbles n * components q + nibbles m * components r,
+ *                                      added up within each lane of 32 bits
+ *     ivec_by16(v)  ivec_add(a, b)     in lanes of 32 bits
+ *     ivec_sums(s, ret)                ret[i] = the sum of the lanes of s[i], for KERNEL_BATCH
+ *
  * Several sums run side by side to hide the latency of the multiplication. */
 
 #define TERM_DOT(sum, a, b) vec_fma((a), (b), (sum))
@@ -85,10 +96,60 @@ DEFINE_PAIR(l2sq, TERM_L2SQ)
 DEFINE_BATCH(dot_batch, TERM_DOT)
 DEFINE_BATCH(l2sq_batch, TERM_L2SQ)
 
+/* Adds to `sums` what one plane of each code gives with 64 * 2 components of the query, which
+ * are loaded once. */
+static inline void plane_step(ivec sums[KERNEL_BATCH], const int8_t *query,
+                              const uint8_t *const codes[KERNEL_BATCH], size_t at)
+{
+        for (size_t part = 0; part < 64; part += IVEC_BYTES) {
+                ivec q = ivec_load(query + 2 * at + part);
+                ivec r = ivec_load(query + 2 * at + 64 + part);
+
+                for (int i = 0; i < KERNEL_BATCH; i++) {
+                        ivec code = ivec_load(codes[i] + at + part);
+
+                        sums[i] = ivec_dot(sums[i], ivec_low(code), q, ivec_high(code), r);
+                }
+        }
+}
+
+static void dot4_batch(const int8_t *query, const uint8_t *const codes[KERNEL_BATCH],
+                       size_t plane_bytes, int32_t ret[KERNEL_BATCH])
+{
+        ivec sums[KERNEL_BATCH] = { ivec_zero(), ivec_zero(), ivec_zero(), ivec_zero() };
+
+        for (size_t at = 0; at < plane_bytes; at += 64)
+                plane_step(sums, query, codes, at);
+        ivec_sums(sums, ret);
+}
+
+static void dot8_batch(const int8_t *query, const uint8_t *const codes[KERNEL_BATCH],
+                       size_t plane_bytes, int32_t ret[KERNEL_BATCH])
+{
+        const uint8_t *const low_planes[KERNEL_BATCH] = {
+                codes[0] + plane_bytes,
+                codes[1] + plane_bytes,
+                codes[2] + plane_bytes,
+                codes[3] + plane_bytes,
+        };
+        ivec high[KERNEL_BATCH] = { ivec_zero(), ivec_zero(), ivec_zero(), ivec_zero() };
+        ivec low[KERNEL_BATCH] = { ivec_zero(), ivec_zero(), ivec_zero(), ivec_zero() };
+
+        for (size_t at = 0; at < plane_bytes; at += 64) {
+                plane_step(high, query, codes, at);
+                plane_step(low, query, low_planes, at);
+        }
+        for (int i = 0; i < KERNEL_BATCH; i++)
+                low[i] = ivec_add(ivec_by16(high[i]), low[i]);
+        ivec_sums(low, ret);
+}
+
 const struct kernel_ops KERNEL_OPS = {
         .name = KERNEL_NAME,
         .dot = dot,
         .l2sq = l2sq,
         .dot_batch = dot_batch,
         .l2sq_batch = l2sq_batch,
+        .dot4_batch = dot4_batch,
+        .dot8_batch = dot8_batch,
 };

@@ -33,4 +33,32 @@ static inline float vec_sum(vec v)
         return _mm_cvtss_f32(half);
 }
 
+#define IVEC_BYTES ((size_t) 32)
+
+typedef __m256i ivec;
+
+#define ivec_zero() _mm256_setzero_si256()
+#define ivec_load(p) _mm256_load_si256((const void *) (p))
+#define ivec_low(c) _mm256_and_si256((c), _mm256_set1_epi8(15))
+#define ivec_high(c) ivec_low(_mm256_srli_epi16((c), 4))
+#define ivec_add(a, b) _mm256_add_epi32((a), (b))
+#define ivec_by16(v) _mm256_slli_epi32((v), 4)
+
+/* Four products, each at most 15 * 127, fit the 16 bits they are added up in. */
+static inline ivec ivec_dot(ivec sum, ivec low, ivec q, ivec high, ivec r)
+{
+        ivec pairs = _mm256_add_epi16(_mm256_maddubs_epi16(low, q), _mm256_maddubs_epi16(high, r));
+
+        return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+static inline void ivec_sums(const ivec sums[KERNEL_BATCH], int32_t ret[KERNEL_BATCH])
+{
+        ivec folded = _mm256_hadd_epi32(_mm256_hadd_epi32(sums[0], sums[1]),
+                                        _mm256_hadd_epi32(sums[2], sums[3]));
+
+        _mm_storeu_si128((void *) ret, _mm_add_epi32(_mm256_castsi256_si128(folded),
+                                                     _mm256_extracti128_si256(folded, 1)));
+}
+
 #include "index/kernel.inc.c"

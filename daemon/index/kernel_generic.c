@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kernels for any machine: the compiler's own vectors of four floats. */
+/* Kernels for any machine: the compiler's own vectors of 16 bytes. */
 #include "index/kernel_table.h"
 
 #include <string.h>
@@ -49,6 +49,73 @@ static inline vec vec_fma(vec a, vec b, vec c)
 static inline float vec_sum(vec v)
 {
         return (v[0] + v[2]) + (v[1] + v[3]);
+}
+
+#define IVEC_BYTES ((size_t) 16)
+
+typedef uint8_t ivec __attribute__((vector_size(16)));
+typedef int16_t lanes16 __attribute__((vector_size(16)));
+typedef uint16_t unsigned_lanes16 __attribute__((vector_size(16)));
+typedef int32_t lanes32 __attribute__((vector_size(16)));
+typedef uint32_t unsigned_lanes32 __attribute__((vector_size(16)));
+
+static inline ivec ivec_zero(void)
+{
+        return (ivec){ 0 };
+}
+
+static inline ivec ivec_load(const void *p)
+{
+        ivec v;
+
+        memcpy(&v, p, sizeof v);
+        return v;
+}
+
+static inline ivec ivec_low(ivec code)
+{
+        return code & 15;
+}
+
+static inline ivec ivec_high(ivec code)
+{
+        return code >> 4;
+}
+
+static inline ivec ivec_add(ivec a, ivec b)
+{
+        return (ivec) ((lanes32) a + (lanes32) b);
+}
+
+static inline ivec ivec_by16(ivec v)
+{
+        return (ivec) ((unsigned_lanes32) v << 4);
+}
+
+/* The products of each two neighbours, added up in 16 bits: at most 2 * 15 * 127. */
+static inline lanes16 pairs(ivec nibbles, ivec components)
+{
+        unsigned_lanes16 n = (unsigned_lanes16) nibbles, c = (unsigned_lanes16) components;
+
+        return (lanes16) (n & 255) * ((lanes16) (c << 8) >> 8) +
+               (lanes16) (n >> 8) * ((lanes16) c >> 8);
+}
+
+static inline ivec ivec_dot(ivec sum, ivec low, ivec q, ivec high, ivec r)
+{
+        lanes32 both = (lanes32) (pairs(low, q) + pairs(high, r));
+        lanes32 even = (lanes32) ((unsigned_lanes32) both << 16) >> 16;
+
+        return ivec_add(sum, (ivec) (even + (both >> 16)));
+}
+
+static inline void ivec_sums(const ivec sums[KERNEL_BATCH], int32_t ret[KERNEL_BATCH])
+{
+        for (int i = 0; i < KERNEL_BATCH; i++) {
+                lanes32 s = (lanes32) sums[i];
+
+                ret[i] = (s[0] + s[2]) + (s[1] + s[3]);
+        }
 }
 
 #include "index/kernel.inc.c"

@@ -6,4 +6,5 @@
 extern const struct kernel_ops kernel_generic;
 extern const struct kernel_ops kernel_avx2;
 extern const struct kernel_ops kernel_avx512;
+extern const struct kernel_ops kernel_avx512vnni;
 extern const struct kernel_ops kernel_neon;
