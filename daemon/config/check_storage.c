@@ -3,20 +3,35 @@
 #include "config/check.h"
 
 #include <inttypes.h>
+#include <math.h>
 
 #define MIB (1024.0 * 1024.0)
 
 /* ---- Memory ------------------------------------------------------------------------------ */
 
-/* What `max_elements` vectors and their links take: n * dimensions * bytes of a component,
- * and 16 bytes for each of the m links of a node. */
-static double index_bytes(const struct config *config)
+/* What one vector takes of the memory that stays in use.  The codes are padded to whole blocks
+ * of the kernels; a node has 2 m links at the bottom and m on each layer above it, which one in
+ * m reaches; beside them lie the code's two factors, the node's slot and place above, and the
+ * slot's node. */
+static double hot_bytes_each(const struct vector_storage_config *storage)
 {
-        const struct vector_storage_config *storage = &config->vector_storage;
-        double component = storage->quantization == QUANTIZATION_INT8 ? 1 : 4;
-        double links = storage->backend == VECTOR_BACKEND_HNSW ? 16.0 * storage->hnsw.m : 0;
+        const uint32_t block = 128;
+        double m = storage->hnsw.m, codes = 0;
 
-        return (double) storage->hnsw.max_elements * (storage->dimensions * component + links);
+        if (storage->backend != VECTOR_BACKEND_HNSW)
+                return 0;
+        if (storage->quantization == QUANTIZATION_INT8)
+                codes = (storage->dimensions + block - 1) / block * block;
+        return codes + 2 * m * 4 + 8 + 4 + 4 + 4 + (m * 4 + 12) / (m - 1);
+}
+
+/* The floats stay in the mapped files; a search that has no codes goes through them. */
+static double searched_bytes_each(const struct vector_storage_config *storage)
+{
+        bool codes = storage->backend == VECTOR_BACKEND_HNSW &&
+                     storage->quantization == QUANTIZATION_INT8;
+
+        return hot_bytes_each(storage) + (codes ? 0 : storage->dimensions * 4.0);
 }
 
 static double cache_bytes(const struct config *config)
@@ -38,33 +53,33 @@ static double cache_bytes(const struct config *config)
 static void check_memory(struct config_check *check)
 {
         const struct vector_storage_config *storage = &check->config->vector_storage;
-        double index = index_bytes(check->config);
-        double all = index + cache_bytes(check->config);
+        double n = (double) storage->hnsw.max_elements, each = hot_bytes_each(storage);
+        double searched = n * searched_bytes_each(storage), caches = cache_bytes(check->config);
 
         /* Of limits that nobody chose there is nothing to say. */
-        if (index > storage->max_memory_mb * MIB &&
+        if (n * each > storage->max_memory_mb * MIB &&
             (config_check_written(check, "rag.vector_storage.max_memory_mb") ||
              config_check_written(check, "rag.vector_storage.hnsw.max_elements")) &&
             check_warning(check, "W_MEMORY",
                           KEYS("rag.vector_storage.hnsw.max_elements",
                                "rag.vector_storage.max_memory_mb",
-                               "rag.vector_storage.dimensions", "rag.vector_storage.hnsw.m"),
-                          "%" PRIu64 " vectors of %u dimensions (%s, m %u) need %.0f MiB, "
-                          "%u MiB are allowed",
+                               "rag.vector_storage.dimensions", "rag.vector_storage.hnsw.m",
+                               "rag.vector_storage.hnsw.preset"),
+                          "the graph of %" PRIu64 " vectors of %u dimensions (%s, m %u) needs "
+                          "%.0f MiB, %u MiB are allowed: vectors beyond are scanned",
                           storage->hnsw.max_elements, storage->dimensions,
-                          quantization_name(storage->quantization), storage->hnsw.m, index / MIB,
-                          storage->max_memory_mb))
-                check_hint(check, "lower max_elements to %.0f or raise max_memory_mb",
-                           storage->max_memory_mb * MIB /
-                                   (index / (double) storage->hnsw.max_elements));
-        if (check->machine_memory_bytes && all > (double) check->machine_memory_bytes)
+                          quantization_name(storage->quantization), storage->hnsw.m,
+                          n * each / MIB, storage->max_memory_mb))
+                check_hint(check, "lower max_elements to %.0f or raise max_memory_mb to %.0f",
+                           floor(storage->max_memory_mb * MIB / each), ceil(n * each / MIB));
+        if (check->machine_memory_bytes && searched + caches > (double) check->machine_memory_bytes)
                 check_warning(check, "W_MACHINE",
                               KEYS("rag.vector_storage.hnsw.max_elements",
                                    "rag.vector_storage.dimensions", "rag.embedding.cache_size",
                                    "rag.cache.document_cache_size_mb"),
-                              "vectors (%.0f MiB) and caches (%.0f MiB) can grow beyond this "
-                              "machine's memory, %.0f MiB",
-                              index / MIB, (all - index) / MIB,
+                              "what searches read (%.0f MiB) and caches (%.0f MiB) can grow "
+                              "beyond this machine's memory, %.0f MiB",
+                              searched / MIB, caches / MIB,
                               (double) check->machine_memory_bytes / MIB);
 }
 
@@ -119,12 +134,13 @@ void check_hnsw(struct config_check *check)
         if (hnsw->ef_construction < hnsw->m)
                 check_error(check, "E_EF_CONSTRUCTION",
                             KEYS("rag.vector_storage.hnsw.ef_construction",
-                                 "rag.vector_storage.hnsw.m"),
+                                 "rag.vector_storage.hnsw.m", "rag.vector_storage.hnsw.preset"),
                             "%u is less than m, %u", hnsw->ef_construction, hnsw->m);
         if (hnsw->ef_search > hnsw->ef_construction &&
             check_warning(check, "W_EF_SEARCH",
                           KEYS("rag.vector_storage.hnsw.ef_search",
-                               "rag.vector_storage.hnsw.ef_construction"),
+                               "rag.vector_storage.hnsw.ef_construction",
+                               "rag.vector_storage.hnsw.preset"),
                           "%u looks wider than the graph was built, %u", hnsw->ef_search,
                           hnsw->ef_construction))
                 check_hint(check, "a higher ef_search makes each search slower, not faster");

@@ -81,7 +81,9 @@ void config_show(const struct config *config, bool effective, bool origin, struc
                         buf_append_format(buf, "  # %s:%u", value.origin->file,
                                           value.origin->line);
                 else if (origin)
-                        buf_append_text(buf, "  # default");
+                        buf_append_format(buf, "  # %s", value.origin->implied
+                                                                 ? value.origin->implied
+                                                                 : "default");
                 buf_append_char(buf, '\n');
         }
 }
@@ -132,6 +134,8 @@ struct json_object *config_show_json(const struct config *config, bool effective
                 json_add_string(object, "file", value.origin->line ? value.origin->file : NULL);
                 if (value.origin->line)
                         json_add_u64(object, "line", value.origin->line);
+                if (value.origin->implied)
+                        json_add_string(object, "implied_by", value.origin->implied);
                 json_add_string(object, "impact", config_impact_name(value.row->impact));
         }
         return take_ptr(array);

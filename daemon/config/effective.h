@@ -20,6 +20,6 @@ int config_digest(const struct config *config, char digest[static CONFIG_DIGEST_
  * With `effective` every key, without only those that were written. */
 void config_show(const struct config *config, bool effective, bool origin, struct buf *buf);
 
-/* Array of {key, value, file, line, impact}; value null: unset; file null: the default.
- * NULL: out of memory. */
+/* Array of {key, value, file, line, implied_by, impact}; value null: unset; file null: the
+ * default, or what `implied_by` says: "preset large".  NULL: out of memory. */
 struct json_object *config_show_json(const struct config *config, bool effective);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Provider tables that need not be written because their name says enough.  Private. */
+/* Values that follow from others: provider tables that need not be written because their name
+ * says enough, and the keys that a preset sets.  Private. */
 #pragma once
 #include "config/values.h"
 
@@ -12,3 +13,7 @@ struct provider_implied {
 
 const struct provider_implied *provider_implied_find(const char *name);
 const char *provider_implied_name(size_t at); /* NULL from the end on */
+
+/* Gives the keys of rag.vector_storage.hnsw.preset their values, where they are not written in
+ * the preset's own file or one that extends it. */
+void config_apply_preset(struct config *config);

@@ -208,6 +208,17 @@ static int complete_embedders(struct config *config)
         return r;
 }
 
+/* Sets a number that nobody wrote, and says why. */
+static void imply_double(struct config *config, const char *key, double number, const char *why)
+{
+        const struct config_value value = config_value_of(config, config_row_find(key), NULL);
+
+        if (value.origin->line)
+                return;
+        *(double *) value.field = number;
+        value.origin->implied = why;
+}
+
 /* A lexical embedder finds what BM25 finds, less well: its vectors weigh little. */
 static void complete_weights(struct config *config)
 {
@@ -216,10 +227,22 @@ static void complete_weights(struct config *config)
 
         if (!embedder || embedder->kind != PROVIDER_KIND_HASHING)
                 return;
-        if (!written(config, "rag.retrieval.vector_weight", NULL))
-                config->retrieval.vector_weight = 0.1;
-        if (!written(config, "rag.retrieval.keyword_weight", NULL))
-                config->retrieval.keyword_weight = 0.9;
+        imply_double(config, "rag.retrieval.vector_weight", 0.1, "embedder hashing");
+        imply_double(config, "rag.retrieval.keyword_weight", 0.9, "embedder hashing");
+}
+
+/* Stages that people depend on are backed up before they change. */
+static void complete_promotion(struct config *config)
+{
+        const struct config_value value = config_value_of(
+                config, config_row_find("rag.promotion.require_backup"), NULL);
+
+        if (value.origin->line ||
+            (config->stage != STAGE_STAGING && config->stage != STAGE_PRODUCTION))
+                return;
+        *(bool *) value.field = true;
+        value.origin->implied = config->stage == STAGE_STAGING ? "stage staging"
+                                                               : "stage production";
 }
 
 static int complete(struct config *config)
@@ -231,9 +254,8 @@ static int complete(struct config *config)
         if (r < 0)
                 return r;
         complete_weights(config);
-        if (!written(config, "rag.promotion.require_backup", NULL))
-                config->promotion.require_backup = config->stage == STAGE_STAGING ||
-                                                   config->stage == STAGE_PRODUCTION;
+        complete_promotion(config);
+        config_apply_preset(config);
         return 0;
 }
 

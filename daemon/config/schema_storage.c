@@ -20,7 +20,8 @@ const struct config_row vector_storage_rows[] = {
         { "rag.vector_storage.max_memory_mb", CONFIG_U32,
           CONFIG_FIELD(vector_storage.max_memory_mb), .min = 1, .max = 1e9, .dflt = "500",
           .unit = UNIT_MB, .impact = IMPACT_HOT, .flags = CONFIG_STAGE_VARIANT, .since = "0.1",
-          .doc = "Memory that vectors and graphs may hold." },
+          .doc = "Memory that the graphs and codes of all collections may hold together; vectors "
+                 "beyond it are scanned.  The files' page cache does not count." },
         { "rag.vector_storage.quantization", CONFIG_ENUM,
           CONFIG_FIELD(vector_storage.quantization), .names = quantization_names,
           .dflt = "int8", .impact = IMPACT_REBUILD_INDEX, .since = "0.1",
@@ -54,7 +55,15 @@ const size_t vector_storage_row_count = ELEMENTSOF(vector_storage_rows);
 
 #define HNSW(field) CONFIG_FIELD(vector_storage.hnsw.field)
 
+#define PRESET(word, name, m, ef_construction, ef_search) \
+        "; " name " " #m "/" #ef_construction "/" #ef_search
+
 const struct config_row hnsw_rows[] = {
+        { "rag.vector_storage.hnsw.preset", CONFIG_ENUM, HNSW(preset),
+          .has_offset = offsetof(struct config, vector_storage.hnsw.has_preset),
+          .names = hnsw_preset_names, .impact = IMPACT_HOT, .since = "0.2",
+          .doc = "What m/ef_construction/ef_search are where they are not "
+                 "written" HNSW_PRESETS(PRESET) ". Each of the three has its own impact." },
         { "rag.vector_storage.hnsw.m", CONFIG_U32, HNSW(m), .min = 2, .max = 100, .dflt = "16",
           .impact = IMPACT_REBUILD_INDEX, .since = "0.1",
           .doc = "Links of a node: more find more and take more memory." },
@@ -69,24 +78,24 @@ const struct config_row hnsw_rows[] = {
         { "rag.vector_storage.hnsw.max_elements", CONFIG_U64, HNSW(max_elements), .min = 1,
           .max = 4e9, .dflt = "1000000", .impact = IMPACT_HOT,
           .flags = CONFIG_STAGE_VARIANT, .since = "0.1",
-          .doc = "Vectors that a collection may hold; further ones are refused." },
+          .doc = "Vectors that a graph may hold; further ones are scanned, which is slower." },
         { "rag.vector_storage.hnsw.metric", CONFIG_ENUM, HNSW(metric),
           .names = vector_metric_names, .dflt = "cosine", .impact = IMPACT_REBUILD_INDEX,
           .since = "0.1", .doc = "What near means." },
         { "rag.vector_storage.hnsw.allow_replace_deleted", CONFIG_BOOL,
           HNSW(allow_replace_deleted), .dflt = "true", .impact = IMPACT_HOT, .since = "0.1",
-          .doc = "Use the places of deleted vectors again." },
+          .doc = "Use the places of deleted vectors in the graph again." },
         { "rag.vector_storage.hnsw.num_threads", CONFIG_U32, HNSW(num_threads), .min = 1,
           .max = 1024, .impact = IMPACT_HOT, .flags = CONFIG_STAGE_VARIANT, .since = "0.1",
           .doc = "Threads that build the graph; unset: one for each core." },
         { "rag.vector_storage.hnsw.seed", CONFIG_U64, HNSW(seed),
           .has_offset = offsetof(struct config, vector_storage.hnsw.has_seed),
           .impact = IMPACT_REBUILD_INDEX, .since = "0.1",
-          .doc = "Seed of the levels, so that the same vectors give the same graph; unset: "
-                 "drawn for each build." },
+          .doc = "Seed of the levels: the same seed and vectors give the same graph; unset: a "
+                 "fixed one." },
         { "rag.vector_storage.hnsw.nb_layers", CONFIG_U32, HNSW(nb_layers), .min = 1,
           .max = 64, .impact = IMPACT_REBUILD_INDEX, .since = "0.1",
-          .doc = "Highest number of layers; unset: as many as the vectors need." },
+          .doc = "Layers above the bottom one, at most; unset: as many as the vectors need." },
         { "rag.vector_storage.hnsw.parallel_batch_size", CONFIG_U32, HNSW(parallel_batch_size),
           .min = 1, .max = 1000000, .dflt = "128", .impact = IMPACT_HOT, .since = "0.1",
           .doc = "Vectors that are inserted in parallel as one batch." },

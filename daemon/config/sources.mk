@@ -13,6 +13,7 @@ libconfig_a_SOURCES = \
 	daemon/config/listen.c daemon/config/listen.h \
 	daemon/config/load.c daemon/config/load.h \
 	daemon/config/memory.c \
+	daemon/config/preset.c \
 	daemon/config/providers.c daemon/config/providers.h \
 	daemon/config/schema.c daemon/config/schema.h daemon/config/schema_rows.h \
 	daemon/config/schema_answer.c \
@@ -24,7 +25,8 @@ libconfig_a_SOURCES = \
 	daemon/config/spelling.c \
 	daemon/config/toml.cc daemon/config/toml.h \
 	daemon/config/value.c daemon/config/value.h \
-	daemon/config/values.c daemon/config/values.h
+	daemon/config/values.c daemon/config/values.h \
+	daemon/config/words.h
 
 # toml++ is C++; programs are linked as C.  Without type information clang's sanitizers need
 # nothing of their C++ runtime either.

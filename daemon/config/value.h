@@ -8,9 +8,10 @@
 
 #include <stdbool.h>
 
-/* Where a value was written; line 0: nowhere, it is the default. */
+/* Where a value was written; line 0: nowhere, it is the default or what others imply. */
 struct config_origin {
-        const char *file; /* borrowed from config_origins.files */
+        const char *file;    /* borrowed from config_origins.files */
+        const char *implied; /* what gave it another value than the default; static */
         uint32_t line, column;
         bool invalid; /* refused: the default stands in, and no rule judges it */
 };

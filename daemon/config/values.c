@@ -55,6 +55,13 @@ const char *const quantization_names[QUANTIZATION_MAX + 1] = {
 };
 DEFINE_ENUM_NAMES(quantization, enum quantization)
 
+const char *const hnsw_preset_names[HNSW_PRESET_MAX + 1] = {
+#define PRESET(word, name, ...) [HNSW_PRESET_##word] = (name),
+        HNSW_PRESETS(PRESET)
+#undef PRESET
+};
+DEFINE_ENUM_NAMES(hnsw_preset, enum hnsw_preset)
+
 const char *const chunking_strategy_names[CHUNKING_STRATEGY_MAX + 1] = {
         [CHUNKING_STRATEGY_SLIDING_WINDOW] = "sliding_window",
         [CHUNKING_STRATEGY_SENTENCE] = "sentence",

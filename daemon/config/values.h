@@ -13,7 +13,8 @@
  * Under CONFIG_AUDIT each key is marked deprecated with its full name, so that the compiler
  * itself lists who reads what: tests/structure/unread. */
 #pragma once
-#include <errno.h>
+#include "config/words.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,140 +24,6 @@
 #else
 #define CONFIG_KEY(field) field
 #endif
-
-/* ---- Words that a value can be; each array of names ends in NULL ---------------------- */
-
-enum stage {
-        STAGE_DEVELOPMENT,
-        STAGE_TESTING,
-        STAGE_STAGING,
-        STAGE_PRODUCTION,
-        STAGE_MAX,
-        STAGE_INVALID = -EINVAL,
-};
-
-/* What answers behind a provider table. */
-enum provider_kind {
-        PROVIDER_KIND_OPENAI,
-        PROVIDER_KIND_AZURE_OPENAI,
-        PROVIDER_KIND_ANTHROPIC,
-        PROVIDER_KIND_GROQ,
-        PROVIDER_KIND_OLLAMA,
-        PROVIDER_KIND_LMSTUDIO,
-        PROVIDER_KIND_OPENAI_COMPATIBLE,
-        PROVIDER_KIND_COHERE,
-        PROVIDER_KIND_HASHING,
-        PROVIDER_KIND_CLIENT,
-        PROVIDER_KIND_MOCK,
-        PROVIDER_KIND_RECORDED,
-        PROVIDER_KIND_MAX,
-        PROVIDER_KIND_INVALID = -EINVAL,
-};
-
-/* Where vectors live and who searches them. */
-enum vector_backend {
-        VECTOR_BACKEND_HNSW,
-        VECTOR_BACKEND_FLAT,
-        VECTOR_BACKEND_MOCK, /* in memory, gone with the process */
-        VECTOR_BACKEND_CHROMA,
-        VECTOR_BACKEND_CHROMA_CLOUD,
-        VECTOR_BACKEND_PINECONE,
-        VECTOR_BACKEND_WEAVIATE,
-        VECTOR_BACKEND_UPSTASH,
-        VECTOR_BACKEND_PGVECTOR,
-        VECTOR_BACKEND_QDRANT,
-        VECTOR_BACKEND_MILVUS,
-        VECTOR_BACKEND_MAX,
-        VECTOR_BACKEND_INVALID = -EINVAL,
-};
-
-enum vector_metric {
-        VECTOR_METRIC_COSINE,
-        VECTOR_METRIC_EUCLIDEAN,
-        VECTOR_METRIC_INNER_PRODUCT,
-        VECTOR_METRIC_MAX,
-        VECTOR_METRIC_INVALID = -EINVAL,
-};
-
-enum quantization {
-        QUANTIZATION_INT8,
-        QUANTIZATION_NONE,
-        QUANTIZATION_MAX,
-        QUANTIZATION_INVALID = -EINVAL,
-};
-
-enum chunking_strategy {
-        CHUNKING_STRATEGY_SLIDING_WINDOW,
-        CHUNKING_STRATEGY_SENTENCE,
-        CHUNKING_STRATEGY_SEMANTIC,
-        CHUNKING_STRATEGY_MAX,
-        CHUNKING_STRATEGY_INVALID = -EINVAL,
-};
-
-enum retrieval_mode {
-        RETRIEVAL_MODE_HYBRID,
-        RETRIEVAL_MODE_DENSE,
-        RETRIEVAL_MODE_BM25,
-        RETRIEVAL_MODE_MAX,
-        RETRIEVAL_MODE_INVALID = -EINVAL,
-};
-
-enum fusion_method {
-        FUSION_METHOD_RRF,
-        FUSION_METHOD_WEIGHTED,
-        FUSION_METHOD_MAX,
-        FUSION_METHOD_INVALID = -EINVAL,
-};
-
-/* Which of a result's scores a threshold speaks of. */
-enum score_kind {
-        SCORE_KIND_DENSE,
-        SCORE_KIND_BM25,
-        SCORE_KIND_FUSED,
-        SCORE_KIND_RERANK,
-        SCORE_KIND_MAX,
-        SCORE_KIND_INVALID = -EINVAL,
-};
-
-enum degraded_mode {
-        DEGRADED_MODE_CONTEXT, /* the retrieved passages instead of an answer */
-        DEGRADED_MODE_ERROR,
-        DEGRADED_MODE_MAX,
-        DEGRADED_MODE_INVALID = -EINVAL,
-};
-
-enum routing_strategy {
-        ROUTING_STRATEGY_SINGLE,
-        ROUTING_STRATEGY_CONDITIONAL,
-        ROUTING_STRATEGY_MAX,
-        ROUTING_STRATEGY_INVALID = -EINVAL,
-};
-
-enum budget_action {
-        BUDGET_ACTION_FALLBACK, /* to providers without a price */
-        BUDGET_ACTION_DEGRADE,
-        BUDGET_ACTION_REFUSE,
-        BUDGET_ACTION_MAX,
-        BUDGET_ACTION_INVALID = -EINVAL,
-};
-
-#define CONFIG_DECLARE_ENUM(stem)                             \
-        extern const char *const stem##_names[];              \
-        const char *stem##_name(enum stem value);             \
-        enum stem stem##_from_name(const char *name);
-
-CONFIG_DECLARE_ENUM(stage)
-CONFIG_DECLARE_ENUM(provider_kind)
-CONFIG_DECLARE_ENUM(vector_backend)
-CONFIG_DECLARE_ENUM(vector_metric)
-CONFIG_DECLARE_ENUM(quantization)
-CONFIG_DECLARE_ENUM(chunking_strategy)
-CONFIG_DECLARE_ENUM(retrieval_mode)
-CONFIG_DECLARE_ENUM(fusion_method)
-CONFIG_DECLARE_ENUM(score_kind)
-CONFIG_DECLARE_ENUM(degraded_mode)
-CONFIG_DECLARE_ENUM(routing_strategy)
-CONFIG_DECLARE_ENUM(budget_action)
 
 /* ---- Lists ---------------------------------------------------------------------------- */
 
@@ -216,6 +83,8 @@ struct provider_config {
 
 #define CONFIG_SECTION "rag.vector_storage.hnsw."
 struct hnsw_config {
+        bool has_preset;
+        enum hnsw_preset CONFIG_KEY(preset);
         uint32_t CONFIG_KEY(m);
         uint32_t CONFIG_KEY(ef_construction);
         uint32_t CONFIG_KEY(ef_search);

@@ -4,6 +4,7 @@ config_tests = \
 	tests/unit/config/test_check \
 	tests/unit/config/test_load \
 	tests/unit/config/test_memory \
+	tests/unit/config/test_preset \
 	tests/unit/config/test_rows \
 	tests/unit/config/test_secret \
 	tests/unit/config/test_toml
@@ -19,6 +20,8 @@ tests_unit_config_test_memory_LDADD = $(config_test_libs)
 tests_unit_config_test_memory_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 	-Wl,--wrap=reallocarray,--wrap=strdup,--wrap=strndup
+tests_unit_config_test_preset_SOURCES = tests/unit/config/test_preset.c tests/unit/config/profile.h
+tests_unit_config_test_preset_LDADD = $(config_test_libs)
 tests_unit_config_test_rows_SOURCES = tests/unit/config/test_rows.c tests/unit/config/profile.h
 tests_unit_config_test_rows_LDADD = $(config_test_libs)
 tests_unit_config_test_secret_SOURCES = tests/unit/config/test_secret.c tests/unit/config/profile.h

@@ -212,7 +212,7 @@ static void test_capacity_is_told_with_its_figures(void **state)
 {
         struct config_diagnostics diagnostics = CONFIG_DIAGNOSTICS_EMPTY;
         struct config *config = load(ON CLIENT "rag.vector_storage.dimensions = 768\n"
-                                               "rag.vector_storage.max_memory_mb = 4096\n"
+                                               "rag.vector_storage.max_memory_mb = 500\n"
                                                "rag.vector_storage.quantization = \"none\"\n"
                                                "rag.vector_storage.hnsw.max_elements = 5000000\n",
                                      &diagnostics);
@@ -220,9 +220,35 @@ static void test_capacity_is_told_with_its_figures(void **state)
 
         (void) state;
         assert_non_null(said);
-        assert_string_equal(said->message, "5000000 vectors of 768 dimensions (none, m 16) need "
-                                           "15869 MiB, 4096 MiB are allowed");
+        /* 128 bytes of links, 20 beside them and 76 / 15 above. */
+        assert_string_equal(said->message,
+                            "the graph of 5000000 vectors of 768 dimensions (none, m 16) needs "
+                            "730 MiB, 500 MiB are allowed: vectors beyond are scanned");
+        assert_string_equal(said->hint,
+                            "lower max_elements to 3425226 or raise max_memory_mb to 730");
         config_diagnostics_done(&diagnostics);
+        config_free(config);
+}
+
+/* Codes are padded to 128 components: 257 dimensions take 384 bytes. */
+static void test_capacity_counts_codes_as_they_lie_in_memory(void **state)
+{
+        struct config_diagnostics diagnostics = CONFIG_DIAGNOSTICS_EMPTY;
+        struct config *config = load(ON CLIENT "rag.vector_storage.dimensions = 257\n"
+                                               "rag.vector_storage.max_memory_mb = 1\n"
+                                               "rag.vector_storage.hnsw.m = 8\n"
+                                               "rag.vector_storage.hnsw.max_elements = 100000\n",
+                                     &diagnostics);
+        const struct config_diagnostic *said = find(&diagnostics, "W_MEMORY");
+
+        (void) state;
+        assert_non_null(said); /* 384 + 64 + 20 + 44 / 7 */
+        assert_non_null(strstr(said->message, "needs 45 MiB"));
+        config_diagnostics_done(&diagnostics);
+        config_free(config);
+
+        config = load_valid(ON CLIENT "rag.vector_storage.backend = \"flat\"\n"
+                                      "rag.vector_storage.max_memory_mb = 1\n");
         config_free(config);
 }
 
@@ -394,6 +420,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_every_rule_is_said_once_where_it_is_broken),
                 cmocka_unit_test(test_capacity_is_told_with_its_figures),
+                cmocka_unit_test(test_capacity_counts_codes_as_they_lie_in_memory),
                 cmocka_unit_test(test_no_rule_judges_a_value_that_was_refused),
                 cmocka_unit_test(test_known_models_accept_the_widths_they_give),
                 cmocka_unit_test(test_a_lexical_embedder_weighs_little_unless_told_otherwise),
