@@ -45,6 +45,7 @@ struct daemon {
         char state[PATH_MAX];
         struct config *config;
         sd_event *loop;
+        struct index_budget *budget; /* of all indexes */
         struct store *store;
         struct generation_spec spec;
         struct release release;
@@ -148,8 +149,12 @@ static int build_loop(struct daemon *daemon, struct error *reterr)
 
 static int build_store(struct daemon *daemon, struct error *reterr)
 {
-        const struct store_limits limits = { .max_open_collections = OPEN_COLLECTIONS_MAX };
+        struct store_limits limits = { .max_open_collections = OPEN_COLLECTIONS_MAX };
+        int r = index_budget_new(release_index_bytes(daemon->config), &daemon->budget, reterr);
 
+        if (r < 0)
+                return r;
+        release_index(daemon->config, daemon->budget, &limits.index);
         return store_open(daemon->state, &limits, &daemon->store, reterr);
 }
 
@@ -370,6 +375,7 @@ struct daemon *daemon_free(struct daemon *daemon)
         daemon->workers = workers_free(daemon->workers);
         daemon->gateway = gateway_free(daemon->gateway);
         daemon->store = store_close(daemon->store);
+        index_budget_free(daemon->budget);
         daemon->loop = sd_event_unref(daemon->loop);
         daemon->config = config_free(daemon->config);
         free(daemon);

@@ -38,3 +38,26 @@ void release_spec(const struct config *config, const struct provider_config *emb
                 .text_rule = TEXT_RULE_VERSION,
         };
 }
+
+void release_index(const struct config *config, struct index_budget *budget,
+                   struct index_params *ret)
+{
+        const struct hnsw_config *hnsw = &config->vector_storage.hnsw;
+
+        *ret = (struct index_params){
+                .max_layers = hnsw->nb_layers,
+                .seed = hnsw->has_seed ? hnsw->seed : 0,
+                .threads = hnsw->num_threads,
+                .batch = hnsw->parallel_batch_size,
+                .max_elements = (uint32_t) hnsw->max_elements, /* its row stays below 2^32 */
+                .keep_deleted = !hnsw->allow_replace_deleted,
+                .map_files = hnsw->enable_mmap,
+                .checkpoint_seconds = hnsw->mmap_sync_interval,
+                .budget = budget,
+        };
+}
+
+uint64_t release_index_bytes(const struct config *config)
+{
+        return (uint64_t) config->vector_storage.max_memory_mb << 20U;
+}

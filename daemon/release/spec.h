@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a profile asks of a generation: the one place where configuration becomes identity. */
+/* What a profile asks of a generation: the one place where configuration becomes identity, and
+ * where it becomes what an index is opened with. */
 #pragma once
 #include "store/generation.h"
 
@@ -10,3 +11,10 @@ struct provider_ops;
 /* Strings are borrowed from the config.  The language is the collection's and left NULL. */
 void release_spec(const struct config *config, const struct provider_config *embedder,
                   const struct provider_ops *ops, struct generation_spec *ret);
+
+/* What the profile asks of every graph beside the identity: the work on it and its limits.
+ * `budget` is borrowed by the result. */
+void release_index(const struct config *config, struct index_budget *budget,
+                   struct index_params *ret);
+/* rag.vector_storage.max_memory_mb: what all indexes together may hold. */
+uint64_t release_index_bytes(const struct config *config);

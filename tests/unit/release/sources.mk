@@ -1,6 +1,12 @@
 if HAVE_CMOCKA
-check_PROGRAMS += tests/unit/release/test_record
-TESTS += tests/unit/release/test_record
+release_tests = \
+	tests/unit/release/test_record \
+	tests/unit/release/test_spec
+check_PROGRAMS += $(release_tests)
+TESTS += $(release_tests)
+release_test_libs = $(RELEASE_LIBS) $(STORE_LIBS) $(INDEX_LIBS) $(CONFIG_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 tests_unit_release_test_record_SOURCES = tests/unit/release/test_record.c
-tests_unit_release_test_record_LDADD = $(RELEASE_LIBS) $(STORE_LIBS) $(CONFIG_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+tests_unit_release_test_record_LDADD = $(release_test_libs)
+tests_unit_release_test_spec_SOURCES = tests/unit/release/test_spec.c
+tests_unit_release_test_spec_LDADD = $(release_test_libs)
 endif
