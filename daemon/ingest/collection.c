@@ -89,8 +89,12 @@ int ingest_delete_collection(struct ingest *ingest, struct tenant_id tenant, con
 
         if (r == 0)
                 r = stop_following(ingest, info.id, reterr);
+        if (r == 0)
+                r = collection_delete(ingest->settings.store, tenant, name, reterr);
+        if (r == 0) /* what it still holds open goes with it */
+                upkeep_stop(ingest, info.id);
         collection_info_done(&info);
-        return r < 0 ? r : collection_delete(ingest->settings.store, tenant, name, reterr);
+        return r;
 }
 
 /* ---- Rebuilding ----------------------------------------------------------------------------- */

@@ -125,6 +125,8 @@ void ingest_get_figures(struct ingest *ingest, struct ingest_figures *ret)
                 .documents_failed = ingest->documents_failed,
                 .chunks = ingest->chunks,
                 .tokens = ingest->tokens,
+                .damages = ingest->damages,
+                .upkeep_failures = ingest->upkeep_failures,
         };
         pthread_mutex_lock(&ingest->lock);
         for (const struct follower *at = ingest->followers; at; at = at->next)
@@ -192,6 +194,7 @@ int ingest_new(const struct ingest_settings *settings, struct ingest **ret, stru
                 return error_oom(reterr);
         ingest->settings = *settings;
         (void) pthread_mutex_init(&ingest->lock, NULL);
+        (void) pthread_mutex_init(&ingest->upkeep_lock, NULL);
         init_condition(&ingest->changed);
         init_condition(&ingest->timer_wake);
         r = resume_jobs(ingest, reterr);
@@ -199,6 +202,7 @@ int ingest_new(const struct ingest_settings *settings, struct ingest **ret, stru
                 (void) ingest_free(ingest);
                 return r;
         }
+        store_observe(ingest->settings.store, upkeep_post, ingest);
         *ret = ingest;
         return 0;
 }
@@ -209,6 +213,7 @@ struct ingest *ingest_free(struct ingest *ingest)
 
         if (!ingest)
                 return NULL;
+        store_observe(ingest->settings.store, NULL, NULL);
         pthread_mutex_lock(&ingest->lock);
         ingest->stopping = true;
         followers = ingest->followers;
@@ -216,6 +221,7 @@ struct ingest *ingest_free(struct ingest *ingest)
         pthread_cond_broadcast(&ingest->changed);
         pthread_mutex_unlock(&ingest->lock);
         ingest_stop_timer(ingest);
+        upkeep_stop_all(ingest);
         while (followers) {
                 struct follower *follower = followers;
 
@@ -224,6 +230,7 @@ struct ingest *ingest_free(struct ingest *ingest)
         }
         (void) pthread_cond_destroy(&ingest->timer_wake);
         (void) pthread_cond_destroy(&ingest->changed);
+        (void) pthread_mutex_destroy(&ingest->upkeep_lock);
         (void) pthread_mutex_destroy(&ingest->lock);
         free(ingest);
         return NULL;

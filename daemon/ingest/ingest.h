@@ -164,6 +164,8 @@ const char *ingest_chunk_id(struct document_id document, uint32_t version,
 /* Figures for metrics and status. */
 struct ingest_figures {
         uint64_t documents_put, documents_applied, documents_failed, chunks, tokens;
+        uint64_t damages;            /* files found damaged, and set aside */
+        uint64_t upkeep_failures;    /* steps of upkeep that failed and made it wait */
         uint32_t collections_behind; /* with changes not yet visible */
 };
 void ingest_get_figures(struct ingest *ingest, struct ingest_figures *ret);

@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 
 struct long_document;
+struct upkeep;
 
 /* A job that is not final, and what is known of it beyond its row. */
 struct live_job {
@@ -57,12 +58,16 @@ struct ingest {
         uint64_t changes;
         struct follower *followers;
 
-        pthread_t timer; /* runs while `timing`; posts followers whose pause is over */
+        pthread_mutex_t upkeep_lock; /* see upkeep.c; taken with `lock` held, not before it */
+        struct upkeep *upkeeps;
+
+        pthread_t timer; /* runs while `timing`; posts what has waited long enough */
         pthread_cond_t timer_wake;
         bool timing;
         atomic_bool stopping;
 
         atomic_uint_fast64_t documents_put, documents_applied, documents_failed, chunks, tokens;
+        atomic_uint_fast64_t damages, upkeep_failures;
 };
 
 /* ---- ingest.c --------------------------------------------------------------------------- */
@@ -100,7 +105,19 @@ struct follower *follower_free(struct follower *follower);
  * that doubles from one second to a minute. */
 void follower_pause(struct follower *follower, const struct error *why);
 void follower_unpause(struct follower *follower);
+/* There may be something new to wait for; without the lock. */
+void ingest_start_timer(struct ingest *ingest);
 void ingest_stop_timer(struct ingest *ingest);
+
+/* ---- upkeep.c --------------------------------------------------------------------------- */
+
+/* A store_notice: there may be something to do. */
+void upkeep_post(void *data, struct tenant_id tenant, struct collection_id collection);
+/* Posts what is due, returns when the next one is (0: none waits). */
+uint64_t upkeep_post_due(struct ingest *ingest, uint64_t now_usec);
+/* Takes the collection's out of the list and waits for its task, which ends early. */
+void upkeep_stop(struct ingest *ingest, struct collection_id collection);
+void upkeep_stop_all(struct ingest *ingest); /* when nothing is posted any more */
 
 /* ---- apply.c ---------------------------------------------------------------------------- */
 

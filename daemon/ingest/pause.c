@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* When a follower can't go on for now: a full disk, a provider that does not answer.  No worker
- * sleeps; one thread, made with the first pause, posts each follower when its wait is over. */
+ * sleeps; one thread, made with the first pause, posts each follower, and each upkeep, when its
+ * wait is over. */
 #include "config.h"
 
 #include "base/cleanup.h"
@@ -18,7 +19,7 @@
 /* With the lock: posts what is due, returns when the next one is (0: none waits). */
 static uint64_t post_due(struct ingest *ingest, uint64_t now_usec)
 {
-        uint64_t next = 0;
+        uint64_t next = upkeep_post_due(ingest, now_usec);
 
         for (struct follower *at = ingest->followers; at; at = at->next) {
                 if (at->retry_usec == 0)
@@ -66,6 +67,13 @@ static void start_timer(struct ingest *ingest)
         (void) pthread_sigmask(SIG_SETMASK, &all, &before);
         ingest->timing = pthread_create(&ingest->timer, NULL, run_timer, ingest) == 0;
         (void) pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void ingest_start_timer(struct ingest *ingest)
+{
+        pthread_mutex_lock(&ingest->lock);
+        start_timer(ingest);
+        pthread_mutex_unlock(&ingest->lock);
 }
 
 void ingest_stop_timer(struct ingest *ingest)

@@ -18,5 +18,6 @@ libingest_a_SOURCES = \
 	daemon/ingest/resume.c \
 	daemon/ingest/retry.c \
 	daemon/ingest/sync.c \
+	daemon/ingest/upkeep.c \
 	daemon/ingest/vector_json.c daemon/ingest/vector_json.h
 INGEST_LIBS = libingest.a $(CMARK_LIBS)

@@ -160,6 +160,11 @@ const char *collection_get_damage(const struct collection *collection)
         return collection->damage;
 }
 
+const char *collection_take_damage(struct collection *collection)
+{
+        return atomic_exchange(&collection->damage_taken, true) ? NULL : collection->damage;
+}
+
 /* ---- Generations ------------------------------------------------------------------------ */
 
 static struct generation *get_generation(struct collection *collection,

@@ -47,6 +47,8 @@ int collection_open(struct store *store, struct tenant_id tenant, const char *na
                     struct collection **ret, struct error *reterr);
 int collection_open_by_id(struct store *store, struct tenant_id tenant, struct collection_id id,
                           struct collection **ret, struct error *reterr);
+/* A reference where it is open already; else NULL. */
+struct collection *collection_find_open(struct store *store, struct collection_id id);
 struct collection *collection_unref(struct collection *collection);
 
 const struct collection_info *collection_get(const struct collection *collection);
@@ -54,6 +56,8 @@ const struct collection_info *collection_get(const struct collection *collection
 /* What was found damaged and set aside when it was opened, in words for the log; NULL: nothing.
  * Where the serving generation was, collection_serving() is NULL until a new one is built. */
 const char *collection_get_damage(const struct collection *collection);
+/* The same to the first who asks, NULL to the others. */
+const char *collection_take_damage(struct collection *collection);
 
 /* The generation that answers searches; NULL where none was made yet.  Counted. */
 struct generation *collection_serving(struct collection *collection);

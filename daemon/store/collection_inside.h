@@ -18,6 +18,7 @@ struct collection {
         char *path;                  /* absolute */
         int dirfd;
         char *damage; /* what was set aside when it was opened, or NULL */
+        atomic_bool damage_taken;
 
         struct committer *docs;
         struct db_pool *docs_readers;

@@ -9,8 +9,8 @@
 
 #include "base/clock.h"
 #include "base/io.h"
-#include "store/collection_inside.h"
 #include "store/docs.h"
+#include "store/generation_inside.h"
 #include "store/registry.h"
 
 #include <stdio.h>
@@ -92,18 +92,35 @@ static void close_entry(struct open_collections *open, struct collection *collec
         free_entry(collection);
 }
 
+/* Nobody holds it, so its generations stand still. */
+static bool is_settled(const struct collection *collection)
+{
+        for (size_t i = 0; i < collection->n_generations; i++)
+                if (!generation_is_settled(collection->generations[i]))
+                        return false;
+        return true;
+}
+
+/* Whether `a` is closed rather than `b`: what needs no saving first, then the longest idle. */
+static bool goes_first(const struct collection *a, const struct collection *b)
+{
+        bool settled = is_settled(a);
+
+        return settled == is_settled(b) ? a->used < b->used : settled;
+}
+
 static void evict(struct open_collections *open)
 {
         while (open->n > open->max) {
-                struct collection *oldest = NULL;
+                struct collection *first = NULL;
 
                 for (struct collection *at = open->first; at; at = at->next)
                         if (!at->opening && atomic_load(&at->refs) == 0 &&
-                            (!oldest || at->used < oldest->used))
-                                oldest = at;
-                if (!oldest)
+                            (!first || goes_first(at, first)))
+                                first = at;
+                if (!first)
                         return;
-                close_entry(open, oldest);
+                close_entry(open, first);
         }
 }
 
@@ -176,7 +193,7 @@ static int open_entry(struct collection *collection, struct error *reterr)
         return r < 0 ? r : collection_open_content(collection, reterr);
 }
 
-/* Under the lock; gives it up while opening. */
+/* Under the lock; gives it up while opening.  1: it was opened here. */
 static int open_locked(struct store *store, struct tenant_id tenant, struct collection_id id,
                        struct collection **ret, struct error *reterr)
 {
@@ -210,7 +227,21 @@ static int open_locked(struct store *store, struct tenant_id tenant, struct coll
         *ret = collection_ref(collection);
         (void) pthread_cond_broadcast(&open->settled);
         evict(open);
-        return 0;
+        return 1;
+}
+
+struct collection *collection_find_open(struct store *store, struct collection_id id)
+{
+        struct open_collections *open = store->open;
+        struct collection *collection;
+
+        (void) pthread_mutex_lock(&open->lock);
+        collection = find(open, id);
+        if (collection)
+                collection = collection->opening || collection->doomed ? NULL
+                                                                       : collection_ref(collection);
+        (void) pthread_mutex_unlock(&open->lock);
+        return collection;
 }
 
 int collection_open_by_id(struct store *store, struct tenant_id tenant, struct collection_id id,
@@ -221,7 +252,9 @@ int collection_open_by_id(struct store *store, struct tenant_id tenant, struct c
         (void) pthread_mutex_lock(&store->open->lock);
         r = open_locked(store, tenant, id, ret, reterr);
         (void) pthread_mutex_unlock(&store->open->lock);
-        return r;
+        if (r > 0)
+                store_tell(store, tenant, id);
+        return r < 0 ? r : 0;
 }
 
 int collection_open(struct store *store, struct tenant_id tenant, const char *name,

@@ -210,14 +210,20 @@ static int open_index(struct generation *generation, struct error *reterr)
         enum index_quantization quantization =
                 index_quantization_from_name(spec->index.quantization);
         struct index_params params = generation->collection->store->limits.index;
+        char *damage = NULL;
+        int r;
 
-        params.backend = (int) backend < 0 ? INDEX_BACKEND_FLAT : backend;
+        if ((int) backend < 0 || atomic_load(&generation->state) == GENERATION_RETIRED)
+                backend = INDEX_BACKEND_FLAT; /* nobody searches what is retired */
+        params.backend = backend;
         params.metric = generation->metric;
         params.dimensions = spec->fingerprint.dimensions;
         params.quantization = (int) quantization < 0 ? INDEX_QUANTIZATION_NONE : quantization;
         params.m = spec->index.m;
         params.ef_construction = spec->index.ef_construction;
-        return index_open(&params, generation->dirfd, &generation->index, NULL, reterr);
+        r = index_open(&params, generation->dirfd, &generation->index, &damage, reterr);
+        generation_note_damage(generation, damage);
+        return r;
 }
 
 static int catch_up_with_deletes(struct generation *generation, struct error *reterr)
@@ -279,6 +285,7 @@ static void close_generation(struct generation *generation)
         if (generation->view)
                 view_retire(generation);
         generation_facts_done(&generation->facts);
+        generation_save(generation);
         index_free(generation->index);
         (void) segments_close(generation->segments);
         (void) db_pool_free(generation->readers);
@@ -288,9 +295,11 @@ static void close_generation(struct generation *generation)
                 (void) close(generation->dirfd);
         (void) pthread_mutex_destroy(&generation->lock);
         (void) pthread_mutex_destroy(&generation->view_lock);
+        (void) pthread_mutex_destroy(&generation->upkeep_lock);
         if (generation->doomed) /* where that fails, the next start does it */
                 (void) collection_sweep_generation(generation->collection, generation->number,
                                                    NULL);
+        free(generation->damage);
         free(generation->path);
         free(generation);
 }
@@ -310,6 +319,7 @@ int generation_open(struct collection *collection, uint32_t number, enum generat
         (void) pthread_mutex_init(&generation->lock, &recursive);
         (void) pthread_mutexattr_destroy(&recursive);
         (void) pthread_mutex_init(&generation->view_lock, NULL);
+        (void) pthread_mutex_init(&generation->upkeep_lock, NULL);
         generation->collection = collection;
         generation->number = number;
         atomic_init(&generation->refs, 1);

@@ -73,6 +73,8 @@ struct generation_info {
         uint64_t created_usec;
         uint32_t dimensions;
         char description[192];
+        struct index_status index;
+        uint32_t damages; /* derived files that were set aside since it was opened */
 };
 
 const uint8_t *generation_get_identity(const struct generation *generation);
@@ -176,6 +178,17 @@ int generation_forget(struct generation *generation, uint32_t doc_no, struct err
 /* Removes text and BM25 rows of dead slots that no pinned view can see, then rows of docs.db
  * about versions that no retained generation shows; bounded work. */
 int generation_tidy(struct generation *generation, bool *ret_more, struct error *reterr);
+
+/* ---- Upkeep ----------------------------------------------------------------------------- */
+
+/* One bounded step of index_maintain() on the current view, beside searches and writers; one
+ * call at a time, others wait.  Returns what that returns, but damage: that is noted, and there
+ * is more to do.  A retired generation rests. */
+int generation_maintain(struct generation *generation, const struct index_check *check,
+                        enum index_step *ret, struct error *reterr);
+/* Which derived files were found damaged and set aside since the last call, at opening or by
+ * upkeep, in words for the log; heap, or NULL: none. */
+char *generation_take_damage(struct generation *generation);
 
 /* Reads every vector record and compares checksums: -EBADMSG names the first damaged slot. */
 int generation_scrub(struct generation *generation, struct error *reterr);

@@ -100,6 +100,8 @@ int generation_get_info(struct generation *generation, struct generation_info *r
         info.chunks_live = roaring_bitmap_get_cardinality(view->live);
         info.chunks_dead = view->committed - info.chunks_live;
         info.chunks_dead -= staged < info.chunks_dead ? staged : info.chunks_dead;
+        index_get_status(view->index, &view->source, view->live, &info.index);
+        info.damages = atomic_load(&generation->damages);
         (void) generation_view_unref(view);
         *ret = info;
         return 0;

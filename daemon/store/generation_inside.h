@@ -53,11 +53,16 @@ struct generation {
         struct generation_facts facts;
         bool poisoned; /* writing vectors failed: recover before the next write */
 
+        pthread_mutex_t upkeep_lock; /* held during a step of upkeep */
+        atomic_bool unsettled;       /* upkeep has not come to rest since the last view */
+        atomic_uint damages;
+
         struct db_pool *readers;
 
         pthread_mutex_t view_lock; /* held for a few instructions only */
         struct pinned_view *view;  /* the current one; one of its references is ours */
         struct pinned_view *views; /* all that are pinned, newest first */
+        char *damage;              /* for generation_take_damage(); also under view_lock */
 };
 
 extern const struct db_schema generation_schema;
@@ -89,6 +94,14 @@ int generation_recover(struct generation *generation, struct error *reterr);
  * have been applied.  Publishes a view where something changed. */
 int generation_forget_all(struct generation *generation, const uint32_t *doc_nos, size_t n,
                           uint64_t forgotten_seq, struct error *reterr);
+
+/* ---- generation_maintain.c -------------------------------------------------------------- */
+/* Closing it now would give up work, or take time to save it. */
+bool generation_is_settled(const struct generation *generation);
+/* Takes `damage` (heap; NULL: nothing). */
+void generation_note_damage(struct generation *generation, char *damage);
+/* Before the index is freed: saves what can be saved in time. */
+void generation_save(struct generation *generation);
 
 /* ---- view.c ----------------------------------------------------------------------------- */
 /* Under the lock: shows `facts`, taking them over; on failure they stay the caller's. */

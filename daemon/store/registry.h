@@ -28,7 +28,15 @@ struct store {
         struct claim *claims; /* idempotency keys being carried out */
 
         struct open_collections *open; /* see collections.c */
+        uint64_t save_until_usec;      /* closing saves indexes until then; 0: always */
+
+        pthread_rwlock_t notice_lock;
+        store_notice notice;
+        void *notice_data;
 };
+
+/* See store_observe(). */
+void store_tell(struct store *store, struct tenant_id tenant, struct collection_id collection);
 
 extern const struct db_schema registry_schema;
 

@@ -2,6 +2,7 @@
 #include "store/collections.h"
 #include "store/registry.h"
 
+#include "base/clock.h"
 #include "base/io.h"
 
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 #include <sys/statvfs.h>
 
 #define FORMAT_WORD "ragd-state "
+#define SAVE_USEC (10 * USEC_PER_SEC) /* a stop begins no saving of an index after it */
 
 /* Held until the descriptor is closed, also by a kill.  The pid is for people only. */
 static int take_lock(struct store *store, struct error *reterr)
@@ -126,6 +128,7 @@ int store_open(const char *path, const struct store_limits *limits, struct store
         store->dirfd = store->lock_fd = -1;
         store->limits = *limits;
         (void) pthread_mutex_init(&store->claims_lock, NULL);
+        (void) pthread_rwlock_init(&store->notice_lock, NULL);
         store->path = strdup(path);
         store->open = open_collections_new(limits->max_open_collections);
         r = store->path && store->open ? open_folder(store, reterr) : error_oom(reterr);
@@ -145,11 +148,13 @@ struct store *store_close(struct store *store)
 {
         if (!store)
                 return NULL;
+        store->save_until_usec = clock_monotonic_usec() + SAVE_USEC;
         open_collections_free(store->open);
         (void) db_pool_free(store->registry_readers);
         (void) committer_free(store->registry);
         claims_free(store->claims);
         (void) pthread_mutex_destroy(&store->claims_lock);
+        (void) pthread_rwlock_destroy(&store->notice_lock);
         if (store->lock_fd >= 0)
                 (void) close(store->lock_fd);
         if (store->dirfd >= 0)
@@ -157,6 +162,22 @@ struct store *store_close(struct store *store)
         free(store->path);
         free(store);
         return NULL;
+}
+
+void store_observe(struct store *store, store_notice notice, void *data)
+{
+        (void) pthread_rwlock_wrlock(&store->notice_lock);
+        store->notice = notice;
+        store->notice_data = data;
+        (void) pthread_rwlock_unlock(&store->notice_lock);
+}
+
+void store_tell(struct store *store, struct tenant_id tenant, struct collection_id collection)
+{
+        (void) pthread_rwlock_rdlock(&store->notice_lock);
+        if (store->notice)
+                store->notice(store->notice_data, tenant, collection);
+        (void) pthread_rwlock_unlock(&store->notice_lock);
 }
 
 const char *store_path(const struct store *store)

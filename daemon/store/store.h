@@ -38,6 +38,12 @@ int store_open(const char *path, const struct store_limits *limits, struct store
                struct error *reterr);
 struct store *store_close(struct store *store);
 
+/* Told that a collection may have upkeep to do (generation_maintain()): it was opened, or one of
+ * its generations has a new view.  Any thread, with locks of the store held: it may take note,
+ * and not call back.  NULL: nobody is told any more; returns when no call is under way. */
+typedef void (*store_notice)(void *data, struct tenant_id tenant, struct collection_id collection);
+void store_observe(struct store *store, store_notice notice, void *data);
+
 const char *store_path(const struct store *store);
 int store_dirfd(const struct store *store);
 

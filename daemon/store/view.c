@@ -7,6 +7,7 @@
  * Every reference that a reader holds is also one of the generation, and so of its collection:
  * mappings and bitmaps outlive the search. */
 #include "store/generation_inside.h"
+#include "store/registry.h"
 
 #include <stdlib.h>
 
@@ -60,6 +61,7 @@ static void swap_view(struct generation *generation, struct pinned_view *fresh)
 int view_publish(struct generation *generation, const struct generation_facts *facts,
                  struct error *reterr)
 {
+        const struct collection *collection = generation->collection;
         size_t n = segments_count(generation->segments, facts->committed);
         struct pinned_view *pinned = calloc(1, sizeof *pinned + n * sizeof *pinned->segments);
 
@@ -85,7 +87,9 @@ int view_publish(struct generation *generation, const struct generation_facts *f
         if (generation->facts.live != facts->live)
                 generation_facts_done(&generation->facts);
         generation->facts = *facts;
+        atomic_store(&generation->unsettled, true);
         swap_view(generation, pinned);
+        store_tell(collection->store, collection->info.tenant, collection->id);
         return 0;
 }
 

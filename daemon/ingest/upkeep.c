@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What keeps the indexes of open collections up to date: linking, mending, checkpoints.
+ *
+ * A worker task per collection, beside its follower, so that a long step does not hold up what
+ * is written.  The store says when there may be something to do; a collection that is not open
+ * is left alone.  What is due later, and what failed, waits for the timer of the pauses: no
+ * worker sleeps, and a full disk costs checkpoints, not searches.
+ *
+ * The list is under `upkeep_lock`, which is held for a few instructions and under which nothing
+ * else is locked but the workers' own. */
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "ingest/inside.h"
+
+#include <stdlib.h>
+
+#define LATER_USEC (5 * USEC_PER_SEC)
+#define PAUSE_FIRST_USEC USEC_PER_SEC
+#define PAUSE_LONGEST_USEC (60 * USEC_PER_SEC)
+
+DEFINE_CLEANUP(struct collection *, collection_unref)
+DEFINE_CLEANUP(struct generation *, generation_unref)
+
+struct upkeep {
+        struct upkeep *next;
+        struct ingest *ingest;
+        struct worker_task task;
+        struct collection_id collection;
+        atomic_bool leaving; /* its collection is being deleted */
+        uint64_t due_usec;   /* monotonic, under upkeep_lock; 0: nothing waits for the timer */
+        uint64_t pause_usec; /* the task's own: how long the last pause was; 0: all goes well */
+};
+
+/* ---- One collection ------------------------------------------------------------------------- */
+
+static int is_over(void *userdata)
+{
+        const struct upkeep *upkeep = userdata;
+
+        return upkeep->ingest->stopping || upkeep->leaving ? -ECANCELED : 0;
+}
+
+static void report_damage(struct ingest *ingest, const struct collection *collection,
+                          const char *damage)
+{
+        if (!damage)
+                return;
+        atomic_fetch_add(&ingest->damages, 1);
+        log_warning("collection %s: %s", collection_get(collection)->name, damage);
+}
+
+/* Takes the generation.  The greater of its step and `before`: AGAIN goes before LATER. */
+static int maintain(struct upkeep *upkeep, const struct collection *collection,
+                    struct generation *takes_generation, int before, struct error *reterr)
+{
+        cleanup_(generation_unref_cleanup) struct generation *generation = takes_generation;
+        const struct index_check check = { is_over, upkeep };
+        cleanup_free_ char *damage = NULL;
+        enum index_step step = INDEX_REST;
+        int r = 0;
+
+        if (before < 0 || !generation)
+                return before;
+        r = generation_maintain(generation, &check, &step, reterr);
+        damage = generation_take_damage(generation);
+        report_damage(upkeep->ingest, collection, damage);
+        if (r < 0)
+                return r;
+        return before == INDEX_AGAIN || step == INDEX_REST ? before : (int) step;
+}
+
+/* enum index_step, or negative. */
+static int maintain_collection(struct upkeep *upkeep, struct error *reterr)
+{
+        cleanup_(collection_unref_cleanup) struct collection *collection =
+                collection_find_open(upkeep->ingest->settings.store, upkeep->collection);
+        int r = INDEX_REST;
+
+        if (!collection)
+                return r;
+        report_damage(upkeep->ingest, collection, collection_take_damage(collection));
+        r = maintain(upkeep, collection, collection_serving(collection), r, reterr);
+        return maintain(upkeep, collection, collection_building(collection), r, reterr);
+}
+
+static void wait_for(struct upkeep *upkeep, uint64_t usec)
+{
+        struct ingest *ingest = upkeep->ingest;
+
+        pthread_mutex_lock(&ingest->upkeep_lock);
+        upkeep->due_usec = clock_monotonic_usec() + usec;
+        pthread_mutex_unlock(&ingest->upkeep_lock);
+        ingest_start_timer(ingest);
+}
+
+static void pause_upkeep(struct upkeep *upkeep, const struct error *why)
+{
+        if (upkeep->pause_usec == 0) {
+                atomic_fetch_add(&upkeep->ingest->upkeep_failures, 1);
+                log_warning("upkeep of an index waits, searches go on: %s", error_text(why));
+        }
+        upkeep->pause_usec = upkeep->pause_usec ? upkeep->pause_usec * 2 : PAUSE_FIRST_USEC;
+        if (upkeep->pause_usec > PAUSE_LONGEST_USEC)
+                upkeep->pause_usec = PAUSE_LONGEST_USEC;
+        wait_for(upkeep, upkeep->pause_usec);
+}
+
+static enum worker_verdict upkeep_run(struct worker_task *task)
+{
+        struct upkeep *upkeep = task->data;
+        struct error error = { 0 };
+        int r;
+
+        if (is_over(upkeep) < 0)
+                return WORKER_DONE;
+        r = maintain_collection(upkeep, &error);
+        if (r < 0) {
+                if (is_over(upkeep) == 0)
+                        pause_upkeep(upkeep, &error);
+                return WORKER_DONE;
+        }
+        if (upkeep->pause_usec > 0)
+                log_notice("upkeep of an index goes on");
+        upkeep->pause_usec = 0;
+        if (r == INDEX_LATER)
+                wait_for(upkeep, LATER_USEC);
+        return r == INDEX_AGAIN ? WORKER_AGAIN : WORKER_DONE;
+}
+
+/* ---- The list ------------------------------------------------------------------------------- */
+
+static struct upkeep *find_or_add(struct ingest *ingest, struct collection_id collection)
+{
+        struct upkeep *upkeep = ingest->upkeeps;
+
+        while (upkeep && !id_equal(upkeep->collection.id, collection.id))
+                upkeep = upkeep->next;
+        if (upkeep || ingest->stopping)
+                return upkeep;
+        upkeep = calloc(1, sizeof *upkeep);
+        if (!upkeep) /* the next view tries again; until then what is new is scanned */
+                return NULL;
+        *upkeep = (struct upkeep){ .next = ingest->upkeeps,
+                                   .ingest = ingest,
+                                   .task = { .run = upkeep_run, .data = upkeep },
+                                   .collection = collection };
+        ingest->upkeeps = upkeep;
+        return upkeep;
+}
+
+void upkeep_post(void *data, struct tenant_id tenant, struct collection_id collection)
+{
+        struct ingest *ingest = data;
+        struct upkeep *upkeep;
+
+        (void) tenant;
+        pthread_mutex_lock(&ingest->upkeep_lock);
+        upkeep = find_or_add(ingest, collection);
+        if (upkeep)
+                workers_post(ingest->settings.workers, &upkeep->task);
+        pthread_mutex_unlock(&ingest->upkeep_lock);
+}
+
+uint64_t upkeep_post_due(struct ingest *ingest, uint64_t now_usec)
+{
+        uint64_t next = 0;
+
+        pthread_mutex_lock(&ingest->upkeep_lock);
+        for (struct upkeep *at = ingest->upkeeps; at; at = at->next) {
+                if (at->due_usec == 0)
+                        continue;
+                if (at->due_usec <= now_usec) {
+                        at->due_usec = 0;
+                        workers_post(ingest->settings.workers, &at->task);
+                } else if (next == 0 || at->due_usec < next) {
+                        next = at->due_usec;
+                }
+        }
+        pthread_mutex_unlock(&ingest->upkeep_lock);
+        return next;
+}
+
+static void free_upkeep(struct upkeep *upkeep)
+{
+        atomic_store(&upkeep->leaving, true);
+        workers_cancel(upkeep->ingest->settings.workers, &upkeep->task);
+        free(upkeep);
+}
+
+void upkeep_stop(struct ingest *ingest, struct collection_id collection)
+{
+        struct upkeep *found = NULL;
+
+        pthread_mutex_lock(&ingest->upkeep_lock);
+        for (struct upkeep **at = &ingest->upkeeps; *at; at = &(*at)->next) {
+                if (!id_equal((*at)->collection.id, collection.id))
+                        continue;
+                found = *at;
+                *at = found->next;
+                break;
+        }
+        pthread_mutex_unlock(&ingest->upkeep_lock);
+        if (found)
+                free_upkeep(found);
+}
+
+void upkeep_stop_all(struct ingest *ingest)
+{
+        struct upkeep *upkeep;
+
+        pthread_mutex_lock(&ingest->upkeep_lock);
+        upkeep = ingest->upkeeps;
+        ingest->upkeeps = NULL;
+        pthread_mutex_unlock(&ingest->upkeep_lock);
+        while (upkeep) {
+                struct upkeep *next = upkeep->next;
+
+                free_upkeep(upkeep);
+                upkeep = next;
+        }
+}

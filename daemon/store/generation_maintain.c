@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The work behind a generation's searches: what is derived from its vectors is brought up to
+ * date step by step, beside searches and writers. */
+#include "store/generation_inside.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "store/registry.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Damage ----------------------------------------------------------------------------- */
+
+void generation_note_damage(struct generation *generation, char *damage)
+{
+        struct buf both = BUF_EMPTY;
+
+        if (!damage)
+                return;
+        (void) atomic_fetch_add(&generation->damages, 1);
+        (void) pthread_mutex_lock(&generation->view_lock);
+        if (generation->damage)
+                buf_append_format(&both, "%s; ", generation->damage);
+        buf_append_text(&both, damage);
+        free(generation->damage);
+        generation->damage = buf_take(&both); /* without memory the count tells */
+        (void) pthread_mutex_unlock(&generation->view_lock);
+        free(damage);
+}
+
+char *generation_take_damage(struct generation *generation)
+{
+        char *damage;
+
+        (void) pthread_mutex_lock(&generation->view_lock);
+        damage = generation->damage;
+        generation->damage = NULL;
+        (void) pthread_mutex_unlock(&generation->view_lock);
+        return damage;
+}
+
+/* ---- Steps ------------------------------------------------------------------------------ */
+
+static int step(struct generation *generation, const struct index_check *check,
+                struct error *reterr)
+{
+        struct generation_view *view = generation_view_ref(generation);
+        struct error why = { 0 };
+        int r = index_maintain(view->index, &view->source, view->live, check, &why);
+
+        (void) generation_view_unref(view);
+        if (r == -EBADMSG) {
+                generation_note_damage(generation, strdup(error_text(&why)));
+                return INDEX_AGAIN;
+        }
+        if (r < 0 && reterr)
+                *reterr = why;
+        return r;
+}
+
+int generation_maintain(struct generation *generation, const struct index_check *check,
+                        enum index_step *ret, struct error *reterr)
+{
+        int r = INDEX_REST;
+
+        (void) pthread_mutex_lock(&generation->upkeep_lock);
+        atomic_store(&generation->unsettled, false); /* a view that comes meanwhile sets it again */
+        if (atomic_load(&generation->state) != GENERATION_RETIRED)
+                r = step(generation, check, reterr);
+        if (r != INDEX_REST)
+                atomic_store(&generation->unsettled, true);
+        (void) pthread_mutex_unlock(&generation->upkeep_lock);
+        if (r < 0)
+                return r;
+        *ret = (enum index_step) r;
+        return 0;
+}
+
+bool generation_is_settled(const struct generation *generation)
+{
+        return !atomic_load(&generation->unsettled);
+}
+
+void generation_save(struct generation *generation)
+{
+        uint64_t until = generation->collection->store->save_until_usec;
+
+        if (!generation->index || atomic_load(&generation->doomed) ||
+            atomic_load(&generation->state) == GENERATION_RETIRED ||
+            (until > 0 && clock_monotonic_usec() >= until))
+                return;
+        (void) index_save(generation->index, NULL); /* what fails is linked again next time */
+}
