@@ -32,11 +32,15 @@ static inline const float *row_of(const struct index_segment *segment, uint32_t 
 }
 
 static void rows_begin(struct rows *rows, const struct index_source *source,
-                       const roaring_bitmap_t *wanted)
+                       const roaring_bitmap_t *wanted, uint32_t from_slot)
 {
-        *rows = (struct rows){ .source = source, .all = wanted == NULL };
-        if (wanted)
+        *rows = (struct rows){ .source = source, .next = from_slot, .all = wanted == NULL };
+        if (wanted) {
                 roaring_init_iterator(wanted, &rows->wanted);
+                if (from_slot > 0)
+                        (void) roaring_move_uint32_iterator_equalorlarger(&rows->wanted,
+                                                                          from_slot);
+        }
 }
 
 static size_t next_of_all(struct rows *rows, uint32_t slots[static BATCH],
@@ -152,7 +156,57 @@ static void scan(const struct index *index, const float *query, const uint32_t *
         }
 }
 
-DEFINE_CLEANUP(roaring_bitmap_t *, roaring_bitmap_free)
+void flat_offer(const struct index *index, const struct index_source *source, const float *query,
+                const uint32_t *slots, size_t n, struct best *best)
+{
+        for (size_t done = 0; done < n;) {
+                const float *vectors[BATCH];
+                uint32_t found[BATCH];
+                size_t count = 0;
+
+                for (; done < n && count < BATCH; done++) {
+                        vectors[count] = flat_row(source, slots[done]);
+                        found[count] = slots[done];
+                        count += vectors[count] != NULL;
+                }
+                if (count > 0)
+                        scan(index, query, found, vectors, count, true, best);
+        }
+}
+
+int flat_scan(const struct index *index, const struct index_source *source, uint32_t from_slot,
+              const roaring_bitmap_t *wanted, const struct index_query *query, struct best *best,
+              uint64_t *ret_compared, struct error *reterr)
+{
+        const float *vectors[BATCH];
+        uint32_t slots[BATCH];
+        struct rows rows;
+        size_t n;
+
+        rows_begin(&rows, source, wanted, from_slot);
+        for (uint32_t turn = 1;; turn++) {
+                n = rows.all ? next_of_all(&rows, slots, vectors)
+                             : next_of_wanted(&rows, slots, vectors);
+                if (n == 0)
+                        break;
+                scan(index, query->vector, slots, vectors, n, !rows.all, best);
+                *ret_compared += n;
+                if (turn % CHECK_EVERY == 0 && query->check.check) {
+                        int r = query->check.check(query->check.userdata);
+
+                        if (r < 0)
+                                return error_set(reterr, r, "the search was ended early");
+                }
+        }
+        return 0;
+}
+
+void flat_finish(const struct index *index, struct best *best)
+{
+        best_sort(best);
+        for (size_t i = 0; i < best->count; i++)
+                best->hits[i].score = score_of(index->params.metric, best->hits[i].score);
+}
 
 int flat_search(struct index *index, const struct index_source *source,
                 const struct index_query *query, struct index_hit *ret_hits, size_t *ret_count,
@@ -161,35 +215,18 @@ int flat_search(struct index *index, const struct index_source *source,
         cleanup_(roaring_bitmap_free_cleanup) roaring_bitmap_t *both = NULL;
         const roaring_bitmap_t *wanted = query->filter ? query->filter : query->live;
         struct best best = { .hits = ret_hits, .room = query->k };
-        struct index_stats stats = { .exhausted = true, .exact = true };
-        const float *vectors[BATCH];
-        uint32_t slots[BATCH];
-        struct rows rows;
-        size_t n;
+        struct index_stats stats = { .plan = INDEX_PLAN_SCAN, .exhausted = true, .exact = true };
+        int r;
 
         if (query->filter && query->live) {
                 wanted = both = roaring_bitmap_and(query->filter, query->live);
                 if (!both)
                         return error_oom(reterr);
         }
-        rows_begin(&rows, source, wanted);
-        for (uint32_t turn = 1;; turn++) {
-                n = rows.all ? next_of_all(&rows, slots, vectors)
-                             : next_of_wanted(&rows, slots, vectors);
-                if (n == 0)
-                        break;
-                scan(index, query->vector, slots, vectors, n, !rows.all, &best);
-                stats.candidates += n;
-                if (turn % CHECK_EVERY == 0 && query->check.check) {
-                        int r = query->check.check(query->check.userdata);
-
-                        if (r < 0)
-                                return error_set(reterr, r, "the search was ended early");
-                }
-        }
-        best_sort(&best);
-        for (size_t i = 0; i < best.count; i++)
-                ret_hits[i].score = score_of(index->params.metric, ret_hits[i].score);
+        r = flat_scan(index, source, 0, wanted, query, &best, &stats.candidates, reterr);
+        if (r < 0)
+                return r;
+        flat_finish(index, &best);
         *ret_count = best.count;
         *ret_stats = stats;
         return 0;
@@ -197,7 +234,7 @@ int flat_search(struct index *index, const struct index_source *source,
 
 /* ---- Single slots ----------------------------------------------------------------------- */
 
-static const float *find_row(const struct index_source *source, uint32_t slot)
+const float *flat_row(const struct index_source *source, uint32_t slot)
 {
         size_t low = 0, high = source->segment_count;
 
@@ -221,7 +258,7 @@ void flat_score(const struct index *index, const struct index_source *source, co
         size_t n = index->params.dimensions;
 
         for (size_t i = 0; i < count; i++) {
-                const float *row = find_row(source, slots[i]);
+                const float *row = flat_row(source, slots[i]);
 
                 if (!row)
                         ret_scores[i] = NAN;

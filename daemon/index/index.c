@@ -6,6 +6,7 @@
 #include "index/engine.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 static const char *const index_backend_names[INDEX_BACKEND_MAX] = {
         [INDEX_BACKEND_HNSW] = "hnsw",
@@ -30,12 +31,26 @@ const char *index_plan_name(enum index_plan plan)
         return (unsigned int) plan < INDEX_PLAN_MAX ? index_plan_names[plan] : NULL;
 }
 
-/* Which engine serves a backend.  The exact scan serves both: it answers what a graph would,
- * and says in its statistics that it did. */
 static const struct index_ops *const engines[INDEX_BACKEND_MAX] = {
-        [INDEX_BACKEND_HNSW] = &flat_ops,
+        [INDEX_BACKEND_HNSW] = &hnsw_ops,
         [INDEX_BACKEND_FLAT] = &flat_ops,
 };
+
+static void index_params_fill(struct index_params *params)
+{
+        long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+        if (params->m < 2)
+                params->m = 16;
+        if (params->ef_construction == 0)
+                params->ef_construction = 200;
+        if (params->threads == 0)
+                params->threads = processors > 0 ? (uint32_t) processors : 1;
+        if (params->batch == 0)
+                params->batch = 128;
+        if (params->checkpoint_seconds == 0)
+                params->checkpoint_seconds = 60;
+}
 
 int index_open(const struct index_params *params, int dirfd, struct index **ret,
                char **ret_damage, struct error *reterr)
@@ -56,6 +71,7 @@ int index_open(const struct index_params *params, int dirfd, struct index **ret,
                 return error_oom(reterr);
         index->ops = engines[params->backend];
         index->params = *params;
+        index_params_fill(&index->params);
         index->kernels = params->kernels ? params->kernels : kernel_best();
         if (index->ops->open)
                 r = index->ops->open(index, dirfd, ret_damage, reterr);

@@ -50,6 +50,8 @@ struct index_source {
         const struct index_segment *segments;
         size_t segment_count;
         uint32_t committed; /* slots from here on are ignored */
+        uint32_t unsettled; /* of the last so many below it, those that are not live yet may
+                               become so; any other that is not live is dead for ever */
 };
 
 struct kernel_ops;
@@ -104,6 +106,15 @@ struct index_check {
         void *userdata;
 };
 
+/* What a walk through the graph compares by; what leaves the index is scored on floats. */
+enum index_precision {
+        INDEX_PRECISION_AUTO, /* the engine's choice */
+        INDEX_PRECISION_4BIT,
+        INDEX_PRECISION_8BIT,
+        INDEX_PRECISION_FLOAT,
+        INDEX_PRECISION_MAX,
+};
+
 struct index_query {
         const float *vector; /* prepared */
         uint32_t dimensions;
@@ -111,6 +122,7 @@ struct index_query {
         uint32_t ef;                     /* candidates a graph search keeps; an exact scan has
                                             no use for it */
         bool exact;                      /* scan, whatever the engine */
+        enum index_precision precision;  /* mostly AUTO */
         const roaring_bitmap_t *filter;  /* NULL: every slot */
         const roaring_bitmap_t *live;    /* NULL: every slot */
         struct index_check check;

@@ -5,11 +5,19 @@ libindex_a_SOURCES = \
 	daemon/index/bm25.c daemon/index/bm25.h \
 	daemon/index/bm25_fts.c daemon/index/bm25_fts.h \
 	daemon/index/budget.c daemon/index/budget.h \
+	daemon/index/crew.c daemon/index/crew.h \
 	daemon/index/engine.h \
 	daemon/index/filter.c daemon/index/filter.h \
 	daemon/index/flat.c \
+	daemon/index/graph.c daemon/index/graph.h \
+	daemon/index/hnsw.c daemon/index/hnsw.h daemon/index/hnsw_maintain.c \
+	daemon/index/hnsw_search.c \
 	daemon/index/index.c daemon/index/index.h \
+	daemon/index/link.c daemon/index/link.h \
 	daemon/index/kernel.c daemon/index/kernel.h daemon/index/kernel_table.h \
+	daemon/index/region.c daemon/index/region.h \
+	daemon/index/select.c daemon/index/select.h \
+	daemon/index/walk.c daemon/index/walker.c daemon/index/walker.h \
 	daemon/index/vector.c daemon/index/vector.h
 
 EXTRA_DIST += daemon/index/kernel.inc.c

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of the HNSW engine, shared by the hnsw*.c files and nobody else: which graph serves,
+ * and what its upkeep is about.
+ *
+ * Below HNSW_ROWS_MIN live vectors there is no graph: a scan of so few is as fast, and exact. */
+#pragma once
+#include "index/engine.h"
+#include "index/graph.h"
+#include "index/walker.h"
+
+#define HNSW_ROWS_MIN 4096
+
+struct hnsw {
+        struct walkers walkers;
+        _Atomic(struct graph *) graph; /* NULL: every search scans */
+
+        /* The writer's: whoever calls index_maintain(). */
+        int dirfd; /* or -1 */
+        bool at_limit;
+};
+
+int hnsw_search(struct index *index, const struct index_source *source,
+                const struct index_query *query, struct index_hit *ret_hits, size_t *ret_count,
+                struct index_stats *ret_stats, struct error *reterr);
+int hnsw_maintain(struct index *index, const struct index_source *source,
+                  const roaring_bitmap_t *live, const struct index_check *check,
+                  struct error *reterr);

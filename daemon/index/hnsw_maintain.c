@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The upkeep of a graph, in steps. */
+#include "index/hnsw.h"
+
+#include "index/link.h"
+
+#include <string.h>
+
+#define TRAIN_ROWS 4096U
+#define STEP_SLOTS 8192U /* linked in one step, at most */
+
+static uint64_t count_live(const struct index_source *source, const roaring_bitmap_t *live)
+{
+        return live ? roaring_bitmap_get_cardinality(live) : source->committed;
+}
+
+/* ---- Live slots, one after the other ---------------------------------------------------- */
+
+/* Ascending, without those that have no row. */
+static size_t next_slots(const struct index_source *source, const roaring_bitmap_t *live,
+                         uint32_t from, uint32_t to, uint32_t *ret, size_t room)
+{
+        roaring_uint32_iterator_t at;
+        size_t n = 0;
+
+        if (!live) {
+                for (; from < to && n < room; from++) {
+                        ret[n] = from;
+                        n += flat_row(source, from) != NULL;
+                }
+                return n;
+        }
+        roaring_init_iterator(live, &at);
+        (void) roaring_move_uint32_iterator_equalorlarger(&at, from);
+        for (; n < room && at.has_value && at.current_value < to;
+             (void) roaring_advance_uint32_iterator(&at)) {
+                ret[n] = at.current_value;
+                n += flat_row(source, at.current_value) != NULL;
+        }
+        return n;
+}
+
+/* ---- The first of it -------------------------------------------------------------------- */
+
+/* A sample from the whole range. */
+static int train(const struct index *index, const struct index_source *source,
+                 const roaring_bitmap_t *live, struct quantizer *ret, struct error *reterr)
+{
+        cleanup_free_ const float **rows = calloc(TRAIN_ROWS, sizeof *rows);
+        uint32_t stride = source->committed / TRAIN_ROWS, slot = 0;
+        size_t n = 0;
+
+        if (!rows)
+                return error_oom(reterr);
+        stride = stride > 0 ? stride : 1;
+        while (n < TRAIN_ROWS) {
+                uint32_t next;
+
+                if (slot >= source->committed ||
+                    next_slots(source, live, slot, source->committed, &next, 1) == 0)
+                        break;
+                rows[n++] = flat_row(source, next);
+                slot = next + stride;
+        }
+        return quantizer_train(index->params.metric, index->params.dimensions, rows, n, ret,
+                               reterr);
+}
+
+static int begin_graph(struct index *index, const struct index_source *source,
+                       const roaring_bitmap_t *live, struct error *reterr)
+{
+        bool coded = index->params.quantization == INDEX_QUANTIZATION_INT8;
+        struct hnsw *hnsw = index->state;
+        struct quantizer quantizer = { .mean = NULL };
+        struct graph *graph = NULL;
+        int r = coded ? train(index, source, live, &quantizer, reterr) : 0;
+
+        if (r == 0)
+                r = graph_new(&index->params, index->kernels, coded ? &quantizer : NULL, &graph,
+                              reterr);
+        quantizer_done(&quantizer);
+        if (r == 0)
+                atomic_store(&hnsw->graph, graph);
+        return r;
+}
+
+/* ---- Linking ---------------------------------------------------------------------------- */
+
+/* Small while the graph is: a batch sees the graph as it was before. */
+static size_t batch_size(const struct index *index, const struct graph *graph)
+{
+        size_t nodes = graph_count(graph, 0), most = index->params.batch;
+
+        most = most < LINK_BATCH_MAX ? most : LINK_BATCH_MAX;
+        if (nodes / 16 + 16 < most)
+                most = nodes / 16 + 16;
+        return most;
+}
+
+static int link_step(struct index *index, struct graph *graph, const struct index_source *source,
+                     const roaring_bitmap_t *live, const struct index_check *check,
+                     struct error *reterr)
+{
+        cleanup_(crew_free_cleanup) struct crew *crew = NULL;
+        uint32_t to = source->committed - source->unsettled, slots[LINK_BATCH_MAX];
+        uint32_t from = atomic_load(&graph->linked_slot);
+        struct linkers linkers;
+        size_t done = 0, n;
+        int r = crew_new(index->params.threads, &crew, reterr);
+
+        if (r == 0)
+                r = linkers_init(&linkers, graph, source, live, crew, reterr);
+        if (r < 0)
+                return r;
+        while (r == 0 && done < STEP_SLOTS) {
+                n = next_slots(source, live, from, to, slots, batch_size(index, graph));
+                if (n > 0)
+                        r = link_batch(&linkers, slots, n, reterr);
+                if (r < 0)
+                        break;
+                from = n > 0 ? slots[n - 1] + 1 : to;
+                atomic_store_explicit(&graph->linked_slot, from, memory_order_release);
+                done += n;
+                if (n == 0)
+                        break;
+                if (check && check->check)
+                        r = check->check(check->userdata);
+        }
+        linkers_done(&linkers);
+        return r < 0 ? r : INDEX_AGAIN;
+}
+
+int hnsw_maintain(struct index *index, const struct index_source *source,
+                  const roaring_bitmap_t *live, const struct index_check *check,
+                  struct error *reterr)
+{
+        struct hnsw *hnsw = index->state;
+        struct graph *graph = atomic_load(&hnsw->graph);
+        int r;
+
+        if (!graph) {
+                if (count_live(source, live) < HNSW_ROWS_MIN)
+                        return INDEX_REST;
+                r = begin_graph(index, source, live, reterr);
+                return r < 0 ? r : INDEX_AGAIN;
+        }
+        if (atomic_load(&graph->linked_slot) < source->committed - source->unsettled)
+                return link_step(index, graph, source, live, check, reterr);
+        return INDEX_REST;
+}
