@@ -1,0 +1,73 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Builds the peers of make bench-index, each as a module of its own, for this machine:
+#
+#     peers.sh FOLDER
+#
+# FOLDER receives NAME.so for each peer that can be had, and NAME.skipped with one line that says
+# why for each that can not.  What is there already stays; remove it to fetch it again.  Headers
+# and libraries come from Debian's packages (libhnswlib-dev) or, the newest of each, from
+# the Python package index through pip; nothing of them is part of ragd.
+set -eu
+top=$(cd "$(dirname "$0")/../../.." && pwd)
+here=$top/tests/bench/index
+CXX=${CXX:-g++}
+PYTHON=${PYTHON:-python3}
+flags="-std=c++17 -O3 -march=native -DNDEBUG -fPIC -shared -fvisibility=hidden -fno-gnu-unique
+       -pthread -w -I$here"
+[ $# -eq 1 ] || { sed -n 's/^# \{0,1\}//; 3,10p' "$0" >&2; exit 2; }
+mkdir -p "$1"
+out=$(cd "$1" && pwd)
+
+skip() {
+        echo "$2" > "$out/$1.skipped"
+        echo "peers: $1 is skipped: $2"
+}
+
+# build NAME SOURCE VERSION FLAG…: one module.
+build() {
+        name=$1 source=$2 about="$3, -O3 -march=native"
+        shift 3
+        echo "peers: $name $about"
+        # shellcheck disable=SC2086 # a list of words
+        if $CXX $flags -DPEER_NAME="\"$name\"" -DPEER_ABOUT="\"$about\"" \
+                "$@" "$here/$source" -o "$out/$name.part" 2> "$out/$name.log"; then
+                mv "$out/$name.part" "$out/$name.so"
+                rm -f "$out/$name.skipped" "$out/$name.log"
+        else
+                skip "$name" "it does not compile: $(grep -m 1 error "$out/$name.log" || echo "see $out/$name.log")"
+        fi
+}
+
+# fetch PACKAGE PIP-OPTION…: downloads and unpacks into $out/PACKAGE/; its file's name to stdout.
+fetch() {
+        package=$1
+        shift
+        mkdir -p "$out/$package"
+        $PYTHON -m pip --disable-pip-version-check download -q --no-deps -d "$out/$package" "$@" \
+                "$package" > "$out/$package/pip.log" 2>&1 || return 1
+        file=$(find "$out/$package" -maxdepth 1 -name '*.tar.gz' -o -maxdepth 1 -name '*.whl' | sort | tail -n 1)
+        case "$file" in
+        *.tar.gz) tar -xzf "$file" -C "$out/$package" --strip-components=1 ;;
+        *.whl) $PYTHON -m zipfile -e "$file" "$out/$package" ;;
+        *) return 1 ;;
+        esac
+        basename "$file" | sed 's/^[^-]*-\([0-9][0-9.]*[0-9]\)[.-].*/\1/'
+}
+
+peer_hnswlib() {
+        [ -e /usr/include/hnswlib/hnswlib.h ] || { skip hnswlib "libhnswlib-dev is not installed"; return; }
+        version=$(dpkg-query -W -f '${Version}' libhnswlib-dev 2>/dev/null || echo installed)
+        build hnswlib peer_hnswlib.cc "$version"
+}
+
+peer_hnswlib_new() {
+        version=$(fetch hnswlib --no-binary hnswlib) ||
+                { skip hnswlib-new "pip does not get the sources of hnswlib"; return; }
+        build hnswlib-new peer_hnswlib.cc "$version" -I"$out/hnswlib"
+}
+
+for peer in hnswlib hnswlib-new; do
+        [ -e "$out/$peer.so" ] && [ "$out/$peer.so" -nt "$here/adapter.h" ] ||
+                "peer_$(echo "$peer" | tr - _)"
+done

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the bench prints: the machine, a table per set, and ragd's figures beside the goals. */
+#pragma once
+#include "measure.h"
+
+void report_machine(const struct plan *plan);
+void report_set(const struct contestant *contestants, const struct speeds *speeds, size_t count,
+                const struct set *set, const struct plan *plan);
+void report_goals(const struct contestant *contestants, const struct speeds *speeds, size_t count,
+                  const struct set *set);
+void report_load(const struct load *before);

@@ -1,0 +1,23 @@
+EXTRA_PROGRAMS += tests/bench/index/bench_index
+tests_bench_index_bench_index_SOURCES = \
+	tests/bench/index/adapter.h \
+	tests/bench/index/bench_index.c \
+	tests/bench/index/contestant.c tests/bench/index/contestant.h \
+	tests/bench/index/goals.c \
+	tests/bench/index/measure.c tests/bench/index/measure.h \
+	tests/bench/index/ragd.c tests/bench/index/ragd.h \
+	tests/bench/index/report.c tests/bench/index/report.h \
+	tests/bench/index/set.c tests/bench/index/set.h
+tests_bench_index_bench_index_CPPFLAGS = $(AM_CPPFLAGS)
+tests_bench_index_bench_index_LDADD = $(INDEX_LIBS) $(BASE_LIBS) -ldl
+EXTRA_DIST += \
+	tests/bench/index/peer_hnswlib.cc \
+	tests/bench/index/peers.sh \
+	tests/bench/index/run \
+	tests/bench/index/vectors.py
+
+# ragd's index beside its peers; BENCH_DATA, BENCH_ROUNDS, BENCH_QUICK: see the script.
+bench-index: tests/bench/index/bench_index$(EXEEXT)
+	$(AM_TESTS_ENVIRONMENT) CXX='$(CXX)' PYTHON='$(PYTHON)' $(srcdir)/tests/bench/index/run
+
+.PHONY: bench-index
