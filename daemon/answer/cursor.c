@@ -8,11 +8,19 @@
 #include <sodium.h>
 #include <string.h>
 
-/* FNV-1a, 64 bits. */
+/* FNV-1a, 64 bits, over words: a step waits for the product of the one before, and a vector has
+ * some thousand bytes. */
 static uint64_t digest_bytes(uint64_t digest, const void *bytes, size_t len)
 {
         const unsigned char *at = bytes;
 
+        for (; len >= 8; at += 8, len -= 8) {
+                uint64_t word;
+
+                memcpy(&word, at, sizeof word);
+                digest = (digest ^ word) * UINT64_C(0x100000001B3);
+                digest ^= digest >> 32; /* else high bits never reach low ones */
+        }
         for (size_t i = 0; i < len; i++)
                 /* The analyzer does not follow the single bytes of an array of numbers. */
                 /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */

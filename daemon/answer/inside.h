@@ -73,6 +73,8 @@ struct search_response {
         bool dense, bm25; /* the legs that ran */
         bool degraded_dense, degraded_bm25, degraded_rerank;
         bool exact, exhausted;
+        enum index_plan plan; /* of the dense leg; INDEX_PLAN_INVALID: it compared nothing */
+        uint32_t ef_search;   /* with which it ran */
         bool has_filter_matches;
         uint64_t filter_matches, compared, unindexed;
         uint64_t phase_usec[PHASE_MAX];

@@ -44,15 +44,20 @@ static int query_vector(struct answer *answer, struct tenant_id tenant,
 {
         struct embed_text text = { request->query, request->query ? strlen(request->query) : 0 };
         struct embed_usage usage = { 0 };
-        int r;
+        int r = 0;
 
         if (request->vector) {
                 if (request->vector_width != width)
-                        return error_set(reterr, -EINVAL,
-                                         "the vector has %zu components, the profile's are %u wide",
-                                         request->vector_width, width);
-                memcpy(vector, request->vector, width * sizeof *vector);
-                return gateway_admit_vector(answer->settings.gateway, vector, width, reterr);
+                        r = error_set(reterr, -EINVAL,
+                                      "the vector has %zu components, the profile's are %u wide",
+                                      request->vector_width, width);
+                else
+                        memcpy(vector, request->vector, width * sizeof *vector);
+                if (r >= 0)
+                        r = gateway_admit_vector(answer->settings.gateway, vector, width, reterr);
+                if (r < 0)
+                        error_set_origin(reterr, NULL, "/vector", 0, 0);
+                return r;
         }
         r = gateway_embed(answer->settings.gateway, tenant, EMBED_QUERY, &text, 1, vector, &usage,
                           reterr);
@@ -148,6 +153,12 @@ static void merge_hits(struct leg *leg, size_t pins, uint32_t depth)
                 leg->n = depth;
 }
 
+/* Several collections may have gone different ways. */
+static enum index_plan join_plans(enum index_plan plan, enum index_plan next)
+{
+        return plan == INDEX_PLAN_INVALID || plan == next ? next : INDEX_PLAN_GRAPH_SCAN;
+}
+
 static bool has_nothing(const struct pin *pin)
 {
         return !pin->view || (pin->filter && roaring_bitmap_is_empty(pin->filter));
@@ -157,17 +168,19 @@ static int run_dense(const struct answer *answer, const struct search_request *r
                      struct search_response *response, const struct legs *legs, uint32_t depth,
                      struct index_hit *hits, struct leg *leg, struct error *reterr)
 {
-        uint32_t ef = answer->settings.ef_search;
+        uint32_t ef = request->ef_search ? request->ef_search : answer->settings.ef_search;
 
+        response->ef_search = ef > depth ? ef : depth;
         for (size_t i = 0; i < response->n_pins; i++) {
                 const struct pin *pin = &response->pins[i];
                 struct index_query query = {
                         .vector = legs->vector,
                         .dimensions = legs->dimensions,
                         .k = depth,
-                        .ef = ef > depth ? ef : depth,
+                        .ef = response->ef_search,
                         .exact = request->exact,
                         .filter = pin->filter,
+                        .check = request->check,
                 };
                 struct index_stats stats = { 0 };
                 size_t n = 0;
@@ -183,6 +196,7 @@ static int run_dense(const struct answer *answer, const struct search_request *r
                                             collection_get(pin->collection)->name);
                 take_hits(leg, i, hits, n, depth);
                 response->compared += stats.candidates;
+                response->plan = join_plans(response->plan, stats.plan);
                 response->exact &= stats.exact;
                 response->exhausted &= stats.exhausted;
         }
@@ -209,6 +223,14 @@ static int run_bm25(const struct search_request *request, struct search_response
         }
         merge_hits(leg, response->n_pins, depth);
         return 0;
+}
+
+/* A model may have taken all the time that there was. */
+static int still_wanted(const struct search_request *request, struct error *reterr)
+{
+        int r = request->check.check ? request->check.check(request->check.userdata) : 0;
+
+        return r < 0 ? error_set(reterr, r, "the search was ended early") : 0;
 }
 
 static int collect(struct search_response *response, const struct leg *dense,
@@ -248,7 +270,11 @@ int legs_run(struct answer *answer, const struct search_request *request,
 
         if (!merged || !hits)
                 return error_oom(reterr);
+        r = still_wanted(request, reterr);
+        if (r < 0)
+                return r;
         response->exact = response->exhausted = true;
+        response->plan = INDEX_PLAN_INVALID;
         response->compared = 0;
         if (legs->vector) {
                 r = run_dense(answer, request, response, legs, depth, hits, &dense, reterr);
@@ -270,6 +296,8 @@ int legs_run(struct answer *answer, const struct search_request *request,
                         bm25.n = 0;
         }
         response->phase_usec[PHASE_BM25] += clock_monotonic_usec() - before;
+        /* What a leg that is down would have found is missing. */
+        response->exhausted &= !response->degraded_dense && !response->degraded_bm25;
         legs->full = dense.full || bm25.full;
         return collect(response, &dense, &bm25, reterr);
 }

@@ -192,8 +192,12 @@ static enum search_mode mode_of(const struct search_response *response)
 
 static void append_plan(struct buf *out, const struct search_response *response)
 {
-        buf_append_format(out, "\"plan\":{\"mode\":\"%s\",\"exact\":",
-                          search_mode_name(mode_of(response)));
+        buf_append_text(out, "\"plan\":{\"mode\":\"");
+        buf_append_text(out, search_mode_name(mode_of(response)));
+        buf_append_text(out, "\",\"index\":");
+        append_text(out, response->plan == INDEX_PLAN_INVALID ? NULL
+                                                             : index_plan_name(response->plan));
+        buf_append_text(out, ",\"exact\":");
         append_bool(out, response->exact);
         buf_append_text(out, ",\"candidates\":");
         append_number(out, response->candidates.n);
@@ -236,10 +240,10 @@ static void append_summary(struct buf *out, const struct search_response *respon
 
         buf_append_format(out, ",\"explain\":{\"fusion\":{\"method\":\"%s\",\"k\":%u,"
                                "\"weights\":{\"dense\":%g,\"bm25\":%g}},\"compared\":%llu,"
-                               "\"timings_ms\":{",
+                               "\"ef_search\":%u,\"timings_ms\":{",
                           search_fusion_name(response->asked.fusion), response->asked.rrf_k,
                           response->asked.weight_dense, response->asked.weight_bm25,
-                          (unsigned long long) response->compared);
+                          (unsigned long long) response->compared, response->ef_search);
         for (size_t i = 0; i < PHASE_MAX; i++) {
                 buf_append_format(out, "%s\"%s\":", i ? "," : "", phases[i]);
                 append_msec(out, response->phase_usec[i]);

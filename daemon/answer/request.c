@@ -291,7 +291,7 @@ static int read_scalars(struct reading *reading, struct error *reterr)
         struct search_request *request = reading->request;
         struct json_object *json = reading->json;
         const char *mode = NULL, *group = NULL;
-        uint64_t limit = request->limit, group_size = request->group_size;
+        uint64_t limit = request->limit, group_size = request->group_size, ef = 0;
         struct json_object *value;
         int r = json_get_string(json, "mode", &mode, reterr);
 
@@ -306,6 +306,8 @@ static int read_scalars(struct reading *reading, struct error *reterr)
         if (r >= 0)
                 r = json_get_u64(json, "group_size", 1, REQUEST_GROUP_SIZE_MAX, &group_size,
                                  reterr);
+        if (r >= 0)
+                r = json_get_u64(json, "ef_search", 1, REQUEST_EF_SEARCH_MAX, &ef, reterr);
         if (r >= 0 && json_object_object_get_ex(json, "group_by", &value)) {
                 r = json_get_string(json, "group_by", &group, reterr);
                 if (r > 0 && strcmp(group, "document") != 0)
@@ -320,6 +322,7 @@ static int read_scalars(struct reading *reading, struct error *reterr)
                 r = json_get_bool(json, "explain", &request->explain, reterr);
         request->limit = (uint32_t) limit;
         request->group_size = (uint32_t) group_size;
+        request->ef_search = (uint32_t) ef;
         return r < 0 ? r : 0;
 }
 
@@ -349,7 +352,7 @@ static const char *const search_members[] = {
         "query",      "vector",    "vector_base64", "collections", "limit",   "cursor",
         "mode",       "fusion",    "filter",        "rerank",      "mmr",     "group_by",
         "group_size", "threshold", "exact",         "highlight",   "explain", "include",
-        NULL,
+        "ef_search",  NULL,
 };
 
 static int read_objects(struct reading *reading, struct error *reterr)

@@ -9,6 +9,7 @@ struct retrieval_config;
 #define REQUEST_INPUT_MAX_BYTES (100 * 1024) /* of a question, where nothing else is said */
 #define REQUEST_GROUP_SIZE_MAX 100
 #define REQUEST_MESSAGES_MAX 256
+#define REQUEST_EF_SEARCH_MAX 10000
 #define REQUEST_TOKENS_MIN 16
 #define REQUEST_TOKENS_MAX 131072
 
@@ -30,6 +31,9 @@ int request_parse(const struct request_rules *rules, struct json_object *json,
                   struct search_request *ret, struct error *reterr);
 int request_parse_text(const struct request_rules *rules, const char *text, size_t len,
                        struct search_request *ret, struct error *reterr);
+int request_parse_vector(const struct request_rules *rules, struct json_object *options,
+                         const void *bytes, size_t len, struct search_request *ret,
+                         struct error *reterr);
 int request_parse_answer(const struct request_rules *rules, struct json_object *json,
                          struct answer_request *ret, struct error *reterr);
 

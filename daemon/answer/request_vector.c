@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The vector of a request, from JSON or from the request's text before it becomes JSON.
+/* The vector of a request: from JSON, from the request's text before it becomes JSON, or from
+ * a body that is nothing else.
  *
  * Building a JSON number for each of some hundred components costs more than the search.  So
  * the array is read straight from the text and `null` stands in its place for the JSON parser.
@@ -9,9 +10,11 @@
 
 #include "answer/floats.h"
 #include "base/buf.h"
+#include "base/cleanup.h"
 #include "base/json.h"
 #include "index/vector.h"
 
+#include <endian.h>
 #include <math.h>
 #include <string.h>
 
@@ -261,4 +264,59 @@ int request_parse_text(const struct request_rules *rules, const char *text, size
         if (r < 0)
                 return r;
         return request_parse(rules, json, "", true, NULL, 0, ret, reterr);
+}
+
+/* ---- From bytes --------------------------------------------------------------------------- */
+
+static int read_floats(const void *bytes, size_t len, float **ret, size_t *ret_width,
+                       struct error *reterr)
+{
+        cleanup_free_ float *vector = NULL;
+        size_t width = len / sizeof *vector;
+
+        if (len % sizeof *vector != 0) {
+                (void) error_set(reterr, -EINVAL,
+                                 "the body has %zu bytes, which is no whole number of float32",
+                                 len);
+                return refuse_vector(reterr, "vector");
+        }
+        if (width > VECTOR_DIMENSIONS_MAX) {
+                (void) error_set(reterr, -EINVAL, "the vector has %zu components, %d are the most",
+                                 width, VECTOR_DIMENSIONS_MAX);
+                return refuse_vector(reterr, "vector");
+        }
+        vector = malloc(len ? len : 1);
+        if (!vector)
+                return error_oom(reterr);
+        for (size_t i = 0; i < width; i++) {
+                uint32_t word;
+
+                memcpy(&word, (const char *) bytes + i * sizeof word, sizeof word);
+                word = le32toh(word);
+                memcpy(&vector[i], &word, sizeof word);
+        }
+        *ret = take_ptr(vector);
+        *ret_width = width;
+        return 0;
+}
+
+int request_parse_vector(const struct request_rules *rules, struct json_object *options,
+                         const void *bytes, size_t len, struct search_request *ret,
+                         struct error *reterr)
+{
+        cleanup_free_ float *vector = NULL;
+        size_t width = 0;
+        int r;
+
+        if (json_object_object_get_ex(options, "vector", NULL)) {
+                (void) error_set(reterr, -EINVAL,
+                                 "a body that is a vector and \"vector\" exclude each other");
+                return request_fault(refuse_vector(reterr, "vector"), "", reterr);
+        }
+        r = read_floats(bytes, len, &vector, &width, reterr);
+        if (r >= 0)
+                r = check_vector(rules, vector, width, "vector", reterr);
+        if (r < 0)
+                return request_fault(r, "", reterr);
+        return request_parse(rules, options, "", true, take_ptr(vector), width, ret, reterr);
 }

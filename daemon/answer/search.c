@@ -65,6 +65,13 @@ int search_request_parse_text(const struct answer *answer, const char *text, siz
         return request_parse_text(&answer->rules, text, len, ret, reterr);
 }
 
+int search_request_parse_vector(const struct answer *answer, struct json_object *options,
+                                const void *bytes, size_t len, struct search_request *ret,
+                                struct error *reterr)
+{
+        return request_parse_vector(&answer->rules, options, bytes, len, ret, reterr);
+}
+
 int answer_request_parse(const struct answer *answer, struct json_object *json,
                          struct answer_request *ret, struct error *reterr)
 {

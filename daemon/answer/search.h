@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/id.h"
+#include "index/index.h"
 
 #include <json-c/json.h>
 #include <stdbool.h>
@@ -60,6 +61,7 @@ struct search_request {
         const char *collections[SEARCH_COLLECTIONS_MAX];
         size_t n_collections; /* 0: the collection "default" */
         uint32_t limit, offset; /* passages, or documents where they are grouped */
+        uint32_t ef_search;     /* candidates that a graph keeps; 0: the profile's */
         enum search_mode mode;
         enum search_fusion fusion;
         uint32_t rrf_k;
@@ -75,6 +77,7 @@ struct search_request {
         bool exact, highlight, explain;
         bool include_text, include_metadata, include_position; /* default true */
         uint64_t digest;          /* of what a cursor must belong to */
+        struct index_check check; /* asked while it runs: the door's, not the request's */
         struct json_object *json; /* what strings are borrowed from; one reference held */
 };
 
@@ -90,12 +93,17 @@ int search_request_parse(const struct answer *answer, struct json_object *json,
  * its components.  -EBADMSG with line and column: not JSON. */
 int search_request_parse_text(const struct answer *answer, const char *text, size_t len,
                               struct search_request *ret, struct error *reterr);
+/* The same where the body is the vector itself, as little-endian float32, and `options` holds
+ * the other members. */
+int search_request_parse_vector(const struct answer *answer, struct json_object *options,
+                                const void *bytes, size_t len, struct search_request *ret,
+                                struct error *reterr);
 void search_request_done(struct search_request *request);
 
 struct search_response;
 /* -ENOENT: a collection; -ESTALE: it was indexed under another fingerprint, with the remedy;
  * -EINVAL: a vector of the wrong width, a mode that cannot be served; the gateway's errors where
- * the mode is dense. */
+ * the mode is dense; or what the request's check returned. */
 int search_run(struct answer *answer, struct tenant_id tenant, const struct search_request *request,
                struct search_response **ret, struct error *reterr);
 struct search_response *search_response_free(struct search_response *response);

@@ -11,6 +11,12 @@
 
 #define PROGRESS_USEC (UINT64_C(100) * USEC_PER_MSEC)
 
+/* Nobody reads the result of a call whose client has gone. */
+static int check_client(void *call)
+{
+        return call_gone(call) ? -ECANCELED : 0;
+}
+
 void on_search_search(struct call *call)
 {
         const struct control_services *services = call_services(call);
@@ -21,6 +27,7 @@ void on_search_search(struct call *call)
         size_t len;
         int r = search_request_parse(services->answer, call_parameters(call), &request, &error);
 
+        request.check = (struct index_check){ check_client, call };
         if (r >= 0)
                 r = search_run(services->answer, services->tenant, &request, &response, &error);
         if (r < 0) {
@@ -82,6 +89,7 @@ void on_search_ask(struct call *call)
         int r = answer_request_parse(services->answer, json, &request, &error);
 
         request.stream = call_wants_more(call);
+        request.search.check = (struct index_check){ check_client, call };
         if (r >= 0)
                 r = answer_run(services->answer, services->tenant, &request,
                                call_wants_more(call) ? &sink : NULL, &answer, &error);

@@ -82,6 +82,9 @@ static void begin_stream(struct request *request, struct answer_request *takes)
         running->problems.method_text = "POST";
         running->problems.target = strdup(request->target);
         memcpy(running->problems.id, request->id, sizeof request->id);
+        running->problems.started_usec = request->started_usec;
+        running->request.search.check =
+                (struct index_check){ request_check_time, &running->problems };
         if (stream_new(request->door, &answer_producer, running, &request->reply.stream, &error) <
             0) {
                 problem_set_error(request, &error, PROBLEM_FROM_SERVICE);
@@ -129,6 +132,7 @@ void answer_post(struct request *request)
                 problem_set_error(request, &error, PROBLEM_FROM_BODY);
                 return;
         }
+        parsed.search.check = (struct index_check){ request_check_time, request };
         if (parsed.question && strlen(parsed.question) > request->door->max_input_bytes)
                 problem_set(request, PROBLEM_TOO_LARGE,
                             "the question may have %zu bytes (security.max_input_size_kb)",

@@ -86,6 +86,14 @@ static bool check_media_type(struct request *request)
                         return true;
                 problem_set(request, PROBLEM_MEDIA_TYPE, "send Content-Type: application/x-ndjson");
                 return false;
+        case BODY_SEARCH:
+                if (!type || request_is_type(request, "application/json") ||
+                    request_is_type(request, "application/octet-stream"))
+                        return true;
+                problem_set(request, PROBLEM_MEDIA_TYPE,
+                            "send Content-Type: application/json, or application/octet-stream "
+                            "for a vector of little-endian float32");
+                return false;
         case BODY_DOCUMENT: /* the handler knows what can be read */
         case BODY_NONE:
         default:

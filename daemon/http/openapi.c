@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The OpenAPI 3.1 document: the paths from the routes table, the schemas from schemas.c. */
 #include "base/buf.h"
+#include "base/cleanup.h"
 #include "http/problem.h"
 #include "http/routes.h"
 #include "http/schemas.h"
@@ -23,19 +24,46 @@ static void add_path(struct buf *out, const char *path)
         buf_append_char(out, '"');
 }
 
-static void add_parameter(struct buf *out, bool *first, const char *name, size_t len,
-                          const char *in, bool required)
-{
-        bool whole = len == 5 && strncmp(name, "limit", len) == 0;
+#define TEXT_OF(number) TEXT_OF_(number)
+#define TEXT_OF_(number) #number
+#define NAMES "{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"style\":\"form\"," \
+              "\"explode\":false"
 
-        buf_append_format(out, "%s{\"name\":\"%.*s\",\"in\":\"%s\",\"required\":%s,\"schema\":",
-                          *first ? "" : ",", (int) len, name, in, required ? "true" : "false");
-        if (whole)
-                buf_append_format(out, "{\"type\":\"integer\",\"minimum\":1,\"maximum\":%d,"
-                                       "\"default\":%d}}",
-                                  REQUEST_LIMIT_MAX, REQUEST_LIMIT_DEFAULT);
-        else
-                buf_append_text(out, "{\"type\":\"string\"}}");
+/* Parameters that are no plain string: the first row with the name, and the route or any. */
+static const struct {
+        const char *name, *route; /* NULL: any other route */
+        const char *schema;       /* and what follows it */
+} parameter_schemas[] = {
+        { "limit", "search", "{\"type\":\"integer\",\"minimum\":1}" },
+        { "limit", NULL,
+          "{\"type\":\"integer\",\"minimum\":1,\"maximum\":" TEXT_OF(REQUEST_LIMIT_MAX)
+          ",\"default\":" TEXT_OF(REQUEST_LIMIT_DEFAULT) "}" },
+        { "ef_search", NULL, "{\"type\":\"integer\",\"minimum\":1,\"maximum\":10000}" },
+        { "exact", NULL, "{\"type\":\"boolean\"}" },
+        { "explain", NULL, "{\"type\":\"boolean\"}" },
+        { "collections", NULL, NAMES },
+        { "include", NULL, NAMES },
+        { "filter", NULL,
+          "{\"type\":\"string\",\"contentMediaType\":\"application/json\"}" },
+};
+
+static const char *parameter_schema(const struct route *route, const char *name, size_t len)
+{
+        for (size_t i = 0; i < ELEMENTSOF(parameter_schemas); i++)
+                if (strlen(parameter_schemas[i].name) == len &&
+                    strncmp(parameter_schemas[i].name, name, len) == 0 &&
+                    (!parameter_schemas[i].route ||
+                     strcmp(parameter_schemas[i].route, route->name) == 0))
+                        return parameter_schemas[i].schema;
+        return "{\"type\":\"string\"}";
+}
+
+static void add_parameter(struct buf *out, const struct route *route, bool *first,
+                          const char *name, size_t len, const char *in, bool required)
+{
+        buf_append_format(out, "%s{\"name\":\"%.*s\",\"in\":\"%s\",\"required\":%s,\"schema\":%s}",
+                          *first ? "" : ",", (int) len, name, in, required ? "true" : "false",
+                          parameter_schema(route, name, len));
         *first = false;
 }
 
@@ -46,17 +74,17 @@ static void add_parameters(struct buf *out, const struct route *route)
         buf_append_text(out, ",\"parameters\":[");
         for (const char *at = strchr(route->path, '{'); at; at = strchr(at, '{')) {
                 at++;
-                add_parameter(out, &first, at, strcspn(at, "+}"), "path", true);
+                add_parameter(out, route, &first, at, strcspn(at, "+}"), "path", true);
         }
         for (const char *at = route->query; *at; at += strspn(at, ",")) {
                 size_t len = strcspn(at, ",");
 
-                add_parameter(out, &first, at, len, "query", false);
+                add_parameter(out, route, &first, at, len, "query", false);
                 at += len;
         }
         if (route->flags & ROUTE_KEY)
-                add_parameter(out, &first, "Idempotency-Key", strlen("Idempotency-Key"), "header",
-                              false);
+                add_parameter(out, route, &first, "Idempotency-Key", strlen("Idempotency-Key"),
+                              "header", false);
         buf_append_char(out, ']');
 }
 
@@ -75,7 +103,11 @@ static void add_request(struct buf *out, const struct route *route)
                 add_content(out, "application/x-ndjson", route->request_schema, false);
         } else {
                 add_content(out, "application/json", route->request_schema,
-                            route->body == BODY_DOCUMENT);
+                            route->body == BODY_DOCUMENT || route->body == BODY_SEARCH);
+                if (route->body == BODY_SEARCH)
+                        buf_append_text(out, "\"application/octet-stream\":{\"schema\":{"
+                                             "\"description\":\"The query's vector: little-endian "
+                                             "float32, as many as the profile's dimensions.\"}}");
                 if (route->body == BODY_DOCUMENT)
                         buf_append_text(out, "\"text/plain\":{\"schema\":{\"type\":\"string\"}},"
                                              "\"text/markdown\":{\"schema\":"

@@ -64,6 +64,10 @@ static const struct problem_row rows[PROBLEM_MAX] = {
                 ROW(503, "damaged",
                     "Stored data is damaged and was taken out of service", .secret = true,
                     .retry_after_seconds = 60),
+        [PROBLEM_DEADLINE] =
+                ROW(503, "deadline-exceeded",
+                    "It takes longer than server.request_timeout_seconds",
+                    .retry_after_seconds = 1),
         [PROBLEM_DRAINING] =
                 ROW(503, "shutting-down",
                     "The server is shutting down", .retry_after_seconds = 5),
@@ -89,7 +93,8 @@ static const struct {
         { -ENOMEM, PROBLEM_UNAVAILABLE },  { -EMFILE, PROBLEM_UNAVAILABLE },
         { -ENFILE, PROBLEM_UNAVAILABLE },  { -ETIMEDOUT, PROBLEM_UNAVAILABLE },
         { -ECONNREFUSED, PROBLEM_UNAVAILABLE }, { -EHOSTUNREACH, PROBLEM_UNAVAILABLE },
-        { -ESHUTDOWN, PROBLEM_DRAINING },  { -ECANCELED, PROBLEM_DRAINING },
+        { -ETIME, PROBLEM_DEADLINE },      { -ESHUTDOWN, PROBLEM_DRAINING },
+        { -ECANCELED, PROBLEM_DRAINING },
 };
 
 const struct problem_row *problem_row(enum problem problem)

@@ -37,6 +37,7 @@ enum problem {
         PROBLEM_UNAVAILABLE,
         PROBLEM_STORAGE,
         PROBLEM_DAMAGED,
+        PROBLEM_DEADLINE,
         PROBLEM_DRAINING,
         PROBLEM_FULL,
         PROBLEM_MAX,

@@ -4,9 +4,11 @@
 #include "http/request.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/enum.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "config/values.h"
 #include "http/stream.h"
 
 #include <ctype.h>
@@ -219,6 +221,14 @@ int request_json(struct request *request, struct json_object **ret)
         }
         *ret = take_ptr(object);
         return 0;
+}
+
+int request_check_time(void *data)
+{
+        const struct request *request = data;
+        uint64_t patience = request->door->server->request_timeout_seconds * USEC_PER_SEC;
+
+        return clock_monotonic_usec() - request->started_usec > patience ? -ETIME : 0;
 }
 
 void request_reply_text(struct request *request, int status, const char *content_type,

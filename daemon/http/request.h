@@ -115,6 +115,10 @@ int request_json(struct request *request, struct json_object **ret);
 /* True where the media type of the body (without parameters) is `mime`, any case. */
 bool request_is_type(const struct request *request, const char *mime);
 
+/* For struct index_check, with the request as data: -ETIME once it has taken longer than
+ * server.request_timeout_seconds.  Reads nothing but the door and the request's start. */
+int request_check_time(void *request);
+
 /* Settles the request: takes the heap text `body` (NULL: out of memory, a 503). */
 void request_reply_text(struct request *request, int status, const char *content_type,
                         char *takes_body, size_t len);

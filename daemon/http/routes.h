@@ -18,6 +18,7 @@ enum body_kind {
         BODY_JSON,     /* a JSON object, read whole */
         BODY_DOCUMENT, /* JSON or the document itself, read whole */
         BODY_LINES,    /* JSON Lines, read as they come */
+        BODY_SEARCH,   /* a JSON object, or a vector as float32 with its options in the query */
 };
 
 enum route_flags {

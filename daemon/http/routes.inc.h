@@ -51,8 +51,10 @@ ROUTE("jobs.retry", METHOD_POST, "/api/v1/jobs/{job}:retry", jobs_retry, BODY_NO
 ROUTE("jobs.get", METHOD_GET, "/api/v1/jobs/{job}", jobs_get_one, BODY_NONE, 0, "",
       "One job with its progress.", NULL, 200, "Job")
 
-ROUTE("search", METHOD_POST, "/api/v1/search", search_post, BODY_JSON, ROUTE_INLINE, "",
-      "Search collections.", "SearchRequest", 200, "SearchResponse")
+ROUTE("search", METHOD_POST, "/api/v1/search", search_post, BODY_SEARCH, ROUTE_INLINE,
+      "collections,limit,cursor,ef_search,exact,explain,filter,include",
+      "Search collections.  The query parameters are for a body that is a vector alone: with "
+      "JSON, the same members stand in the body.", "SearchRequest", 200, "SearchResponse")
 ROUTE("answer", METHOD_POST, "/api/v1/answer", answer_post, BODY_JSON, ROUTE_EVENTS, "",
       "Answer a question with citations, at once or as server-sent events.", "AnswerRequest", 200,
       "Answer")

@@ -209,6 +209,10 @@ static const struct schema schemas[] = {
           MEMBER("query", STRING) ","
           MEMBER("collections", ARRAY_OF(STRING)) ","
           MEMBER("limit", "{\"type\":\"integer\",\"minimum\":1}") ","
+          MEMBER("ef_search",
+                 "{\"type\":\"integer\",\"minimum\":1,\"maximum\":10000,\"description\":"
+                 "\"Candidates that a graph keeps: more find more and take longer. Without it "
+                 "the profile's; never below what the search needs.\"}") ","
           MEMBER("cursor", STRING) ","
           MEMBER("mode", "{\"type\":\"string\",\"enum\":[\"hybrid\",\"dense\",\"bm25\"]}") ","
           MEMBER("fusion",
@@ -251,12 +255,30 @@ static const struct schema schemas[] = {
                  ARRAY_OF("{\"type\":\"object\",\"properties\":{\"start\":{\"type\":\"integer\"},"
                  "\"end\":{\"type\":\"integer\"}}}"))
           "}}" },
+        { "SearchPlan",
+          "{\"type\":\"object\",\"required\":[\"mode\",\"index\",\"exact\",\"candidates\","
+          "\"exhausted\",\"filter_matches\"],\"properties\":{"
+          MEMBER("mode", "{\"type\":\"string\",\"enum\":[\"hybrid\",\"dense\",\"bm25\"]}") ","
+          MEMBER("index",
+                 "{\"type\":[\"string\",\"null\"],\"enum\":[\"scan\",\"graph\",\"graph+scan\","
+                 "null],\"description\":\"How vectors were found; null: none were compared.\"}") ","
+          MEMBER("exact",
+                 "{\"type\":\"boolean\",\"description\":\"No nearer vector can be missing.\"}") ","
+          MEMBER("candidates", INTEGER) ","
+          MEMBER("exhausted",
+                 "{\"type\":\"boolean\",\"description\":\"Nothing that could match was left out: "
+                 "fewer results than asked for mean that there are no more.\"}") ","
+          MEMBER("filter_matches", "{\"type\":[\"integer\",\"null\"]}")
+          "}}" },
         { "SearchResponse",
           "{\"type\":\"object\",\"required\":[\"results\"],\"properties\":{"
           MEMBER("results", ARRAY_OF(REF("SearchResult"))) ","
-          MEMBER("plan", OBJECT) ","
+          MEMBER("plan", REF("SearchPlan")) ","
           MEMBER("degraded", ARRAY_OF(STRING)) ","
-          MEMBER("index", OBJECT) ","
+          MEMBER("index",
+                 "{\"type\":\"object\",\"properties\":{\"fingerprint\":{\"type\":\"string\"},"
+                 "\"unindexed\":{\"type\":\"integer\",\"description\":\"Vectors that no graph "
+                 "holds yet: each search compares them all.\"}}}") ","
           MEMBER("took_ms", NUMBER) ","
           MEMBER("next_cursor", STRING_OR_NULL)
           "}}" },

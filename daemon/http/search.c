@@ -1,12 +1,91 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* POST /api/v1/search: body text in, response text out, no tree of objects in between. */
+/* POST /api/v1/search: body text in, response text out, no tree of objects in between.  A body
+ * of type application/octet-stream is the query's vector, and the query string has the rest. */
 #include "answer/search.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "http/routes.h"
 #include "metrics/metrics.h"
 
 #include <string.h>
+
+#define OPTION_SIZE 4096
+
+/* ---- The options of a vector ---------------------------------------------------------------- */
+
+static struct json_object *read_whole(const char *text)
+{
+        size_t len = strlen(text);
+
+        /* Anything else keeps its type and is refused as such. */
+        return len > 0 && len <= 18 && strspn(text, "0123456789") == len
+                       ? json_object_new_int64(strtoll(text, NULL, 10))
+                       : json_object_new_string(text);
+}
+
+static struct json_object *read_bool(const char *text)
+{
+        bool value = strcmp(text, "true") == 0;
+
+        return value || strcmp(text, "false") == 0 ? json_object_new_boolean(value)
+                                                   : json_object_new_string(text);
+}
+
+/* Names between commas; none at all is an empty list. */
+static struct json_object *read_names(const char *text)
+{
+        struct json_object *array = json_object_new_array();
+
+        while (array && *text) {
+                size_t len = strcspn(text, ",");
+
+                json_add(array, NULL, json_object_new_string_len(text, (int) len));
+                text += len + (text[len] == ',');
+        }
+        return array;
+}
+
+static struct json_object *read_json(const char *text)
+{
+        struct json_object *json = NULL;
+
+        return json_parse(text, strlen(text), &json, NULL) < 0 ? json_object_new_string(text)
+                                                               : json;
+}
+
+/* The members of a search that may stand in the query string, each under its own name. */
+static const struct {
+        const char *name;
+        struct json_object *(*read)(const char *text);
+} options[] = {
+        { "collections", read_names }, { "limit", read_whole },
+        { "cursor", json_object_new_string }, { "ef_search", read_whole },
+        { "exact", read_bool },        { "explain", read_bool },
+        { "filter", read_json },       { "include", read_names },
+};
+
+/* NULL: the problem is set. */
+static struct json_object *read_options(struct request *request)
+{
+        cleanup_json_ struct json_object *json = json_object_new_object();
+        char text[OPTION_SIZE];
+
+        for (size_t i = 0; request->query && i < ELEMENTSOF(options); i++) {
+                int r = request_query(request, options[i].name, text, sizeof text);
+
+                if (r < 0)
+                        return NULL;
+                if (r > 0)
+                        json_add(json, options[i].name, options[i].read(text));
+        }
+        if (!json)
+                problem_set(request, PROBLEM_UNAVAILABLE, "out of memory");
+        return take_ptr(json);
+}
+
+/* ---- The search ----------------------------------------------------------------------------- */
 
 static bool query_too_long(struct request *request, const char *query)
 {
@@ -43,16 +122,40 @@ static void run(struct request *request, const struct search_request *search)
                         clock_monotonic_usec() - begin);
 }
 
+/* False: the problem is set. */
+static bool parse(struct request *request, struct search_request *ret)
+{
+        const struct answer *answer = request->door->services.answer;
+        cleanup_json_ struct json_object *json = NULL;
+        struct error error = { 0 };
+        int r;
+
+        if (request_is_type(request, "application/octet-stream")) {
+                json = read_options(request);
+                if (!json)
+                        return false;
+                r = search_request_parse_vector(answer, json, buf_text(&request->body),
+                                                request->body.len, ret, &error);
+        } else if (request->query && *request->query) {
+                problem_set(request, PROBLEM_BAD_REQUEST,
+                            "with a JSON body the options of a search stand in it");
+                return false;
+        } else {
+                r = search_request_parse_text(answer, buf_text(&request->body), request->body.len,
+                                              ret, &error);
+        }
+        if (r < 0)
+                problem_set_error(request, &error, PROBLEM_FROM_BODY);
+        return r >= 0;
+}
+
 void search_post(struct request *request)
 {
         struct search_request search = { 0 };
-        struct error error = { 0 };
 
-        if (search_request_parse_text(request->door->services.answer, buf_text(&request->body),
-                                      request->body.len, &search, &error) < 0) {
-                problem_set_error(request, &error, PROBLEM_FROM_BODY);
+        if (!parse(request, &search))
                 return;
-        }
+        search.check = (struct index_check){ request_check_time, request };
         if (!query_too_long(request, search.query))
                 run(request, &search);
         search_request_done(&search);

@@ -19,7 +19,7 @@ static const struct retrieval_config retrieval = { .default_top_k = 10,
 
 static void check(const struct request_rules *rules, const struct search_request *request)
 {
-        if (request->limit < 1 || request->offset + request->limit > retrieval.max_top_k ||
+        if (request->ef_search > REQUEST_EF_SEARCH_MAX || request->limit < 1 || request->offset + request->limit > retrieval.max_top_k ||
             !(request->weight_dense + request->weight_bm25 > 0) || request->rrf_k < 1 ||
             request->group_size < 1 || request->n_collections > SEARCH_COLLECTIONS_MAX)
                 abort();
@@ -33,10 +33,28 @@ static void check(const struct request_rules *rules, const struct search_request
 static bool same(const struct search_request *a, const struct search_request *b)
 {
         if (!a->vector != !b->vector || a->vector_width != b->vector_width ||
-            a->digest != b->digest || a->limit != b->limit)
+            a->digest != b->digest || a->limit != b->limit || a->ef_search != b->ef_search)
                 return false;
         return !a->vector ||
                memcmp(a->vector, b->vector, a->vector_width * sizeof *a->vector) == 0;
+}
+
+/* The same bytes as a vector. */
+static void check_vector(const struct request_rules *rules, const uint8_t *data, size_t size)
+{
+        cleanup_json_ struct json_object *options = json_object_new_object();
+        struct search_request request;
+        struct error error = { 0 };
+        bool whole = size == rules->dimensions * sizeof(float);
+
+        if (request_parse_vector(rules, options, data, size, &request, &error) >= 0) {
+                if (!whole || !request.vector)
+                        abort();
+                check(rules, &request);
+                search_request_done(&request);
+        } else if (error.message[0] == '\0') {
+                abort();
+        }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -52,6 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct error error = { 0 };
         int text, tree = -EBADMSG;
 
+        check_vector(&rules, data, size);
         text = request_parse_text(&rules, (const char *) data, size, &from_text, &error);
         if (text < 0 && error.message[0] == '\0')
                 abort();

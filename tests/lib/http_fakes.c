@@ -605,6 +605,20 @@ int search_request_parse_text(const struct answer *answer, const char *text, siz
         return 0;
 }
 
+int search_request_parse_vector(const struct answer *answer, struct json_object *options,
+                                const void *bytes, size_t len, struct search_request *ret,
+                                struct error *reterr)
+{
+        (void) answer;
+        (void) bytes;
+        memset(ret, 0, sizeof *ret);
+        if (len % sizeof(float) != 0)
+                return error_set(reterr, -EINVAL, "no whole number of float32");
+        ret->json = json_object_get(options);
+        ret->query = json_text(ret->json, NULL); /* what the fake response counts */
+        return 0;
+}
+
 void search_request_done(struct search_request *request)
 {
         json_object_put(request->json);

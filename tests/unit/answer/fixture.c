@@ -35,6 +35,7 @@ void fixture_renew(struct fixture *fixture)
                 .retrieval = &fixture->retrieval,
                 .generation = &fixture->generation,
                 .spec = &fixture->spec,
+                .ef_search = fixture->ef_search,
                 .release = 7,
                 .stage = "testing",
         };

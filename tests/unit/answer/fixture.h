@@ -29,6 +29,7 @@ struct fixture {
         struct retrieval_config retrieval;
         struct generation_config generation;
         struct generation_spec spec;
+        uint32_t ef_search;
 };
 
 int fixture_setup(void **state);

@@ -101,6 +101,9 @@ static void test_bad_input_is_refused_with_its_place(void **state)
                 { "{\"query\":\"a\",\"limit\":101}", "/limit", -EINVAL },
                 { "{\"query\":\"a\",\"limit\":1e99}", "/limit", -EINVAL },
                 { "{\"query\":\"a\",\"limit\":-1}", "/limit", -EINVAL },
+                { "{\"query\":\"a\",\"ef_search\":0}", "/ef_search", -EINVAL },
+                { "{\"query\":\"a\",\"ef_search\":10001}", "/ef_search", -EINVAL },
+                { "{\"query\":\"a\",\"ef_search\":\"50\"}", "/ef_search", -EINVAL },
                 { "{\"query\":\"a\",\"mode\":\"psychic\"}", "/mode", -EINVAL },
                 { "{\"query\":\"a\",\"collections\":[]}", "/collections", -EINVAL },
                 { "{\"query\":\"a\",\"collections\":[1]}", "/collections", -EINVAL },
@@ -165,6 +168,50 @@ static void test_a_wrong_width_names_both(void **state)
                          -EINVAL);
         assert_non_null(strstr(error.message, "2 components"));
         assert_non_null(strstr(error.message, "3 wide"));
+}
+
+static void test_a_vector_may_come_as_bytes(void **state)
+{
+        static const unsigned char good[] = { 0, 0, 0x80, 0x3F, 0, 0, 0, 0xC0, 0, 0, 0, 0 };
+        static const unsigned char nan[] = { 0, 0, 0x80, 0x3F, 0, 0, 0xC0, 0x7F, 0, 0, 0, 0 };
+        static const struct {
+                const unsigned char *bytes;
+                size_t len;
+                const char *options, *word;
+        } bad[] = {
+                { good, 0, "{}", "0 components" },
+                { good, 8, "{}", "2 components" },
+                { good, 11, "{}", "11 bytes" },
+                { nan, sizeof nan, "{}", "component 1" },
+                { good, sizeof good, "{\"limit\":0}", "limit" },
+                { good, sizeof good, "{\"vector\":[1,2,3]}", "\"vector\"" },
+                { good, sizeof good, "{\"vector_base64\":\"AACAPwAAgD8AAIA/\"}", "exclude" },
+        };
+        cleanup_json_ struct json_object *options = NULL;
+        struct search_request request;
+        struct error error = { 0 };
+
+        (void) state;
+        assert_int_equal(json_parse("{\"limit\":7}", 11, &options, NULL), 0);
+        assert_int_equal(request_parse_vector(&rules, options, good, sizeof good, &request, &error),
+                         0);
+        assert_int_equal(request.limit, 7);
+        assert_int_equal(request.vector_width, 3);
+        assert_true(request.vector[0] == 1 && request.vector[1] == -2 && request.vector[2] == 0);
+        search_request_done(&request);
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+                cleanup_json_ struct json_object *json = NULL;
+
+                assert_int_equal(json_parse(bad[i].options, strlen(bad[i].options), &json, NULL),
+                                 0);
+                memset(&error, 0, sizeof error);
+                assert_int_equal(request_parse_vector(&rules, json, bad[i].bytes, bad[i].len,
+                                                      &request, &error),
+                                 -EINVAL);
+                if (!strstr(error.message, bad[i].word))
+                        fail_msg("%zu: \"%s\" does not say \"%s\"", i, error.message,
+                                 bad[i].word);
+        }
 }
 
 /* What the shortcut for vectors must not change: escapes, repetition, nesting, places. */
@@ -298,6 +345,7 @@ int main(void)
                 cmocka_unit_test(test_bad_input_is_refused_with_its_place),
                 cmocka_unit_test(test_a_wrong_width_names_both),
                 cmocka_unit_test(test_a_vector_read_from_the_text_is_the_parsers),
+                cmocka_unit_test(test_a_vector_may_come_as_bytes),
                 cmocka_unit_test(test_a_cursor_belongs_to_its_request),
                 cmocka_unit_test(test_questions_are_read),
                 cmocka_unit_test(test_bad_questions_are_refused_with_their_place),

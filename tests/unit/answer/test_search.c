@@ -102,6 +102,8 @@ static void test_filters_come_before_the_best_are_chosen(void **state)
         assert_int_equal(count(none), 0);
         assert_string_equal(fixture_text(none, "plan/filter_matches"), "0");
         assert_string_equal(fixture_text(none, "plan/mode"), "hybrid");
+        assert_string_equal(fixture_text(none, "plan/exhausted"), "true");
+        assert_null(fixture_at(none, "plan/index"));
 }
 
 static void test_several_collections_are_one_list(void **state)
@@ -226,6 +228,102 @@ static void test_refusals(void **state)
                 refused(*state, cases[i].request, cases[i].code, cases[i].word);
 }
 
+/* Fewer than asked for, and the plan says that there are no more. */
+static void test_a_limit_above_the_content_brings_all_of_it(void **state)
+{
+        static const char *const modes[] = { "dense", "hybrid" };
+
+        for (size_t i = 0; i < ELEMENTSOF(modes); i++) {
+                cleanup_json_ struct json_object *json = NULL;
+                char request[200];
+
+                (void) snprintf(request, sizeof request,
+                                "{\"query\":\"river\",\"collections\":[\"rivers\",\"lakes\"],"
+                                "\"limit\":100,\"mode\":\"%s\"}", modes[i]);
+                json = found(*state, request);
+                assert_int_equal(count(json), 5);
+                assert_string_equal(fixture_text(json, "plan/index"), "scan");
+                assert_string_equal(fixture_text(json, "plan/exact"), "true");
+                assert_string_equal(fixture_text(json, "plan/exhausted"), "true");
+                assert_string_equal(fixture_text(json, "plan/candidates"), "5");
+                assert_null(fixture_at(json, "next_cursor"));
+        }
+}
+
+static void test_the_plan_says_that_words_alone_were_compared(void **state)
+{
+        cleanup_json_ struct json_object *json = found(*state,
+                "{\"query\":\"Cologne\",\"collections\":[\"rivers\"],\"mode\":\"bm25\"}");
+
+        assert_true(json_object_object_get_ex(fixture_at(json, "plan"), "index", NULL));
+        assert_null(fixture_at(json, "plan/index"));
+        assert_string_equal(fixture_text(json, "plan/exhausted"), "true");
+}
+
+/* A graph needs as many candidates as results, whatever the request says. */
+static void test_ef_search_is_raised_to_what_the_search_needs(void **state)
+{
+        static const struct {
+                const char *members, *ef_search;
+        } cases[] = {
+                { "\"ef_search\":2,\"limit\":4", "5" },
+                { "\"ef_search\":777,\"limit\":4", "777" },
+                { "\"limit\":4", "50" },
+        };
+        struct fixture *fixture = *state;
+
+        fixture->ef_search = 50;
+        fixture_renew(fixture);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                cleanup_json_ struct json_object *json = NULL;
+                char request[200];
+
+                (void) snprintf(request, sizeof request,
+                                "{\"query\":\"river\",\"collections\":[\"rivers\"],"
+                                "\"mode\":\"dense\",\"explain\":true,%s}", cases[i].members);
+                json = found(fixture, request);
+                assert_int_equal(count(json), 4);
+                assert_string_equal(fixture_text(json, "explain/ef_search"), cases[i].ef_search);
+        }
+}
+
+static int end_at_once(void *data)
+{
+        ++*(int *) data;
+        return -ETIME;
+}
+
+static void test_a_search_whose_time_is_over_says_so(void **state)
+{
+        static const char text[] = "{\"query\":\"river\",\"collections\":[\"rivers\"]}";
+        struct fixture *fixture = *state;
+        struct search_response *response = NULL;
+        struct search_request request;
+        struct error error = { 0 };
+        int asked = 0;
+
+        assert_ok(search_request_parse_text(fixture->answer, text, sizeof text - 1, &request,
+                                            &error));
+        request.check = (struct index_check){ end_at_once, &asked };
+        assert_int_equal(search_run(fixture->answer, fixture->tenant, &request, &response, &error),
+                         -ETIME);
+        assert_int_equal(asked, 1);
+        assert_non_null(strstr(error.message, "ended early"));
+        assert_null(response);
+        search_request_done(&request);
+}
+
+static void test_a_zero_vector_has_no_direction(void **state)
+{
+        char request[400];
+        int n = snprintf(request, sizeof request, "{\"collections\":[\"rivers\"],\"vector\":[0");
+
+        for (int i = 1; i < FIXTURE_DIMENSIONS; i++)
+                n += snprintf(request + n, sizeof request - (size_t) n, ",0");
+        (void) snprintf(request + n, sizeof request - (size_t) n, "]}");
+        refused(*state, request, -EINVAL, "zero");
+}
+
 static void test_another_fingerprint_is_refused_with_the_remedy(void **state)
 {
         struct fixture *fixture = *state;
@@ -263,6 +361,11 @@ int main(void)
                 cmocka_unit_test(test_thresholds_groups_and_mmr),
                 cmocka_unit_test(test_bare_results_leave_out_what_was_not_asked_for),
                 cmocka_unit_test(test_refusals),
+                cmocka_unit_test(test_a_limit_above_the_content_brings_all_of_it),
+                cmocka_unit_test(test_the_plan_says_that_words_alone_were_compared),
+                cmocka_unit_test(test_ef_search_is_raised_to_what_the_search_needs),
+                cmocka_unit_test(test_a_search_whose_time_is_over_says_so),
+                cmocka_unit_test(test_a_zero_vector_has_no_direction),
                 cmocka_unit_test(test_another_fingerprint_is_refused_with_the_remedy),
                 cmocka_unit_test(test_a_reranker_that_is_not_there_is_named),
         };
