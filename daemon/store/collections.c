@@ -93,10 +93,10 @@ static void close_entry(struct open_collections *open, struct collection *collec
 }
 
 /* Nobody holds it, so its generations stand still. */
-static bool is_settled(const struct collection *collection)
+static bool is_at_rest(const struct collection *collection)
 {
         for (size_t i = 0; i < collection->n_generations; i++)
-                if (!generation_is_settled(collection->generations[i]))
+                if (!generation_is_at_rest(collection->generations[i]))
                         return false;
         return true;
 }
@@ -104,9 +104,9 @@ static bool is_settled(const struct collection *collection)
 /* Whether `a` is closed rather than `b`: what needs no saving first, then the longest idle. */
 static bool goes_first(const struct collection *a, const struct collection *b)
 {
-        bool settled = is_settled(a);
+        bool resting = is_at_rest(a);
 
-        return settled == is_settled(b) ? a->used < b->used : settled;
+        return resting == is_at_rest(b) ? a->used < b->used : resting;
 }
 
 static void evict(struct open_collections *open)

@@ -52,6 +52,18 @@ static const struct db_migration migrations[] = {
           " forgotten_seq INTEGER NOT NULL, committed INTEGER NOT NULL,"
           " last_docver INTEGER NOT NULL);"
           "INSERT INTO state VALUES(1, 0, 0, 0, 0);" },
+
+        { 2, /* see live.h; without its row it is made from `version` */
+          "ALTER TABLE state ADD COLUMN documents INTEGER NOT NULL DEFAULT 0;" /* live ones */
+          "ALTER TABLE state ADD COLUMN chunks INTEGER NOT NULL DEFAULT 0;"    /* live slots */
+          "UPDATE state SET documents = (SELECT count(*) FROM version WHERE state = 1),"
+          " chunks = (SELECT ifnull(sum(count), 0) FROM version WHERE state = 1);"
+          "CREATE TABLE live("
+          " one INTEGER PRIMARY KEY CHECK(one = 1), slots BLOB NOT NULL, crc INTEGER NOT NULL);"
+          "INSERT INTO live SELECT 1, x'', 0 WHERE NOT EXISTS(SELECT 1 FROM version);"
+          "CREATE TABLE live_change("
+          " id INTEGER PRIMARY KEY, first_slot INTEGER NOT NULL, count INTEGER NOT NULL,"
+          " alive INTEGER NOT NULL);" },
 };
 
 const struct db_schema generation_schema = {
@@ -124,13 +136,6 @@ int generation_create(struct collection *collection, uint32_t number,
 
 /* ---- Opening ---------------------------------------------------------------------------- */
 
-void generation_facts_done(struct generation_facts *facts)
-{
-        if (facts->live)
-                roaring_bitmap_free(facts->live);
-        facts->live = NULL;
-}
-
 int generation_scorer(struct generation *generation, struct db *db, struct bm25 **ret,
                       struct error *reterr)
 {
@@ -146,59 +151,6 @@ int generation_scorer(struct generation *generation, struct db *db, struct bm25 
                 db_attach(db, bm25, (void (*)(void *)) bm25_free);
         }
         *ret = bm25;
-        return 0;
-}
-
-static int read_live(struct db *db, struct generation_facts *facts, struct error *reterr)
-{
-        cleanup_statement_ sqlite3_stmt *statement = NULL;
-        int r = db_prepare(db, "SELECT first_slot, count FROM version WHERE state = 1", &statement,
-                           reterr);
-
-        if (r < 0)
-                return r;
-        while ((r = db_step(db, statement, reterr)) > 0) {
-                uint64_t first = db_column_u64(statement, 0), count = db_column_u64(statement, 1);
-
-                if (first > facts->committed || count > facts->committed - first)
-                        return error_set(reterr, -EBADMSG,
-                                         "%s is damaged: a version has slots that do not exist",
-                                         db_path(db));
-                roaring_bitmap_add_range(facts->live, first, first + count);
-                facts->documents++;
-        }
-        if (r == 0)
-                (void) roaring_bitmap_run_optimize(facts->live);
-        return r;
-}
-
-int generation_read_facts(struct generation *generation, struct generation_facts *ret,
-                          struct error *reterr)
-{
-        struct db *db = generation->db;
-        cleanup_statement_ sqlite3_stmt *statement = NULL;
-        cleanup_(generation_facts_done) struct generation_facts facts = { 0 };
-        int r = db_prepare(db, "SELECT applied_seq, forgotten_seq, committed, last_docver"
-                               " FROM state", &statement, reterr);
-
-        if (r == 0)
-                r = db_step(db, statement, reterr);
-        if (r == 0)
-                return error_set(reterr, -EBADMSG, "%s is damaged: it has no state", db_path(db));
-        if (r < 0)
-                return r;
-        facts.applied_seq = db_column_u64(statement, 0);
-        facts.forgotten_seq = db_column_u64(statement, 1);
-        facts.committed = db_column_u32(statement, 2);
-        facts.last_docver = db_column_u32(statement, 3);
-        facts.live = roaring_bitmap_create();
-        if (!facts.live)
-                return error_oom(reterr);
-        r = read_live(db, &facts, reterr);
-        if (r < 0)
-                return r;
-        *ret = facts;
-        facts.live = NULL;
         return 0;
 }
 

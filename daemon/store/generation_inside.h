@@ -26,7 +26,10 @@ struct generation_facts {
         uint64_t documents;     /* live ones */
         uint32_t committed;     /* slots */
         uint32_t last_docver;   /* of the last slot */
+        uint32_t settled;       /* slots below are live, or dead for ever */
         roaring_bitmap_t *live; /* slots; owned */
+        uint32_t changes;       /* of `live` since gen.db holds it as a whole, see live.h */
+        bool unsaved;           /* gen.db does not hold it */
 };
 
 struct pinned_view;
@@ -54,7 +57,8 @@ struct generation {
         bool poisoned; /* writing vectors failed: recover before the next write */
 
         pthread_mutex_t upkeep_lock; /* held during a step of upkeep */
-        atomic_bool unsettled;       /* upkeep has not come to rest since the last view */
+        atomic_bool upkeep_due;      /* it has not come to rest since the last view */
+        atomic_bool live_unsaved;    /* facts.unsaved, for those who do not hold the lock */
         atomic_uint damages;
 
         struct db_pool *readers;
@@ -79,13 +83,17 @@ void generation_drop(struct generation *generation);
 #define GENERATION_NAME_SIZE 16
 const char *generation_name(uint32_t number, char text[static GENERATION_NAME_SIZE]);
 
-/* Reads the facts as committed. */
-int generation_read_facts(struct generation *generation, struct generation_facts *ret,
-                          struct error *reterr);
-void generation_facts_done(struct generation_facts *facts);
 /* The scorer of this connection, made on first use. */
 int generation_scorer(struct generation *generation, struct db *db, struct bm25 **ret,
                       struct error *reterr);
+
+/* ---- generation_facts.c ----------------------------------------------------------------- */
+/* Reads the facts as committed. */
+int generation_read_facts(struct generation *generation, struct generation_facts *ret,
+                          struct error *reterr);
+/* Their `settled`, from their `committed` and the tables. */
+int generation_read_settled(struct db *db, struct generation_facts *facts, struct error *reterr);
+void generation_facts_done(struct generation_facts *facts);
 
 /* ---- generation_write.c ----------------------------------------------------------------- */
 /* Under the lock: ends poisoning by going back to what is committed. */
@@ -94,10 +102,12 @@ int generation_recover(struct generation *generation, struct error *reterr);
  * have been applied.  Publishes a view where something changed. */
 int generation_forget_all(struct generation *generation, const uint32_t *doc_nos, size_t n,
                           uint64_t forgotten_seq, struct error *reterr);
+/* Makes the bitmap of live slots durable, where gen.db does not hold it. */
+int generation_save_live(struct generation *generation, struct error *reterr);
 
 /* ---- generation_maintain.c -------------------------------------------------------------- */
 /* Closing it now would give up work, or take time to save it. */
-bool generation_is_settled(const struct generation *generation);
+bool generation_is_at_rest(const struct generation *generation);
 /* Takes `damage` (heap; NULL: nothing). */
 void generation_note_damage(struct generation *generation, char *damage);
 /* Before the index is freed: saves what can be saved in time. */

@@ -65,11 +65,15 @@ int generation_maintain(struct generation *generation, const struct index_check 
         int r = INDEX_REST;
 
         (void) pthread_mutex_lock(&generation->upkeep_lock);
-        atomic_store(&generation->unsettled, false); /* a view that comes meanwhile sets it again */
-        if (atomic_load(&generation->state) != GENERATION_RETIRED)
-                r = step(generation, check, reterr);
+        atomic_store(&generation->upkeep_due, false); /* a view that comes meanwhile sets it again */
+        if (atomic_load(&generation->state) != GENERATION_RETIRED) {
+                if (atomic_load(&generation->live_unsaved))
+                        r = generation_save_live(generation, reterr);
+                if (r >= 0)
+                        r = step(generation, check, reterr);
+        }
         if (r != INDEX_REST)
-                atomic_store(&generation->unsettled, true);
+                atomic_store(&generation->upkeep_due, true);
         (void) pthread_mutex_unlock(&generation->upkeep_lock);
         if (r < 0)
                 return r;
@@ -77,9 +81,9 @@ int generation_maintain(struct generation *generation, const struct index_check 
         return 0;
 }
 
-bool generation_is_settled(const struct generation *generation)
+bool generation_is_at_rest(const struct generation *generation)
 {
-        return !atomic_load(&generation->unsettled);
+        return !atomic_load(&generation->upkeep_due);
 }
 
 void generation_save(struct generation *generation)

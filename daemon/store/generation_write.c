@@ -2,6 +2,7 @@
 /* Writing a generation: vectors first and durable, then one transaction of gen.db, then the
  * view.  A failure leaves memory as it was, which is what is committed. */
 #include "store/generation_inside.h"
+#include "store/live.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,10 @@ struct write {
         struct generation *generation;
         struct db *db;
         struct generation_facts facts; /* as they will be; `live` is a copy that is changed */
+        struct {
+                uint32_t first, count;
+                bool alive;
+        } change; /* of `live`, the last one: not written yet, it may grow */
         bool began;
 };
 
@@ -156,6 +161,44 @@ static int index_chunks(struct write *write, const struct generation_chunk *chun
         return r;
 }
 
+static int write_change(struct write *write, struct error *reterr)
+{
+        int r = 0;
+
+        if (write->change.count > 0 && !write->facts.unsaved) {
+                r = live_change(write->db, write->change.first, write->change.count,
+                                write->change.alive, reterr);
+                write->facts.changes++;
+        }
+        write->change.count = 0;
+        return r;
+}
+
+/* The slots are live or dead from here on. */
+static int change_live(struct write *write, uint32_t first, uint32_t count, bool alive,
+                       struct error *reterr)
+{
+        uint64_t end = (uint64_t) first + count;
+        int r = 0;
+
+        if (count == 0)
+                return 0;
+        if (alive)
+                roaring_bitmap_add_range(write->facts.live, first, end);
+        else
+                roaring_bitmap_remove_range(write->facts.live, first, end);
+        if (write->change.count > 0 && write->change.alive == alive &&
+            write->change.first + write->change.count == first) {
+                write->change.count += count;
+                return 0;
+        }
+        r = write_change(write, reterr);
+        write->change.first = first;
+        write->change.count = count;
+        write->change.alive = alive;
+        return r;
+}
+
 /* What the document is found by now is dead from here on; `staged` too where asked. */
 static int kill_document(struct write *write, uint32_t doc_no, bool staged, bool *ret_any,
                          struct error *reterr)
@@ -175,14 +218,14 @@ static int kill_document(struct write *write, uint32_t doc_no, bool staged, bool
         db_bind_u64(select, 1, doc_no);
         db_bind_u64(select, 2, staged);
         while ((r = db_step(write->db, select, reterr)) > 0) {
-                uint64_t first = db_column_u64(select, 0);
-
                 *ret_any = true;
                 if (db_column_u64(select, 2) != VERSION_LIVE)
                         continue;
-                roaring_bitmap_remove_range(write->facts.live, first,
-                                            first + db_column_u64(select, 1));
                 write->facts.documents--;
+                r = change_live(write, db_column_u32(select, 0), db_column_u32(select, 1), false,
+                                reterr);
+                if (r < 0)
+                        return r;
         }
         if (r < 0 || !*ret_any)
                 return r;
@@ -197,7 +240,6 @@ static int revive(struct write *write, const struct generation_change *change,
                   struct error *reterr)
 {
         cleanup_statement_ sqlite3_stmt *statement = NULL;
-        uint64_t first;
         int r = db_prepare(write->db,
                            "INSERT INTO version(docver, doc_no, first_slot, count, state)"
                            " VALUES(?1, ?2, ?3, 0, 1) ON CONFLICT(docver) DO UPDATE SET state = 1"
@@ -211,10 +253,9 @@ static int revive(struct write *write, const struct generation_change *change,
         r = db_step(write->db, statement, reterr);
         if (r < 0)
                 return r;
-        first = db_column_u64(statement, 0);
-        roaring_bitmap_add_range(write->facts.live, first, first + db_column_u64(statement, 1));
         write->facts.documents++;
-        return 0;
+        return change_live(write, db_column_u32(statement, 0), db_column_u32(statement, 1), true,
+                           reterr);
 }
 
 static int apply_change(struct write *write, struct db *docs,
@@ -274,18 +315,37 @@ static int begin_write(struct generation *generation, struct write *write, struc
         return r;
 }
 
+/* What changed of `live`, or all of it where that is not there, or is long behind. */
+static int write_live(struct write *write, struct error *reterr)
+{
+        int r = write_change(write, reterr);
+
+        if (r < 0 || (!write->facts.unsaved && write->facts.changes < LIVE_CHANGES_MAX))
+                return r;
+        write->facts.unsaved = false;
+        write->facts.changes = 0;
+        return live_save(write->db, write->facts.live, reterr);
+}
+
 static int end_write(struct write *write, struct error *reterr)
 {
         cleanup_statement_ sqlite3_stmt *statement = NULL;
-        int r = db_prepare(write->db, "UPDATE state SET applied_seq = ?, forgotten_seq = ?,"
-                                      " committed = ?, last_docver = ?", &statement, reterr);
+        int r = write_live(write, reterr);
 
+        if (r == 0)
+                r = generation_read_settled(write->db, &write->facts, reterr);
+        if (r == 0)
+                r = db_prepare(write->db, "UPDATE state SET applied_seq = ?, forgotten_seq = ?,"
+                                          " committed = ?, last_docver = ?, documents = ?,"
+                                          " chunks = ?", &statement, reterr);
         if (r < 0)
                 return r;
         db_bind_u64(statement, 1, write->facts.applied_seq);
         db_bind_u64(statement, 2, write->facts.forgotten_seq);
         db_bind_u64(statement, 3, write->facts.committed);
         db_bind_u64(statement, 4, write->facts.last_docver);
+        db_bind_u64(statement, 5, write->facts.documents);
+        db_bind_u64(statement, 6, roaring_bitmap_get_cardinality(write->facts.live));
         r = db_step(write->db, statement, reterr);
         return r < 0 ? r : db_commit(write->db, reterr);
 }
@@ -403,6 +463,29 @@ int generation_forget_all(struct generation *generation, const uint32_t *doc_nos
                 return r;
         r = end_write(&write, reterr);
         return r == 0 ? show(&write, reterr) : r;
+}
+
+static int save_live_locked(struct generation *generation, struct error *reterr)
+{
+        cleanup_(write_done) struct write write = { 0 };
+        int r = generation_recover(generation, reterr);
+
+        if (r < 0 || !generation->facts.unsaved)
+                return r;
+        r = begin_write(generation, &write, reterr);
+        if (r == 0)
+                r = end_write(&write, reterr);
+        return r == 0 ? show(&write, reterr) : r;
+}
+
+int generation_save_live(struct generation *generation, struct error *reterr)
+{
+        int r;
+
+        generation_lock(generation);
+        r = save_live_locked(generation, reterr);
+        generation_unlock(generation);
+        return r;
 }
 
 int generation_forget(struct generation *generation, uint32_t doc_no, struct error *reterr)

@@ -8,11 +8,12 @@ libstore_a_SOURCES = \
 	daemon/store/docs_log.c daemon/store/docs_put.c daemon/store/docs_schema.c \
 	daemon/store/docs_write.c daemon/store/docs_write.h \
 	daemon/store/generation.c daemon/store/generation.h daemon/store/generation_inside.h \
-	daemon/store/generation_info.c daemon/store/generation_maintain.c \
-	daemon/store/generation_read.c \
+	daemon/store/generation_facts.c daemon/store/generation_info.c \
+	daemon/store/generation_maintain.c daemon/store/generation_read.c \
 	daemon/store/generation_write.c \
 	daemon/store/idempotency.c daemon/store/idempotency.h \
 	daemon/store/jobs.c daemon/store/jobs.h \
+	daemon/store/live.c daemon/store/live.h \
 	daemon/store/manifest.c daemon/store/manifest.h \
 	daemon/store/registry.c daemon/store/registry.h daemon/store/registry_generations.c \
 	daemon/store/segment.c daemon/store/segment_inside.h daemon/store/segment_read.c \

@@ -73,7 +73,8 @@ int view_publish(struct generation *generation, const struct generation_facts *f
                 .generation = generation,
                 .source = { .segments = pinned->segments,
                             .segment_count = n,
-                            .committed = facts->committed },
+                            .committed = facts->committed,
+                            .unsettled = facts->committed - facts->settled },
                 .live = roaring_bitmap_copy(facts->live),
                 .committed = facts->committed,
                 .applied_seq = facts->applied_seq,
@@ -87,7 +88,8 @@ int view_publish(struct generation *generation, const struct generation_facts *f
         if (generation->facts.live != facts->live)
                 generation_facts_done(&generation->facts);
         generation->facts = *facts;
-        atomic_store(&generation->unsettled, true);
+        atomic_store(&generation->live_unsaved, facts->unsaved);
+        atomic_store(&generation->upkeep_due, true);
         swap_view(generation, pinned);
         store_tell(collection->store, collection->info.tenant, collection->id);
         return 0;

@@ -22,6 +22,17 @@ TESTS += tests/unit/store/test_jobs
 tests_unit_store_test_jobs_SOURCES = tests/unit/store/test_jobs.c $(store_test_fixture)
 tests_unit_store_test_jobs_LDADD = $(store_test_libs)
 
+check_PROGRAMS += tests/unit/store/test_live
+TESTS += tests/unit/store/test_live
+tests_unit_store_test_live_SOURCES = tests/unit/store/test_live.c $(store_test_fixture)
+tests_unit_store_test_live_LDADD = $(store_test_libs)
+
+check_PROGRAMS += tests/unit/store/test_migration
+TESTS += tests/unit/store/test_migration
+tests_unit_store_test_migration_SOURCES = tests/unit/store/test_migration.c \
+	tests/unit/store/generation_v1.h $(store_test_fixture)
+tests_unit_store_test_migration_LDADD = $(store_test_libs)
+
 check_PROGRAMS += tests/unit/store/test_segment
 TESTS += tests/unit/store/test_segment
 tests_unit_store_test_segment_SOURCES = tests/unit/store/test_segment.c $(store_test_fixture)
