@@ -12,14 +12,11 @@
 #pragma once
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "index/index.h"
+#include "index/postings.h"
 
-#include <roaring/roaring.h>
 #include <sqlite3.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#define BM25_QUERY_TERMS_MAX 64 /* distinct terms of a question that are looked up */
 
 /* Creates the table `postings`; `language` is a string literal as text_analyzer_new() takes it.
  * Runs on a connection on which bm25_register() was called. */
@@ -50,16 +47,6 @@ int bm25_add(struct bm25 *bm25, uint32_t slot, const char *title, size_t title_l
 /* Exactly the title and text with which the slot was added. */
 int bm25_delete(struct bm25 *bm25, uint32_t slot, const char *title, size_t title_len,
                 const char *text, size_t text_len, struct error *reterr);
-
-struct bm25_query {
-        const char *text;
-        size_t len;
-        uint32_t k;                     /* 1 to INDEX_K_MAX */
-        uint32_t committed;             /* slots from here on are ignored */
-        const roaring_bitmap_t *filter; /* NULL: every slot */
-        const roaring_bitmap_t *live;   /* NULL: every slot */
-        struct index_check check;
-};
 
 /* The best k slots that hold any of the question's words, stop words set aside unless there is
  * nothing else: sorted by falling score (always above 0), ties by rising slot.  `ret_hits` has

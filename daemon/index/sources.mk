@@ -15,6 +15,16 @@ libindex_a_SOURCES = \
 	daemon/index/index.c daemon/index/index.h \
 	daemon/index/link.c daemon/index/link.h \
 	daemon/index/kernel.c daemon/index/kernel.h daemon/index/kernel_table.h \
+	daemon/index/postings.c daemon/index/postings.h daemon/index/postings_inside.h \
+	daemon/index/postings_build.c daemon/index/postings_build.h \
+	daemon/index/postings_file.c daemon/index/postings_maintain.c \
+	daemon/index/postings_merge.c daemon/index/postings_merge.h \
+	daemon/index/postings_pack.c daemon/index/postings_pack.h \
+	daemon/index/postings_prefix.c daemon/index/postings_prefix.h \
+	daemon/index/postings_scan.c daemon/index/postings_scan.h \
+	daemon/index/postings_search.c \
+	daemon/index/postings_segment.c daemon/index/postings_segment.h \
+	daemon/index/postings_writer.c daemon/index/postings_writer.h \
 	daemon/index/region.c daemon/index/region.h \
 	daemon/index/select.c daemon/index/select.h \
 	daemon/index/walk.c daemon/index/walker.c daemon/index/walker.h \
