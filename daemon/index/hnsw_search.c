@@ -20,7 +20,6 @@
 #define EXACT_ROWS_MAX 1024U /* so few are compared by their floats at once */
 #define EXACT_EXTRA 10U      /* beyond k: rows whose floats are looked at */
 #define AGAIN_MIN 64U        /* candidates of 4 bits that are looked at again with 8 */
-#define FINE_BELOW 256U      /* dimensions below which 4 bits tell too little */
 
 /* One search on its way. */
 struct search {
@@ -42,12 +41,9 @@ static enum index_precision precision_of(const struct search *search)
 {
         enum index_precision asked = search->query->precision;
 
-        if (!search->graph->coded)
-                return INDEX_PRECISION_FLOAT;
-        if (asked != INDEX_PRECISION_AUTO)
-                return asked;
-        return search->graph->params->dimensions < FINE_BELOW ? INDEX_PRECISION_8BIT
-                                                              : INDEX_PRECISION_4BIT;
+        return asked != INDEX_PRECISION_AUTO && search->graph->coded
+                       ? asked
+                       : walk_precision(search->graph);
 }
 
 static uint32_t pool_of(const struct search *search)
@@ -207,7 +203,7 @@ static int walk_graph(struct search *search, bool matching)
                 return 0;
         if (precision == INDEX_PRECISION_4BIT) {
                 walk->precision = INDEX_PRECISION_8BIT;
-                walk_rescore(walk, walk->walker->pool, kept);
+                walk_rescore(walk, 0, walk->walker->pool, kept);
         }
         offer_exactly(search, kept);
         return 1;

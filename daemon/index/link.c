@@ -174,7 +174,6 @@ static size_t choose(const struct linkers *linkers, struct linker *linker, uint3
         struct walk judge = { .graph = linkers->graph, .source = linkers->source,
                               .walker = &linker->judge };
 
-        n = select_sort(linker->candidates, n);
         return select_neighbours(&judge, layer, linker->candidates, n, most);
 }
 
@@ -185,9 +184,28 @@ static void link_place(const struct linkers *linkers, struct linker *linker, str
         size_t n = take_found(linkers, linker, place->layer, found, bias);
 
         n = take_batch(linkers, linker, walk, place, n, bias);
+        n = select_sort(linker->candidates, n);
+        if (n > linkers->graph->params->ef_construction)
+                n = linkers->graph->params->ef_construction;
         n = choose(linkers, linker, place->layer, n, linkers->graph->m);
         link_write_row(graph_row(linkers->graph, place->layer, place->id), linker->candidates, n,
                        graph_room(linkers->graph, place->layer));
+}
+
+/* The walk may be coarse, what it found is compared as finely as can be. */
+static int find(struct walk *walk, uint32_t layer, uint32_t start)
+{
+        const struct graph *graph = walk->graph;
+        enum index_precision fine = walk->precision;
+        int found;
+
+        walk->precision = walk_precision(graph);
+        found = walk_layer(walk, layer, start, graph->params->ef_construction, NULL);
+        if (walk->precision != fine) {
+                walk->precision = fine;
+                walk_rescore(walk, layer, walk->walker->pool, (size_t) found);
+        }
+        return found;
 }
 
 /* Algorithm 1 from the paper, as far as it only reads what others see. */
@@ -209,8 +227,7 @@ static void look(void *userdata, uint32_t thread, size_t member)
                 int found = 0;
 
                 if (!batch->first && layer <= top) {
-                        found = walk_layer(&walk, layer, start, graph->params->ef_construction,
-                                           NULL);
+                        found = find(&walk, layer, start);
                         start = linker->walker.pool[0].id;
                         if (layer > 0)
                                 start = atomic_load_explicit(
@@ -299,6 +316,7 @@ static size_t shrink(const struct linkers *linkers, struct linker *linker, uint3
                 for (size_t i = 0; i < count; i++)
                         linker->candidates[at + i].key = keys[i] + bias;
         }
+        n = select_sort(linker->candidates, n);
         return choose(linkers, linker, layer, n, graph_room(graph, layer));
 }
 

@@ -40,14 +40,19 @@ static void prefetch_row(const struct walk *walk, uint32_t node)
                 prefetch_lines(row, walk->graph->params->dimensions * sizeof *row);
 }
 
-void walk_prefetch(const struct walk *walk, uint32_t node)
+static inline void prefetch_node(const struct walk *walk, uint32_t node, size_t code_bytes)
 {
         if (walk->precision == INDEX_PRECISION_FLOAT) {
                 prefetch_row(walk, node);
                 return;
         }
-        prefetch_lines(graph_code(walk->graph, node), code_bytes_read(walk));
+        prefetch_lines(graph_code(walk->graph, node), code_bytes);
         __builtin_prefetch(&walk->graph->factors[node]);
+}
+
+void walk_prefetch(const struct walk *walk, uint32_t node)
+{
+        prefetch_node(walk, node, code_bytes_read(walk));
 }
 
 static inline void code_keys(struct walk *walk, const uint32_t *nodes, size_t n, float *ret_keys)
@@ -137,6 +142,8 @@ static inline void gather(const struct walk *walk, uint32_t layer, uint32_t id, 
         uint32_t most = graph_room(graph, layer);
         uint32_t n_nodes = layer == 0 ? limit : graph_count(graph, 0);
         const graph_link *links = graph_row(graph, layer, id);
+        size_t code_bytes = code_bytes_read(walk);
+        uint8_t mark = walker->mark, *seen = walker->seen;
 
         ret->n = 0;
         for (uint32_t i = 0; i < most; i++) {
@@ -148,15 +155,15 @@ static inline void gather(const struct walk *walk, uint32_t layer, uint32_t id, 
                                 break;
                         continue;
                 }
-                if (walker->seen[next] == walker->mark)
+                if (seen[next] == mark)
                         continue;
-                walker->seen[next] = walker->mark;
+                seen[next] = mark;
                 node = graph_node_of(graph, layer, next);
                 if (node >= n_nodes)
                         continue;
                 ret->ids[ret->n] = next;
                 ret->nodes[ret->n++] = node;
-                walk_prefetch(walk, node);
+                prefetch_node(walk, node, code_bytes);
         }
 }
 
@@ -210,17 +217,16 @@ uint32_t walk_descend(struct walk *walk, uint32_t to)
 static inline size_t pool_offer(struct candidate *pool, size_t *n, size_t room, float key,
                                 uint32_t id)
 {
-        size_t low = 0, high = *n;
+        size_t low = 0;
 
         if (*n == room && !(key > pool[room - 1].key))
                 return SIZE_MAX;
-        while (low < high) {
-                size_t middle = low + (high - low) / 2;
+        /* Halves without a branch: which way it goes is anybody's guess. */
+        for (size_t left = *n; left > 0;) {
+                size_t half = (left + 1) / 2;
 
-                if (pool[middle].key < key)
-                        high = middle;
-                else
-                        low = middle + 1;
+                low += pool[low + half - 1].key < key ? 0 : half;
+                left -= half;
         }
         if (*n < room)
                 (*n)++;
@@ -272,6 +278,8 @@ int walk_layer(struct walk *walk, uint32_t layer, uint32_t start, uint32_t ef,
                         continue;
                 }
                 pool[at].id |= CANDIDATE_EXPANDED;
+                if (at + 1 < n) /* mostly the next one */
+                        prefetch_links(walk->graph, layer, pool[at + 1].id & ~CANDIDATE_EXPANDED);
                 gather(walk, layer, id, limit, &near);
                 if (near.n > 0)
                         walk_keys(walk, near.nodes, near.n, near.keys);
@@ -308,7 +316,7 @@ static void sort_pool(struct candidate *pool, size_t n)
         }
 }
 
-void walk_rescore(struct walk *walk, struct candidate *pool, size_t n)
+void walk_rescore(struct walk *walk, uint32_t layer, struct candidate *pool, size_t n)
 {
         uint32_t nodes[WALK_AT_ONCE + 3];
         float keys[WALK_AT_ONCE + 3];
@@ -317,7 +325,7 @@ void walk_rescore(struct walk *walk, struct candidate *pool, size_t n)
                 size_t count = n - done < WALK_AT_ONCE ? n - done : WALK_AT_ONCE;
 
                 for (size_t i = 0; i < count; i++) {
-                        nodes[i] = pool[done + i].id;
+                        nodes[i] = graph_node_of(walk->graph, layer, pool[done + i].id);
                         walk_prefetch(walk, nodes[i]);
                 }
                 walk_keys(walk, nodes, count, keys);

@@ -75,6 +75,14 @@ struct walk {
 /* Makes a node the asking side; precision is 8 bits with codes, floats without.  Its keys plus
  * its bias compare with those of other nodes that ask: they are alike in both directions. */
 void walk_ask_node(struct walk *walk, uint32_t node);
+/* The precision to walk with: half the bytes where they tell enough. */
+#define WALK_FINE_BELOW 256 /* dimensions: measured, see make bench-index */
+static inline enum index_precision walk_precision(const struct graph *graph)
+{
+        return !graph->coded                                 ? INDEX_PRECISION_FLOAT
+               : graph->params->dimensions < WALK_FINE_BELOW ? INDEX_PRECISION_8BIT
+                                                             : INDEX_PRECISION_4BIT;
+}
 static inline float walk_bias(const struct walk *walk, uint32_t node)
 {
         return walk->graph->coded ? walk->graph->factors[node].bias : 0;
@@ -95,8 +103,8 @@ uint32_t walk_descend(struct walk *walk, uint32_t to);
 int walk_layer(struct walk *walk, uint32_t layer, uint32_t start, uint32_t ef,
                const struct index_check *check);
 
-/* Looks at nodes again by the walk's precision, which may have changed, and sorts them. */
-void walk_rescore(struct walk *walk, struct candidate *pool, size_t n);
+/* Looks at candidates again by the walk's precision, which may have changed, and sorts them. */
+void walk_rescore(struct walk *walk, uint32_t layer, struct candidate *pool, size_t n);
 
 /* The best `ef` nodes at the bottom whose slot is wanted, however many others lie between.  It
  * gives up (*ret_gave_up) after `budget` comparisons. */
