@@ -13,6 +13,7 @@
 #include "config/providers.h"
 #include "control/control.h"
 #include "gateway/gateway.h"
+#include "gauges.h"
 #include "http/http.h"
 #include "ingest/ingest.h"
 #include "metrics/metrics.h"
@@ -54,6 +55,7 @@ struct daemon {
         struct ingest *ingest;
         struct answer *answer;
         struct metrics *metrics;
+        struct gauges *gauges;
         struct http *http;
         struct workers *callers; /* carry out control commands */
         struct control *control;
@@ -212,6 +214,8 @@ static int build_pipeline(struct daemon *daemon, struct error *reterr)
                 .spec = &daemon->spec,
                 .release = daemon->release.number,
                 .stage = stage_name(config->stage),
+                .workers = daemon->workers,
+                .recall_audit_ratio = config->monitoring.recall_audit_ratio,
                 .slow_query_ms = profile_slow_query_ms(config),
                 .slow = on_slow_search,
                 .data = daemon,
@@ -273,9 +277,18 @@ static int build_figures(struct daemon *daemon, struct error *reterr)
 
         if (r < 0)
                 return r;
-        daemon->status.control = daemon->control;
-        status_publish_metrics(&daemon->status, daemon->metrics);
-        return 0;
+        const struct gauges_settings gauges = {
+                .store = daemon->store,
+                .ingest = daemon->ingest,
+                .answer = daemon->answer,
+                .control = daemon->control,
+                .budget = daemon->budget,
+                .budget_bytes = release_index_bytes(daemon->config),
+                .tenant = store_default_tenant(daemon->store),
+                .release = daemon->release.number,
+                .started_usec = daemon->status.started_usec,
+        };
+        return gauges_new(&gauges, daemon->metrics, &daemon->gauges, reterr);
 }
 
 static int build_http(struct daemon *daemon, struct error *reterr)
@@ -370,6 +383,7 @@ struct daemon *daemon_free(struct daemon *daemon)
         daemon->control = control_free(daemon->control);
         daemon->callers = workers_free(daemon->callers);
         daemon->metrics = metrics_free(daemon->metrics);
+        daemon->gauges = gauges_free(daemon->gauges);
         daemon->answer = answer_free(daemon->answer);
         daemon->ingest = ingest_free(daemon->ingest);
         daemon->workers = workers_free(daemon->workers);

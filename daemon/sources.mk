@@ -2,6 +2,7 @@
 sbin_PROGRAMS += ragd
 ragd_SOURCES = \
 	daemon/daemon.c daemon/daemon.h \
+	daemon/gauges.c daemon/gauges.h \
 	daemon/main.c \
 	daemon/profile.c daemon/profile.h \
 	daemon/status.c daemon/status.h

@@ -3,9 +3,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "control/control.h"
 #include "ingest/ingest.h"
-#include "metrics/metrics.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -96,112 +94,4 @@ void status_describe(void *data, struct json_object *object)
         json_add_u64(object, "documents_applied", figures.documents_applied);
         json_add_u64(object, "documents_failed", figures.documents_failed);
         json_add_u64(object, "collections_behind", figures.collections_behind);
-}
-
-/* ---- Gauges ------------------------------------------------------------------------------ */
-
-static struct ingest_figures figures_of(const void *data)
-{
-        const struct status *status = data;
-        struct ingest_figures figures;
-
-        ingest_get_figures(status->ingest, &figures);
-        return figures;
-}
-
-static double documents_put(void *data)
-{
-        return (double) figures_of(data).documents_put;
-}
-
-static double documents_applied(void *data)
-{
-        return (double) figures_of(data).documents_applied;
-}
-
-static double documents_failed(void *data)
-{
-        return (double) figures_of(data).documents_failed;
-}
-
-static double chunks(void *data)
-{
-        return (double) figures_of(data).chunks;
-}
-
-static double tokens(void *data)
-{
-        return (double) figures_of(data).tokens;
-}
-
-static double collections_behind(void *data)
-{
-        return figures_of(data).collections_behind;
-}
-
-static struct control_figures doors_of(const void *data)
-{
-        const struct status *status = data;
-        struct control_figures figures;
-
-        control_get_figures(status->control, &figures);
-        return figures;
-}
-
-static double control_calls(void *data)
-{
-        return (double) doors_of(data).calls;
-}
-
-static double control_denied(void *data)
-{
-        return (double) doors_of(data).denied;
-}
-
-static double control_malformed(void *data)
-{
-        return (double) doors_of(data).malformed;
-}
-
-static double control_connections(void *data)
-{
-        return (double) doors_of(data).connections;
-}
-
-static double release_number(void *data)
-{
-        const struct status *status = data;
-
-        return status->release;
-}
-
-static double started(void *data)
-{
-        const struct status *status = data;
-
-        return (double) status->started_usec / (double) USEC_PER_SEC;
-}
-
-void status_publish_metrics(struct status *status, struct metrics *metrics)
-{
-        static const struct {
-                enum metric_id id;
-                double (*read)(void *data);
-        } sources[] = {
-                { METRIC_RELEASE, release_number },
-                { METRIC_START_TIME, started },
-                { METRIC_INGEST_DOCUMENTS_PUT, documents_put },
-                { METRIC_INGEST_DOCUMENTS_APPLIED, documents_applied },
-                { METRIC_INGEST_DOCUMENTS_FAILED, documents_failed },
-                { METRIC_INGEST_CHUNKS, chunks },
-                { METRIC_INGEST_TOKENS, tokens },
-                { METRIC_INGEST_BEHIND, collections_behind },
-                { METRIC_CONTROL_CALLS, control_calls },
-                { METRIC_CONTROL_DENIED, control_denied },
-                { METRIC_CONTROL_MALFORMED, control_malformed },
-                { METRIC_CONTROL_CONNECTIONS, control_connections },
-        };
-
-        for (size_t i = 0; i < ELEMENTSOF(sources); i++)
-                metrics_set_source(metrics, sources[i].id, sources[i].read, status);
 }

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the daemon says about itself: the status line of the service manager, `ragctl status`,
- * /readyz and the gauges.  Everything is borrowed; set once before the doors open. */
+ * and /readyz.  Everything is borrowed; set once before the doors open. */
 #pragma once
 #include <json-c/json.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
-struct control;
 struct ingest;
-struct metrics;
 struct store;
 
 #define STATUS_LINE_SIZE 256
@@ -17,7 +15,6 @@ struct store;
 struct status {
         struct store *store;
         struct ingest *ingest;
-        const struct control *control;
         const char *stage;
         const char *state; /* the folder */
         uint32_t release;
@@ -39,6 +36,3 @@ void status_stop(struct status *status);
 /* Callbacks of the doors; `data` is the status.  Any thread. */
 bool status_ready(void *data, struct json_object *detail);
 void status_describe(void *data, struct json_object *object);
-
-/* Makes the figures of other rooms readable; before the HTTP door opens. */
-void status_publish_metrics(struct status *status, struct metrics *metrics);

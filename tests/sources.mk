@@ -8,6 +8,7 @@ SYSTEM_TESTS = \
 	tests/system/45-everything-at-once \
 	tests/system/50-generations \
 	tests/system/55-client-vectors \
+	tests/system/57-index \
 	tests/system/60-retrieval-quality \
 	tests/system/62-golden-set \
 	tests/system/70-http-hardening \

@@ -12,6 +12,7 @@ struct generation_config;
 struct ingest;
 struct retrieval_config;
 struct store;
+struct workers;
 
 struct answer_settings {
         struct store *store;
@@ -23,6 +24,8 @@ struct answer_settings {
         const char *stage;
         uint32_t ef_search;         /* of [rag.vector_storage.hnsw]; raised to a search's depth */
         size_t max_input_bytes;     /* of a question; 0: 100 KiB */
+        struct workers *workers;    /* replay what the recall audit chooses; NULL: no audit */
+        double recall_audit_ratio;  /* the share of dense searches that are replayed exactly */
         uint32_t slow_query_ms;     /* longer searches are told to `slow`; 0: none */
         void (*slow)(void *data, const char *query, uint64_t took_usec);
         void *data;

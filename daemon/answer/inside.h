@@ -18,8 +18,12 @@ struct wanted_identity {
         uint8_t identity[GENERATION_IDENTITY_BYTES];
 };
 
+struct recall_audit;
+struct recall_sample;
+
 struct answer {
         struct answer_settings settings;
+        struct recall_audit *recall; /* or NULL */
         struct request_rules rules;
         _Atomic(struct wanted_identity *) identities;
 };
@@ -73,6 +77,8 @@ struct search_response {
         bool dense, bm25; /* the legs that ran */
         bool degraded_dense, degraded_bm25, degraded_rerank;
         bool exact, exhausted;
+        struct recall_sample *sample; /* to be replayed; owned; or NULL */
+        bool complete;                /* everything went well */
         enum index_plan plan; /* of the dense leg; INDEX_PLAN_INVALID: it compared nothing */
         uint32_t ef_search;   /* with which it ran */
         bool has_filter_matches;
@@ -111,6 +117,22 @@ int legs_run(struct answer *answer, const struct search_request *request,
 /* Fills in the dense score of the first `n` candidates that only BM25 found. */
 int legs_score(struct search_response *response, const struct legs *legs, size_t n,
                struct error *reterr);
+
+/* recall.c: see recall.h.  NULL where `workers` is, or nothing is ever chosen. */
+int recall_audit_new(struct workers *workers, double ratio, struct recall_audit **ret,
+                     struct error *reterr);
+/* Waits for the replay that runs, drops those that wait. */
+struct recall_audit *recall_audit_free(struct recall_audit *audit);
+/* A copy of the query, to compare the best k of each pin; mostly NULL. */
+struct recall_sample *recall_choose(struct recall_audit *audit, const float *vector,
+                                    uint32_t dimensions, uint32_t k, size_t n_pins);
+void recall_note(struct recall_sample *sample, size_t pin, const struct index_hit *hits, size_t n);
+/* Takes the sample, and the pins, which are zeroed then, unless there is no room for them. */
+void recall_submit(struct recall_sample *takes_sample, struct pin *pins, size_t n_pins);
+void recall_discard(struct recall_sample *sample); /* or NULL */
+/* How many of the hits belong to the true ones: by slot, or by a score as good as the last. */
+size_t recall_count(const struct index_hit *hits, size_t n, const struct index_hit *truth,
+                    size_t n_truth);
 
 /* rows.c: documents, texts and highlights of the candidates that are results. */
 int rows_fetch(const struct search_request *request, struct search_response *response,

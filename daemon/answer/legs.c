@@ -194,6 +194,7 @@ static int run_dense(const struct answer *answer, const struct search_request *r
                 if (r < 0)
                         return error_prefix(reterr, r, "collection \"%s\"",
                                             collection_get(pin->collection)->name);
+                recall_note(response->sample, i, hits, n);
                 take_hits(leg, i, hits, n, depth);
                 response->compared += stats.candidates;
                 response->plan = join_plans(response->plan, stats.plan);

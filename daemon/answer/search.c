@@ -18,6 +18,7 @@
 int answer_new(const struct answer_settings *settings, struct answer **ret, struct error *reterr)
 {
         struct answer *answer = calloc(1, sizeof *answer);
+        int r;
 
         if (!answer)
                 return error_oom(reterr);
@@ -30,6 +31,12 @@ int answer_new(const struct answer_settings *settings, struct answer **ret, stru
                 .max_tokens = settings->generation->max_tokens,
                 .stage = settings->stage,
         };
+        r = recall_audit_new(settings->workers, settings->recall_audit_ratio, &answer->recall,
+                             reterr);
+        if (r < 0) {
+                free(answer);
+                return r;
+        }
         *ret = answer;
         return 0;
 }
@@ -40,6 +47,7 @@ struct answer *answer_free(struct answer *answer)
 
         if (!answer)
                 return NULL;
+        answer->recall = recall_audit_free(answer->recall);
         for (at = atomic_load(&answer->identities); at; at = next) {
                 next = at->next;
                 free(at);
@@ -316,6 +324,10 @@ static int run(struct answer *answer, struct tenant_id tenant,
         if (r >= 0)
                 r = legs_prepare(answer, tenant, request, response, legs, reterr);
         end_phase(response, PHASE_EMBED, &since);
+        if (r >= 0 && legs->vector && !request->exact)
+                response->sample = recall_choose(answer->recall, legs->vector, legs->dimensions,
+                                                 request->offset + request->limit,
+                                                 response->n_pins);
         if (r >= 0)
                 r = retrieve(answer, request, response, legs, choice, reterr);
         since = clock_monotonic_usec();
@@ -354,6 +366,7 @@ int search_run(struct answer *answer, struct tenant_id tenant, const struct sear
                 answer->settings.slow(answer->settings.data,
                                       request->query ? request->query : "(a vector)",
                                       response->took_usec);
+        response->complete = true;
         *ret = take_ptr(response);
         return 0;
 }
@@ -362,6 +375,10 @@ struct search_response *search_response_free(struct search_response *response)
 {
         if (!response)
                 return NULL;
+        if (response->sample && response->complete)
+                recall_submit(response->sample, response->pins, response->n_pins);
+        else
+                recall_discard(response->sample);
         rows_done(response);
         candidates_done(&response->candidates);
         for (size_t i = 0; i < response->n_pins; i++)

@@ -12,6 +12,7 @@ libanswer_a_SOURCES = \
 	daemon/answer/pin.c \
 	daemon/answer/prose.c \
 	daemon/answer/quotes.c daemon/answer/quotes.h \
+	daemon/answer/recall.c daemon/answer/recall.h \
 	daemon/answer/render.c \
 	daemon/answer/request.c daemon/answer/request.h \
 	daemon/answer/request_answer.c \

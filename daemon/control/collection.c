@@ -2,6 +2,7 @@
 /* Commands about collections. */
 #include "store/collection.h"
 
+#include "answer/recall.h"
 #include "control/handlers.h"
 #include "ingest/ingest.h"
 
@@ -50,6 +51,32 @@ void on_collection_list(struct call *call)
         reply_with(call, "collections", array);
 }
 
+/* What the audit of recall found since the start. */
+static struct json_object *recall_json(const struct recall_figures *figures)
+{
+        struct json_object *object = json_object_new_object();
+
+        json_add_u64(object, "searches", figures->searches);
+        json_add_u64(object, "expected", figures->expected);
+        json_add_u64(object, "found", figures->found);
+        if (figures->expected > 0)
+                json_add_double(object, "recall",
+                                (double) figures->found / (double) figures->expected);
+        return object;
+}
+
+static void add_recall(struct answer *answer, struct json_object *detail)
+{
+        struct recall_figures figures;
+        struct json_object *id = NULL;
+        struct collection_id collection;
+
+        if (json_object_object_get_ex(detail, "id", &id) &&
+            id_parse(json_object_get_string(id), &collection.id) == 0 &&
+            answer_find_recall(answer, collection, &figures))
+                json_add(detail, "recall_audit", recall_json(&figures));
+}
+
 void on_collection_show(struct call *call)
 {
         const struct control_services *services = call_services(call);
@@ -58,10 +85,12 @@ void on_collection_show(struct call *call)
         int r = ingest_collection_detail(services->ingest, services->tenant,
                                          call_string(call, "name", NULL), &detail, &error);
 
-        if (r < 0)
+        if (r < 0) {
                 call_fail(call, r, &error);
-        else
-                reply_with(call, "collection", detail);
+                return;
+        }
+        add_recall(services->answer, detail);
+        reply_with(call, "collection", detail);
 }
 
 void on_collection_delete(struct call *call)

@@ -52,7 +52,8 @@ const struct command_type command_types[] = {
           "(id: string, name: string, language: string, description: ?string,"
           " serving_generation: ?int, created_at: string, documents: ?int, documents_pending: ?int,"
           " documents_failed: ?int, bytes: ?int, chunks: ?int, matches_profile: ?bool,"
-          " damage: ?string, generations: ?[]Generation)",
+          " damage: ?string, recall_audit: ?(searches: int, expected: int, found: int,"
+          " recall: ?float), generations: ?[]Generation)",
           "A named set of documents; what must be counted only where one is shown." },
         { "Document",
           "(id: string, external_id: string, version: int, sha256: string,"

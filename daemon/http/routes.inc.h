@@ -64,7 +64,7 @@ ROUTE("health.live", METHOD_GET, "/healthz", health_live, BODY_NONE, ROUTE_INLIN
 ROUTE("health.ready", METHOD_GET, "/readyz", health_ready, BODY_NONE, ROUTE_ALWAYS, "",
       "Requests may be sent here; 503 while not.", NULL, 200, "Health")
 ROUTE("metrics", METHOD_GET, "/metrics", health_metrics, BODY_NONE,
-      ROUTE_INLINE | ROUTE_ALWAYS | ROUTE_METRICS, "", "Figures for Prometheus.", NULL, 200,
+      ROUTE_ALWAYS | ROUTE_METRICS, "", "Figures for Prometheus.", NULL, 200,
       "Metrics")
 ROUTE("openapi", METHOD_GET, "/openapi.json", health_openapi, BODY_NONE, ROUTE_INLINE, "",
       "This document.", NULL, 200, "Object")

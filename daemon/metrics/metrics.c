@@ -22,6 +22,11 @@ struct source {
         void *data;
 };
 
+struct listing {
+        metric_lister list;
+        void *data;
+};
+
 /* The slots of metric `id` start at first_slot[id]: for every combination of its label values
  * one count, or n_buckets + 1 counts and a sum. */
 struct metrics {
@@ -32,6 +37,7 @@ struct metrics {
         size_t slots_per_shard;
         _Atomic uint64_t *slots; /* SHARDS times slots_per_shard */
         struct source sources[METRIC_MAX];
+        struct listing listings[METRIC_MAX];
 };
 
 static const char *const no_values[] = { "", NULL };
@@ -44,6 +50,7 @@ static const char *const label_names[METRIC_LABEL_MAX] = {
         [METRIC_LABEL_STATUS] = "status",
         [METRIC_LABEL_RESULT] = "result",
         [METRIC_LABEL_PHASE] = "phase",
+        [METRIC_LABEL_COLLECTION] = "collection",
 };
 
 static size_t slots_per_series(const struct metric *metric)
@@ -81,6 +88,7 @@ int metrics_new(const struct metrics_settings *settings, struct metrics **ret,
         metrics->values[METRIC_LABEL_STATUS] = status_values;
         metrics->values[METRIC_LABEL_RESULT] = result_values;
         metrics->values[METRIC_LABEL_PHASE] = phase_values;
+        metrics->values[METRIC_LABEL_COLLECTION] = no_values;
         for (size_t i = 0; i < METRIC_LABEL_MAX; i++)
                 while (metrics->values[i][metrics->n_values[i]])
                         metrics->n_values[i]++;
@@ -157,6 +165,13 @@ void metrics_set_source(struct metrics *metrics, enum metric_id id, double (*rea
 {
         assert(metric_get(id)->type != METRIC_HISTOGRAM);
         metrics->sources[id] = (struct source){ read, data };
+}
+
+void metrics_set_lister(struct metrics *metrics, enum metric_id id, metric_lister list,
+                        void *data)
+{
+        assert(metric_get(id)->labels[0] == METRIC_LABEL_COLLECTION);
+        metrics->listings[id] = (struct listing){ list, data };
 }
 
 static uint64_t sum_of(const struct metrics *metrics, size_t slot)
@@ -248,6 +263,42 @@ static void write_histogram(const struct metrics *metrics, struct buf *out,
         write_number(out, (double) count);
 }
 
+struct metric_list {
+        const struct metrics *metrics;
+        const struct metric *metric;
+        struct buf *out;
+        size_t n;
+        double others;
+};
+
+static void write_listed(const struct metric_list *list, const char *label, double value)
+{
+        buf_append_format(list->out, "%s{stage=\"", list->metric->name);
+        write_label_value(list->out, list->metrics->stage);
+        buf_append_char(list->out, '"');
+        write_label(list->out, label_names[list->metric->labels[0]], label);
+        write_number(list->out, value);
+}
+
+void metric_list_add(struct metric_list *list, const char *label, double value)
+{
+        if (list->n++ < METRIC_SERIES_MAX)
+                write_listed(list, label, value);
+        else
+                list->others += value;
+}
+
+static void write_listing(const struct metrics *metrics, struct buf *out,
+                          const struct metric *metric, enum metric_id id)
+{
+        const struct listing *listing = &metrics->listings[id];
+        struct metric_list list = { .metrics = metrics, .metric = metric, .out = out };
+
+        listing->list(listing->data, id, &list);
+        if (list.n > METRIC_SERIES_MAX)
+                write_listed(&list, METRIC_OTHERS, list.others);
+}
+
 /* Series per route are written once they have been used: most never are. */
 static bool is_unused(const struct metrics *metrics, const struct metric *metric, size_t slot)
 {
@@ -269,10 +320,17 @@ static void write_metric(const struct metrics *metrics, struct buf *out, enum me
         const struct metric *metric = metric_get(id);
         const struct source *source = &metrics->sources[id];
 
-        if (metric->type == METRIC_GAUGE && !source->read && id != METRIC_BUILD_INFO)
+        if (metric->type == METRIC_GAUGE && !source->read && !metrics->listings[id].list &&
+            id != METRIC_BUILD_INFO)
                 return; /* nobody knows it here */
+        if (metric->labels[0] == METRIC_LABEL_COLLECTION && !metrics->listings[id].list)
+                return;
         buf_append_format(out, "# HELP %s %s\n# TYPE %s %s\n", metric->name, metric->help,
                           metric->name, type_names[metric->type]);
+        if (metrics->listings[id].list) {
+                write_listing(metrics, out, metric, id);
+                return;
+        }
         if (source->read || metric->type == METRIC_GAUGE) {
                 write_series_start(metrics, out, metric, "", 0);
                 if (id == METRIC_BUILD_INFO)

@@ -43,6 +43,22 @@ enum metric_id {
         METRIC_INGEST_CHUNKS,
         METRIC_INGEST_TOKENS,
         METRIC_INGEST_BEHIND,
+        METRIC_INDEX_VECTORS,
+        METRIC_INDEX_UNINDEXED,
+        METRIC_INDEX_DEAD,
+        METRIC_INDEX_HOT_BYTES,
+        METRIC_INDEX_FILE_BYTES,
+        METRIC_INDEX_FILE_NUMBER,
+        METRIC_INDEX_SERVING_GRAPH,
+        METRIC_INDEX_AT_LIMIT,
+        METRIC_INDEX_MEMORY_USED,
+        METRIC_INDEX_MEMORY_LIMIT,
+        METRIC_INDEX_DAMAGES,
+        METRIC_INDEX_UPKEEP_FAILURES,
+        METRIC_RECALL_SEARCHES,
+        METRIC_RECALL_EXPECTED,
+        METRIC_RECALL_FOUND,
+        METRIC_RECALL_DROPPED,
         METRIC_CONTROL_CALLS,
         METRIC_CONTROL_DENIED,
         METRIC_CONTROL_MALFORMED,
@@ -50,19 +66,24 @@ enum metric_id {
         METRIC_MAX,
 };
 
-/* A label whose values are known when the metrics are made. */
+/* A label whose values are known when the metrics are made, or come from a lister. */
 enum metric_label {
         METRIC_LABEL_NONE,
         METRIC_LABEL_ROUTE,  /* from the door's routes table */
         METRIC_LABEL_STATUS, /* 1xx … 5xx */
         METRIC_LABEL_RESULT, /* ok, error */
         METRIC_LABEL_PHASE,  /* of a request that took too long */
+        METRIC_LABEL_COLLECTION, /* by name; listed when it is asked for */
         METRIC_LABEL_MAX,
 };
 
 enum metric_status { METRIC_1XX, METRIC_2XX, METRIC_3XX, METRIC_4XX, METRIC_5XX };
 enum metric_result { METRIC_OK, METRIC_ERROR };
 enum metric_phase { METRIC_PHASE_IDLE, METRIC_PHASE_HEAD, METRIC_PHASE_BODY, METRIC_PHASE_SEND };
+
+/* Series of one listed metric; the others' sum is the series METRIC_OTHERS. */
+#define METRIC_SERIES_MAX 256
+#define METRIC_OTHERS "_others" /* no collection can have this name */
 
 #define METRIC_LABELS_PER_METRIC 2
 #define METRIC_BUCKETS_MAX 20
@@ -101,6 +122,14 @@ void metrics_observe(struct metrics *metrics, enum metric_id id, size_t first, s
  * other threads scrape; `read` runs on the scraping thread.  NULL takes it away. */
 void metrics_set_source(struct metrics *metrics, enum metric_id id, double (*read)(void *data),
                         void *data);
+
+/* A counter or gauge with a label whose values come and go: `list` is called for each scrape, on
+ * its thread, and adds the series there are.  Without a lister such a metric is not written. */
+struct metric_list;
+typedef void (*metric_lister)(void *data, enum metric_id id, struct metric_list *list);
+void metrics_set_lister(struct metrics *metrics, enum metric_id id, metric_lister list,
+                        void *data);
+void metric_list_add(struct metric_list *list, const char *label, double value);
 
 /* The sum over all labels: a counter's value, a histogram's number of observations. */
 uint64_t metrics_total(const struct metrics *metrics, enum metric_id id);

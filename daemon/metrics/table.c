@@ -20,6 +20,10 @@ _Static_assert(ELEMENTSOF(result_buckets) <= METRIC_BUCKETS_MAX, "too many bucke
                   .labels = { __VA_ARGS__ } }
 #define GAUGE(id_, name_, help_) \
         [id_] = { .name = (name_), .type = METRIC_GAUGE, .help = (help_), .unit = 1 }
+/* Of each collection that is open. */
+#define LISTED(id_, type_, name_, help_) \
+        [id_] = { .name = (name_), .type = (type_), .help = (help_), .unit = 1, \
+                  .labels = { METRIC_LABEL_COLLECTION } }
 #define HISTOGRAM(id_, name_, help_, buckets_, unit_, ...)                                     \
         [id_] = { .name = (name_), .type = METRIC_HISTOGRAM, .help = (help_), .unit = (unit_), \
                   .buckets = (buckets_), .n_buckets = ELEMENTSOF(buckets_),                    \
@@ -77,6 +81,42 @@ static const struct metric table[METRIC_MAX] = {
                 METRIC_LABEL_NONE),
         GAUGE(METRIC_INGEST_BEHIND, "ragd_ingest_collections_behind",
               "Collections with changes that are not visible yet."),
+        LISTED(METRIC_INDEX_VECTORS, METRIC_GAUGE, "ragd_index_vectors",
+               "Vectors that the graph of a collection holds."),
+        LISTED(METRIC_INDEX_UNINDEXED, METRIC_GAUGE, "ragd_index_unindexed_vectors",
+               "Live vectors beside the graph: each search compares them all."),
+        LISTED(METRIC_INDEX_DEAD, METRIC_GAUGE, "ragd_index_dead_vectors",
+               "Deleted vectors whose places in the graph are not used again yet."),
+        LISTED(METRIC_INDEX_HOT_BYTES, METRIC_GAUGE, "ragd_index_hot_bytes",
+               "Memory of the codes and links of a collection."),
+        LISTED(METRIC_INDEX_FILE_BYTES, METRIC_GAUGE, "ragd_index_file_bytes",
+               "Size of the graph's file."),
+        LISTED(METRIC_INDEX_FILE_NUMBER, METRIC_GAUGE, "ragd_index_file_number",
+               "Number of the graph's file, one more with each checkpoint; 0: none was written."),
+        LISTED(METRIC_INDEX_SERVING_GRAPH, METRIC_GAUGE, "ragd_index_serving_graph",
+               "1 where searches walk the graph, 0 where each scans."),
+        LISTED(METRIC_INDEX_AT_LIMIT, METRIC_GAUGE, "ragd_index_at_limit",
+               "1 where max_elements or max_memory_mb keeps vectors out of the graph."),
+        GAUGE(METRIC_INDEX_MEMORY_USED, "ragd_index_memory_used_bytes",
+              "Memory of all graphs and codes together."),
+        GAUGE(METRIC_INDEX_MEMORY_LIMIT, "ragd_index_memory_limit_bytes",
+              "What it may grow to (rag.vector_storage.max_memory_mb)."),
+        COUNTER(METRIC_INDEX_DAMAGES, "ragd_index_damages_total",
+                "Files found damaged and set aside; scans serve until they are made anew.",
+                METRIC_LABEL_NONE),
+        COUNTER(METRIC_INDEX_UPKEEP_FAILURES, "ragd_index_upkeep_failures_total",
+                "Steps of the work on indexes that failed and are tried again later.",
+                METRIC_LABEL_NONE),
+        LISTED(METRIC_RECALL_SEARCHES, METRIC_COUNTER, "ragd_recall_audit_searches_total",
+               "Dense searches that were replayed exactly."),
+        LISTED(METRIC_RECALL_EXPECTED, METRIC_COUNTER, "ragd_recall_audit_expected_total",
+               "Results of the exact replays."),
+        LISTED(METRIC_RECALL_FOUND, METRIC_COUNTER, "ragd_recall_audit_found_total",
+               "Of these, results that the searches had found: divided by the expected ones, the "
+               "recall."),
+        COUNTER(METRIC_RECALL_DROPPED, "ragd_recall_audit_dropped_total",
+                "Searches chosen for a replay that found the queue full or failed.",
+                METRIC_LABEL_NONE),
         COUNTER(METRIC_CONTROL_CALLS, "ragd_control_calls_total",
                 "Commands of the control protocol that were answered.", METRIC_LABEL_NONE),
         COUNTER(METRIC_CONTROL_DENIED, "ragd_control_denied_total",

@@ -30,6 +30,8 @@ struct fixture {
         struct generation_config generation;
         struct generation_spec spec;
         uint32_t ef_search;
+        struct workers *workers;
+        double recall_audit_ratio;
 };
 
 int fixture_setup(void **state);

@@ -1,7 +1,7 @@
 if HAVE_CMOCKA
 answer_test_fixture = tests/unit/answer/fixture.c tests/unit/answer/fixture.h
 answer_test_libs = $(ANSWER_LIBS) $(GATEWAY_LIBS) $(PROVIDER_LIBS) $(STORE_LIBS) \
-	$(CONFIG_LIBS) $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+	$(SCHEDULER_LIBS) $(CONFIG_LIBS) $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/answer/test_answer
 TESTS += tests/unit/answer/test_answer
@@ -27,6 +27,11 @@ check_PROGRAMS += tests/unit/answer/test_quotes
 TESTS += tests/unit/answer/test_quotes
 tests_unit_answer_test_quotes_SOURCES = tests/unit/answer/test_quotes.c
 tests_unit_answer_test_quotes_LDADD = $(answer_test_libs)
+
+check_PROGRAMS += tests/unit/answer/test_recall
+TESTS += tests/unit/answer/test_recall
+tests_unit_answer_test_recall_SOURCES = tests/unit/answer/test_recall.c $(answer_test_fixture)
+tests_unit_answer_test_recall_LDADD = $(answer_test_libs)
 
 check_PROGRAMS += tests/unit/answer/test_request
 TESTS += tests/unit/answer/test_request

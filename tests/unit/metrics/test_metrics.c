@@ -165,6 +165,64 @@ static void test_every_line_is_a_comment_or_a_sample(void **state)
         metrics_free(metrics);
 }
 
+static void list_two(void *data, enum metric_id id, struct metric_list *list)
+{
+        assert_int_equal(id, METRIC_INDEX_VECTORS);
+        assert_string_equal(data, "mine");
+        metric_list_add(list, "docs", 12);
+        metric_list_add(list, "notes", 0);
+}
+
+static void list_many(void *data, enum metric_id id, struct metric_list *list)
+{
+        char name[16];
+
+        (void) data;
+        (void) id;
+        for (int i = 0; i < METRIC_SERIES_MAX + 3; i++) {
+                (void) snprintf(name, sizeof name, "c%d", i);
+                metric_list_add(list, name, 2);
+        }
+}
+
+static void test_listed_series_are_those_that_there_are_at_the_moment(void **state)
+{
+        struct metrics *metrics = fresh();
+        struct buf out = BUF_EMPTY;
+        char name[] = "mine";
+
+        (void) state;
+        metrics_write(metrics, &out);
+        assert_null(strstr(buf_text(&out), "ragd_index_vectors"));
+        buf_clear(&out);
+        metrics_set_lister(metrics, METRIC_INDEX_VECTORS, list_two, name);
+        metrics_write(metrics, &out);
+        assert_non_null(strstr(buf_text(&out),
+                               "# TYPE ragd_index_vectors gauge\n"
+                               "ragd_index_vectors{stage=\"testing\",collection=\"docs\"} 12\n"
+                               "ragd_index_vectors{stage=\"testing\",collection=\"notes\"} 0\n#"));
+        buf_done(&out);
+        metrics_free(metrics);
+}
+
+static void test_of_too_many_series_the_rest_is_one_sum(void **state)
+{
+        struct metrics *metrics = fresh();
+        struct buf out = BUF_EMPTY;
+        size_t n = 0;
+
+        (void) state;
+        metrics_set_lister(metrics, METRIC_RECALL_FOUND, list_many, NULL);
+        metrics_write(metrics, &out);
+        for (const char *at = buf_text(&out);
+             (at = strstr(at, "\nragd_recall_audit_found_total{")); at++)
+                n++;
+        assert_int_equal(n, METRIC_SERIES_MAX + 1);
+        assert_non_null(strstr(buf_text(&out), "collection=\"_others\"} 6\n"));
+        buf_done(&out);
+        metrics_free(metrics);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -174,6 +232,8 @@ int main(void)
                 cmocka_unit_test(test_a_gauge_is_read_when_it_is_asked_for),
                 cmocka_unit_test(test_no_count_is_lost_between_threads),
                 cmocka_unit_test(test_every_line_is_a_comment_or_a_sample),
+                cmocka_unit_test(test_listed_series_are_those_that_there_are_at_the_moment),
+                cmocka_unit_test(test_of_too_many_series_the_rest_is_one_sum),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
