@@ -20,6 +20,7 @@
 #define EXACT_ROWS_MAX 1024U /* so few are compared by their floats at once */
 #define EXACT_EXTRA 10U      /* beyond k: rows whose floats are looked at */
 #define AGAIN_MIN 64U        /* candidates of 4 bits that are looked at again with 8 */
+#define COARSE_EXTRA 8U      /* kept beyond ef on a walk by 4 bits, so that it loses nothing */
 
 /* One search on its way. */
 struct search {
@@ -48,9 +49,9 @@ static enum index_precision precision_of(const struct search *search)
 
 static uint32_t pool_of(const struct search *search)
 {
-        uint32_t ef = search->query->ef;
+        uint32_t ef = search->query->ef > search->query->k ? search->query->ef : search->query->k;
 
-        return ef > search->query->k ? ef : search->query->k;
+        return precision_of(search) == INDEX_PRECISION_4BIT ? ef + COARSE_EXTRA : ef;
 }
 
 static uint64_t walk_cost(const struct search *search)

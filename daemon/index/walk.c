@@ -83,16 +83,30 @@ static inline void code_keys(struct walk *walk, const uint32_t *nodes, size_t n,
 }
 
 /* A node whose row is not lent is farther than any other. */
-static float float_key(const struct walk *walk, uint32_t node)
+static void float_keys(const struct walk *walk, const uint32_t *nodes, size_t n, float *ret_keys)
 {
         const struct graph *graph = walk->graph;
-        const float *row = row_of(walk, node);
+        uint32_t dimensions = graph->params->dimensions;
+        bool euclidean = graph->params->metric == INDEX_EUCLIDEAN;
 
-        if (!row || !walk->vector)
-                return -__FLT_MAX__;
-        return graph->params->metric == INDEX_EUCLIDEAN
-                       ? -graph->kernels->l2sq(walk->vector, row, graph->params->dimensions)
-                       : graph->kernels->dot(walk->vector, row, graph->params->dimensions);
+        for (size_t i = 0; i < n; i += KERNEL_BATCH) {
+                const float *rows[KERNEL_BATCH];
+                bool lent[KERNEL_BATCH];
+
+                for (size_t j = 0; j < KERNEL_BATCH; j++) {
+                        rows[j] = row_of(walk, nodes[i + j]);
+                        lent[j] = rows[j] != NULL;
+                        if (!lent[j])
+                                rows[j] = walk->vector;
+                }
+                (euclidean ? graph->kernels->l2sq_batch
+                           : graph->kernels->dot_batch)(walk->vector, rows, dimensions,
+                                                        ret_keys + i);
+                for (size_t j = 0; j < KERNEL_BATCH; j++)
+                        ret_keys[i + j] = !lent[j]    ? -__FLT_MAX__
+                                          : euclidean ? -ret_keys[i + j]
+                                                      : ret_keys[i + j];
+        }
 }
 
 void walk_ask_node(struct walk *walk, uint32_t node)
@@ -113,15 +127,16 @@ void walk_ask_node(struct walk *walk, uint32_t node)
 void walk_keys(struct walk *walk, uint32_t *nodes, size_t n, float *ret_keys)
 {
         walk->compared += n;
-        if (walk->precision == INDEX_PRECISION_FLOAT) {
-                for (size_t i = 0; i < n; i++)
-                        ret_keys[i] = float_key(walk, nodes[i]);
-                return;
-        }
         /* The last group is filled up with a node that it has. */
         for (size_t i = n; i % KERNEL_BATCH != 0; i++)
                 nodes[i] = nodes[n - 1];
-        code_keys(walk, nodes, n, ret_keys);
+        if (walk->precision != INDEX_PRECISION_FLOAT)
+                code_keys(walk, nodes, n, ret_keys);
+        else if (walk->vector)
+                float_keys(walk, nodes, n, ret_keys);
+        else /* a damaged file: the node that asks has no row */
+                for (size_t i = 0; i < n; i++)
+                        ret_keys[i] = -__FLT_MAX__;
 }
 
 /* ---- Neighbours ------------------------------------------------------------------------- */

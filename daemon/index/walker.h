@@ -56,6 +56,8 @@ bool walkers_passed(struct walkers *walkers, uint64_t epoch);
 
 /* Room for `ids` marks, all unset, `pool` candidates, and a code of `code_bytes`.  -ENOMEM. */
 int walker_prepare(struct walker *walker, size_t ids, size_t pool, size_t code_bytes);
+/* Frees what a walker of the caller's own memory (zeroed at first) has collected. */
+void walker_done(struct walker *walker);
 /* All marks unset again. */
 void walker_forget(struct walker *walker);
 
@@ -88,7 +90,7 @@ static inline float walk_bias(const struct walk *walk, uint32_t node)
         return walk->graph->coded ? walk->graph->factors[node].bias : 0;
 }
 
-/* The keys of up to WALK_AT_ONCE nodes; `nodes` has room for three more. */
+/* The keys of up to WALK_AT_ONCE nodes; both arrays have room for three more. */
 #define WALK_AT_ONCE 256 /* of which a node has at most 200 neighbours */
 void walk_keys(struct walk *walk, uint32_t *nodes, size_t n, float *ret_keys);
 /* Fetches what walk_keys() will read. */
