@@ -231,7 +231,7 @@ static int apply_alone(struct follower *follower, struct collection *collection,
                 prepared->outcome = PREPARED_NOTHING;
                 return pass_over(follower, collection, generation, prepared, counting, reterr);
         }
-        if (r == -EINVAL) {
+        if (r == -EINVAL || r == -EDQUOT) {
                 prepared_fail(prepared, error_text(&why));
                 return pass_over(follower, collection, generation, prepared, counting, reterr);
         }
@@ -268,18 +268,48 @@ static int begin_long(struct follower *follower, const struct generation *genera
         return 0;
 }
 
+/* Chunks for which there is no room are not embedded: their document fails.  A rebuild is given
+ * up instead, for what it lacks can be found as long as the other one serves. */
+static int check_room(struct generation *generation, struct prepared *prepared,
+                      struct counting counting, int64_t *pending, struct error *reterr)
+{
+        struct error why = { 0 };
+        int r;
+
+        if (prepared->outcome != PREPARED_APPLY)
+                return 0;
+        r = generation_check_room(generation, prepared->change.doc_no, prepared->change.docver,
+                                  prepared->n_chunks, pending, &why);
+        if (r == -EDQUOT && counting.beside)
+                return error_set(reterr, -ECANCELED, "%s", error_text(&why));
+        if (r == -EDQUOT) {
+                prepared_fail(prepared, error_text(&why));
+                return 0;
+        }
+        if (r < 0 && reterr)
+                *reterr = why;
+        return r;
+}
+
 /* Fills the group up to its bounds.  A document too long for it ends the group; at its head it
  * becomes the follower's long document, and the group stays empty. */
 static int fill(struct follower *follower, struct collection *collection,
-                const struct generation *generation, const struct docs_change *changes, size_t n,
+                struct generation *generation, const struct docs_change *changes, size_t n,
                 struct counting counting, struct group *group, struct error *reterr)
 {
+        int64_t pending = 0;
+
         for (size_t i = 0; i < n && group->chunks < GROUP_CHUNKS && group->bytes < GROUP_BYTES;
              i++) {
                 struct prepared prepared;
                 int r = prepare_change(follower, collection, generation, &changes[i], counting.jobs,
                                        &prepared, reterr);
 
+                if (r == 0) {
+                        r = check_room(generation, &prepared, counting, &pending, reterr);
+                        if (r < 0)
+                                prepared_done(&prepared);
+                }
                 if (r < 0)
                         return r;
                 if (prepared.outcome == PREPARED_APPLY && prepared.n_chunks > GROUP_CHUNKS) {
@@ -374,7 +404,7 @@ static int apply_group(struct follower *follower, struct collection *collection,
         if (r < 0)
                 return r;
         r = publish_group(generation, group, &why);
-        if (r == -EINVAL || r == -ESTALE) /* whose fault it is shows when each goes alone */
+        if (r == -EINVAL || r == -ESTALE || r == -EDQUOT) /* whose fault it is shows when each goes alone */
                 return apply_each(follower, collection, generation, group, counting, reterr);
         if (r < 0) {
                 if (reterr)

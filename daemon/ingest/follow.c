@@ -200,6 +200,7 @@ static int apply_to_building(struct follower *follower, struct collection *colle
         const struct counting counting = {
                 .jobs = !follows,
                 .rebuild = true,
+                .beside = serving,
                 .may_give_up = serving && generation_applied_seq(building) == 0,
         };
         struct error why = { 0 };

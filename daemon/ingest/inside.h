@@ -125,11 +125,13 @@ void upkeep_stop_all(struct ingest *ingest); /* when nothing is posted any more 
 struct counting {
         bool jobs;    /* of the jobs that put the documents: it is the one that they wait for */
         bool rebuild; /* of the rebuild: it is the one being built */
-        bool may_give_up; /* nothing is in it yet, and another one serves */
+        bool beside;  /* another one serves and goes on if this one is given up */
+        bool may_give_up; /* the same, and nothing is in it yet */
 };
 
 /* Applies the next changes behind the generation's applied_seq.  1: there may be more, 0:
- * nothing was left.  -ECANCELED: `may_give_up`, and its first documents all fail. */
+ * nothing was left.  -ECANCELED: it is to be given up: `may_give_up`, and its first documents
+ * all fail; or `beside`, and max_elements has no room for what is served. */
 int follower_apply(struct follower *follower, struct collection *collection,
                    struct generation *generation, struct counting counting,
                    struct error *reterr);

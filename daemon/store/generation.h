@@ -153,7 +153,13 @@ void generation_unlock(struct generation *generation);
 /* How many chunks of this version are staged already: where to go on after a restart. */
 int generation_staged(struct generation *generation, uint32_t docver, uint32_t *ret_count,
                       struct error *reterr);
-/* Appends and commits.  -EINVAL: docver is below that of the last staged slot, or vector_check()
+/* Whether a version of `chunks` chunks finds room beside what is there and `*pending` others on
+ * their way (may be negative), to which it is added.  What it replaces makes room, and what is
+ * staged of it counts once.  -EDQUOT: no, max_elements of the limits is in the way, with the
+ * remedy in words. */
+int generation_check_room(struct generation *generation, uint32_t doc_no, uint32_t docver,
+                          uint64_t chunks, int64_t *pending, struct error *reterr);
+/* Appends and commits.  -EDQUOT: as generation_check_room(); -EINVAL: docver is below that of the last staged slot, or vector_check()
  * refuses the vector; -ESTALE: the chunk does not follow what is staged of its version, mostly
  * because that was deleted meanwhile: leave it. */
 int generation_stage(struct generation *generation, const struct generation_chunk *chunks,

@@ -105,6 +105,11 @@ int generation_forget_all(struct generation *generation, const uint32_t *doc_nos
 /* Makes the bitmap of live slots durable, where gen.db does not hold it. */
 int generation_save_live(struct generation *generation, struct error *reterr);
 
+/* ---- generation_room.c ------------------------------------------------------------------ */
+/* Under the lock: generation_check_room() of all these. */
+int generation_check_chunks(struct generation *generation, const struct generation_chunk *chunks,
+                            size_t n, struct error *reterr);
+
 /* ---- generation_maintain.c -------------------------------------------------------------- */
 /* Closing it now would give up work, or take time to save it. */
 bool generation_is_at_rest(const struct generation *generation);

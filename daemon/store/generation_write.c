@@ -76,7 +76,7 @@ static int write_vectors(struct generation *generation, const struct generation_
         r = segments_append(generation->segments, generation->facts.committed, records, n, reterr);
         if (r < 0 && r != -ENOSPC && r != -EDQUOT && r != -ENOMEM)
                 generation->poisoned = true;
-        return r;
+        return r == -EDQUOT ? -ENOSPC : r; /* the disk's quota; -EDQUOT is max_elements' */
 }
 
 /* ---- Steps of the transaction ----------------------------------------------------------- */
@@ -405,6 +405,8 @@ static int publish_locked(struct generation *generation, const struct generation
         if (r == 0 && n_chunks > UINT32_MAX - generation->facts.committed)
                 return error_set(reterr, -EOVERFLOW, "%s has 2^32 slots, its limit: rebuild it",
                                  generation->path);
+        if (r == 0 && n_chunks > 0)
+                r = generation_check_chunks(generation, chunks, n_chunks, reterr);
         if (r == 0 && n_chunks > 0)
                 r = write_vectors(generation, chunks, n_chunks, reterr);
         if (r == 0)

@@ -18,10 +18,9 @@ void pipeline_open(struct pipeline *pipeline)
 {
         const struct gateway_settings gateway = { &pipeline->provider, &pipeline->embedding,
                                                   pipeline->spec.fingerprint.dimensions };
-        const struct store_limits limits = { .max_open_collections = 8 };
         struct error error = { 0 };
 
-        if (store_open(pipeline->path, &limits, &pipeline->store, &error) < 0 ||
+        if (store_open(pipeline->path, &pipeline->limits, &pipeline->store, &error) < 0 ||
             gateway_new(&gateway, &pipeline->gateway, &error) < 0 ||
             workers_new("ingest", 2, 0, &pipeline->workers, &error) < 0)
                 fail_msg("%s", error.message);
@@ -67,6 +66,7 @@ int pipeline_set_up(void **state)
         pipeline->settings = (struct ingest_settings){ .batch_size = 32,
                                                        .max_document_bytes = 10U << 20,
                                                        .max_input_bytes = 100U << 10 };
+        pipeline->limits = (struct store_limits){ .max_open_collections = 8 };
         pipeline_open(pipeline);
         *state = pipeline;
         return 0;

@@ -21,6 +21,7 @@ struct pipeline {
         struct embedding_config embedding;
         struct generation_spec spec;
         struct ingest_settings settings;
+        struct store_limits limits;
         struct gateway *gateway;
         struct workers *workers;
         struct store *store;
