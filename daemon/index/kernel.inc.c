@@ -18,7 +18,7 @@
  *     ivec_dot(sum, n, q, m, r)        sum + nibbles n * components q + nibbles m * components r,
  *                                      added up within each lane of 32 bits
  *     ivec_by16(v)  ivec_add(a, b)     in lanes of 32 bits
- *     ivec_sums(s, ret)                ret[i] = the sum of the lanes of s[i], for KERNEL_BATCH
+ *     ivec_sums(a, b, c, d, ret)       ret[0] = the sum of the lanes of a, and so on
  *
  * Several sums run side by side to hide the latency of the multiplication. */
 
@@ -96,52 +96,57 @@ DEFINE_PAIR(l2sq, TERM_L2SQ)
 DEFINE_BATCH(dot_batch, TERM_DOT)
 DEFINE_BATCH(l2sq_batch, TERM_L2SQ)
 
-/* Adds to `sums` what one plane of each code gives with 64 * 2 components of the query, which
- * are loaded once. */
-static inline void plane_step(ivec sums[KERNEL_BATCH], const int8_t *query,
-                              const uint8_t *const codes[KERNEL_BATCH], size_t at)
+/* Adds to `sum` what the bytes at `plane` give with the components of the low nibbles, q, and of
+ * the high ones, r. */
+static inline ivec code_step(ivec sum, const uint8_t *plane, ivec q, ivec r)
 {
-        for (size_t part = 0; part < 64; part += IVEC_BYTES) {
-                ivec q = ivec_load(query + 2 * at + part);
-                ivec r = ivec_load(query + 2 * at + 64 + part);
+        ivec code = ivec_load(plane);
 
-                for (int i = 0; i < KERNEL_BATCH; i++) {
-                        ivec code = ivec_load(codes[i] + at + part);
-
-                        sums[i] = ivec_dot(sums[i], ivec_low(code), q, ivec_high(code), r);
-                }
-        }
+        return ivec_dot(sum, ivec_low(code), q, ivec_high(code), r);
 }
+
+/* The components that meet the low nibbles of the bytes from `at` on; those of the high ones
+ * lie 64 further. */
+#define QUERY_AT(query, at) ((query) + (at) + ((at) & ~(size_t) 63))
 
 static void dot4_batch(const int8_t *query, const uint8_t *const codes[KERNEL_BATCH],
                        size_t plane_bytes, int32_t ret[KERNEL_BATCH])
 {
-        ivec sums[KERNEL_BATCH] = { ivec_zero(), ivec_zero(), ivec_zero(), ivec_zero() };
+        const uint8_t *code0 = codes[0], *code1 = codes[1], *code2 = codes[2], *code3 = codes[3];
+        ivec sum0 = ivec_zero(), sum1 = sum0, sum2 = sum0, sum3 = sum0;
 
-        for (size_t at = 0; at < plane_bytes; at += 64)
-                plane_step(sums, query, codes, at);
-        ivec_sums(sums, ret);
+        for (size_t at = 0; at < plane_bytes; at += IVEC_BYTES) {
+                ivec q = ivec_load(QUERY_AT(query, at)), r = ivec_load(QUERY_AT(query, at) + 64);
+
+                sum0 = code_step(sum0, code0 + at, q, r);
+                sum1 = code_step(sum1, code1 + at, q, r);
+                sum2 = code_step(sum2, code2 + at, q, r);
+                sum3 = code_step(sum3, code3 + at, q, r);
+        }
+        ivec_sums(sum0, sum1, sum2, sum3, ret);
 }
 
 static void dot8_batch(const int8_t *query, const uint8_t *const codes[KERNEL_BATCH],
                        size_t plane_bytes, int32_t ret[KERNEL_BATCH])
 {
-        const uint8_t *const low_planes[KERNEL_BATCH] = {
-                codes[0] + plane_bytes,
-                codes[1] + plane_bytes,
-                codes[2] + plane_bytes,
-                codes[3] + plane_bytes,
-        };
-        ivec high[KERNEL_BATCH] = { ivec_zero(), ivec_zero(), ivec_zero(), ivec_zero() };
-        ivec low[KERNEL_BATCH] = { ivec_zero(), ivec_zero(), ivec_zero(), ivec_zero() };
+        const uint8_t *code0 = codes[0], *code1 = codes[1], *code2 = codes[2], *code3 = codes[3];
+        ivec high0 = ivec_zero(), high1 = high0, high2 = high0, high3 = high0;
+        ivec low0 = high0, low1 = high0, low2 = high0, low3 = high0;
 
-        for (size_t at = 0; at < plane_bytes; at += 64) {
-                plane_step(high, query, codes, at);
-                plane_step(low, query, low_planes, at);
+        for (size_t at = 0; at < plane_bytes; at += IVEC_BYTES) {
+                ivec q = ivec_load(QUERY_AT(query, at)), r = ivec_load(QUERY_AT(query, at) + 64);
+
+                high0 = code_step(high0, code0 + at, q, r);
+                high1 = code_step(high1, code1 + at, q, r);
+                high2 = code_step(high2, code2 + at, q, r);
+                high3 = code_step(high3, code3 + at, q, r);
+                low0 = code_step(low0, code0 + plane_bytes + at, q, r);
+                low1 = code_step(low1, code1 + plane_bytes + at, q, r);
+                low2 = code_step(low2, code2 + plane_bytes + at, q, r);
+                low3 = code_step(low3, code3 + plane_bytes + at, q, r);
         }
-        for (int i = 0; i < KERNEL_BATCH; i++)
-                low[i] = ivec_add(ivec_by16(high[i]), low[i]);
-        ivec_sums(low, ret);
+        ivec_sums(ivec_add(ivec_by16(high0), low0), ivec_add(ivec_by16(high1), low1),
+                  ivec_add(ivec_by16(high2), low2), ivec_add(ivec_by16(high3), low3), ret);
 }
 
 const struct kernel_ops KERNEL_OPS = {

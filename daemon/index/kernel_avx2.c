@@ -52,10 +52,9 @@ static inline ivec ivec_dot(ivec sum, ivec low, ivec q, ivec high, ivec r)
         return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 
-static inline void ivec_sums(const ivec sums[KERNEL_BATCH], int32_t ret[KERNEL_BATCH])
+static inline void ivec_sums(ivec a, ivec b, ivec c, ivec d, int32_t ret[KERNEL_BATCH])
 {
-        ivec folded = _mm256_hadd_epi32(_mm256_hadd_epi32(sums[0], sums[1]),
-                                        _mm256_hadd_epi32(sums[2], sums[3]));
+        ivec folded = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
 
         _mm_storeu_si128((void *) ret, _mm_add_epi32(_mm256_castsi256_si128(folded),
                                                      _mm256_extracti128_si256(folded, 1)));

@@ -50,10 +50,10 @@ static inline __m128i ivec_quarter(ivec v)
         return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
 }
 
-static inline void ivec_sums(const ivec sums[KERNEL_BATCH], int32_t ret[KERNEL_BATCH])
+static inline void ivec_sums(ivec a, ivec b, ivec c, ivec d, int32_t ret[KERNEL_BATCH])
 {
-        __m128i s01 = _mm_hadd_epi32(ivec_quarter(sums[0]), ivec_quarter(sums[1]));
-        __m128i s23 = _mm_hadd_epi32(ivec_quarter(sums[2]), ivec_quarter(sums[3]));
+        __m128i ab = _mm_hadd_epi32(ivec_quarter(a), ivec_quarter(b));
+        __m128i cd = _mm_hadd_epi32(ivec_quarter(c), ivec_quarter(d));
 
-        _mm_storeu_si128((void *) ret, _mm_hadd_epi32(s01, s23));
+        _mm_storeu_si128((void *) ret, _mm_hadd_epi32(ab, cd));
 }

@@ -109,13 +109,19 @@ static inline ivec ivec_dot(ivec sum, ivec low, ivec q, ivec high, ivec r)
         return ivec_add(sum, (ivec) (even + (both >> 16)));
 }
 
-static inline void ivec_sums(const ivec sums[KERNEL_BATCH], int32_t ret[KERNEL_BATCH])
+static inline int32_t ivec_sum(ivec v)
 {
-        for (int i = 0; i < KERNEL_BATCH; i++) {
-                lanes32 s = (lanes32) sums[i];
+        lanes32 lanes = (lanes32) v;
 
-                ret[i] = (s[0] + s[2]) + (s[1] + s[3]);
-        }
+        return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
+}
+
+static inline void ivec_sums(ivec a, ivec b, ivec c, ivec d, int32_t ret[KERNEL_BATCH])
+{
+        ret[0] = ivec_sum(a);
+        ret[1] = ivec_sum(b);
+        ret[2] = ivec_sum(c);
+        ret[3] = ivec_sum(d);
 }
 
 #include "index/kernel.inc.c"

@@ -52,9 +52,9 @@ static inline ivec ivec_dot(ivec sum, ivec low, ivec q, ivec high, ivec r)
         return vpadalq_s16(sum, products);
 }
 
-static inline void ivec_sums(const ivec sums[KERNEL_BATCH], int32_t ret[KERNEL_BATCH])
+static inline void ivec_sums(ivec a, ivec b, ivec c, ivec d, int32_t ret[KERNEL_BATCH])
 {
-        vst1q_s32(ret, vpaddq_s32(vpaddq_s32(sums[0], sums[1]), vpaddq_s32(sums[2], sums[3])));
+        vst1q_s32(ret, vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d)));
 }
 
 #include "index/kernel.inc.c"

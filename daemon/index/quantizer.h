@@ -6,6 +6,9 @@
  *
  *     x = mean + scale * (code - 128),   code in 1 to 255
  *
+ * Codes are the nearest ones, but for a few that are moved by one step so that the vector read
+ * at 4 bits has no error along itself.
+ *
  * A code's two nibbles lie in two planes, the high ones first.  A search walks over the high
  * plane alone, half the bytes, and looks at both only for the candidates that it keeps.  Within
  * a plane, byte 64 * b + j holds component 128 * b + j in its low and component

@@ -35,24 +35,24 @@ EXTRA_DIST += daemon/index/kernel.inc.c
 # One library per instruction set, each with its own flags; kernel.c chooses at run time.
 libkernelgeneric_a_SOURCES = daemon/index/kernel_generic.c \
 	daemon/index/quantizer.c daemon/index/quantizer.h
-libkernelgeneric_a_CFLAGS = $(AM_CFLAGS) -O3
+libkernelgeneric_a_CFLAGS = $(AM_CFLAGS) $(KERNEL_CFLAGS)
 KERNEL_LIBS = libkernelgeneric.a
 
 if KERNELS_X86
 noinst_LIBRARIES += libkernelavx2.a libkernelavx512.a libkernelavx512vnni.a
 libkernelavx2_a_SOURCES = daemon/index/kernel_avx2.c
-libkernelavx2_a_CFLAGS = $(AM_CFLAGS) -O3 -mavx2 -mfma
+libkernelavx2_a_CFLAGS = $(AM_CFLAGS) $(KERNEL_CFLAGS) -mavx2 -mfma
 libkernelavx512_a_SOURCES = daemon/index/kernel_avx512.c daemon/index/kernel_avx512.h
-libkernelavx512_a_CFLAGS = $(AM_CFLAGS) -O3 -mavx512f -mavx512bw
+libkernelavx512_a_CFLAGS = $(AM_CFLAGS) $(KERNEL_CFLAGS) -mavx512f -mavx512bw
 libkernelavx512vnni_a_SOURCES = daemon/index/kernel_avx512vnni.c daemon/index/kernel_avx512.h
-libkernelavx512vnni_a_CFLAGS = $(AM_CFLAGS) -O3 -mavx512f -mavx512bw -mavx512vnni
+libkernelavx512vnni_a_CFLAGS = $(AM_CFLAGS) $(KERNEL_CFLAGS) -mavx512f -mavx512bw -mavx512vnni
 KERNEL_LIBS += libkernelavx2.a libkernelavx512.a libkernelavx512vnni.a
 endif
 
 if KERNELS_NEON
 noinst_LIBRARIES += libkernelneon.a
 libkernelneon_a_SOURCES = daemon/index/kernel_neon.c
-libkernelneon_a_CFLAGS = $(AM_CFLAGS) -O3
+libkernelneon_a_CFLAGS = $(AM_CFLAGS) $(KERNEL_CFLAGS)
 KERNEL_LIBS += libkernelneon.a
 endif
 

@@ -4,13 +4,15 @@ check_PROGRAMS += \
 	tests/unit/index/test_budget \
 	tests/unit/index/test_filter \
 	tests/unit/index/test_index \
-	tests/unit/index/test_kernel
+	tests/unit/index/test_kernel \
+	tests/unit/index/test_quantizer
 TESTS += \
 	tests/unit/index/test_bm25 \
 	tests/unit/index/test_budget \
 	tests/unit/index/test_filter \
 	tests/unit/index/test_index \
-	tests/unit/index/test_kernel
+	tests/unit/index/test_kernel \
+	tests/unit/index/test_quantizer
 tests_unit_index_test_bm25_SOURCES = tests/unit/index/test_bm25.c
 tests_unit_index_test_bm25_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 tests_unit_index_test_budget_SOURCES = tests/unit/index/test_budget.c
@@ -21,4 +23,6 @@ tests_unit_index_test_index_SOURCES = tests/unit/index/test_index.c
 tests_unit_index_test_index_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 tests_unit_index_test_kernel_SOURCES = tests/unit/index/test_kernel.c
 tests_unit_index_test_kernel_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+tests_unit_index_test_quantizer_SOURCES = tests/unit/index/test_quantizer.c
+tests_unit_index_test_quantizer_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 endif

@@ -93,6 +93,83 @@ static void test_every_kernel_agrees_with_plain_sums_and_reads_nothing_beyond(vo
         }
 }
 
+#define PLANE_BYTES_MAX 2048 /* of 4096 components */
+
+/* One query and four codes, as index/quantizer.h lays them out. */
+struct coded {
+        int8_t query[2 * PLANE_BYTES_MAX] __attribute__((aligned(64)));
+        uint8_t codes[KERNEL_BATCH][2 * PLANE_BYTES_MAX] __attribute__((aligned(64)));
+};
+
+/* By the definition, a component at a time. */
+static int32_t plain_sum(const struct coded *coded, const uint8_t *plane, size_t plane_bytes)
+{
+        int32_t sum = 0;
+
+        for (size_t i = 0; i < 2 * plane_bytes; i++) {
+                uint8_t byte = plane[i / 128 * 64 + i % 64];
+
+                sum += coded->query[i] * (i % 128 < 64 ? byte & 15 : byte >> 4);
+        }
+        return sum;
+}
+
+static void check_codes(const struct kernel_ops *kernel, const struct coded *coded,
+                        size_t plane_bytes)
+{
+        const uint8_t *codes[KERNEL_BATCH] = { coded->codes[0], coded->codes[1], coded->codes[2],
+                                               coded->codes[3] };
+        int32_t dot4[KERNEL_BATCH], dot8[KERNEL_BATCH];
+
+        kernel->dot4_batch(coded->query, codes, plane_bytes, dot4);
+        kernel->dot8_batch(coded->query, codes, plane_bytes, dot8);
+        for (int r = 0; r < KERNEL_BATCH; r++) {
+                int32_t high = plain_sum(coded, codes[r], plane_bytes);
+                int32_t low = plain_sum(coded, codes[r] + plane_bytes, plane_bytes);
+
+                if (dot4[r] != high || dot8[r] != 16 * high + low)
+                        fail_msg("%s, row %d of planes of %zu: %d and %d instead of %d and %d",
+                                 kernel->name, r, plane_bytes, dot4[r], dot8[r], high,
+                                 16 * high + low);
+        }
+}
+
+static void fill_codes(struct coded *coded, unsigned int *seed)
+{
+        for (size_t i = 0; i < sizeof coded->query; i++)
+                coded->query[i] = (int8_t) (rand_r(seed) % 255 - 127);
+        for (int r = 0; r < KERNEL_BATCH; r++)
+                for (size_t i = 0; i < sizeof coded->codes[r]; i++)
+                        coded->codes[r][i] = (uint8_t) rand_r(seed);
+}
+
+static void test_every_kernel_sums_codes_exactly(void **state)
+{
+        static const int8_t queries[] = { 127, -127, 0 };
+        static const uint8_t bytes[KERNEL_BATCH] = { 255, 0, 0x0F, 0xF0 };
+        static struct coded coded;
+        const struct kernel_ops *kernel;
+        unsigned int seed = 1;
+        int runs;
+
+        (void) state;
+        for (size_t k = 0; (kernel = kernel_at(k, &runs)); k++) {
+                if (!runs)
+                        continue;
+                for (size_t plane = 64; plane <= PLANE_BYTES_MAX; plane += 64) {
+                        fill_codes(&coded, &seed);
+                        check_codes(kernel, &coded, plane);
+                }
+                for (int r = 0; r < KERNEL_BATCH; r++)
+                        memset(coded.codes[r], bytes[r], sizeof coded.codes[r]);
+                for (size_t q = 0; q < sizeof queries; q++) {
+                        memset(coded.query, queries[q], sizeof coded.query);
+                        check_codes(kernel, &coded, 64);
+                        check_codes(kernel, &coded, PLANE_BYTES_MAX);
+                }
+        }
+}
+
 static void test_the_best_kernel_runs_here(void **state)
 {
         const struct kernel_ops *best = kernel_best(), *kernel;
@@ -158,6 +235,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_every_kernel_agrees_with_plain_sums_and_reads_nothing_beyond),
+                cmocka_unit_test(test_every_kernel_sums_codes_exactly),
                 cmocka_unit_test(test_the_best_kernel_runs_here),
                 cmocka_unit_test(test_vectors_that_cannot_be_compared_are_refused_with_their_place),
                 cmocka_unit_test(test_prepared_vectors_have_unit_length_under_cosine_only),
