@@ -28,13 +28,15 @@ static size_t elements_of(uint32_t nodes, enum graph_array array)
         return array == GRAPH_NODES ? (size_t) UINT32_MAX : nodes;
 }
 
-static int reserve_arrays(struct graph *graph, struct error *reterr)
+static int reserve_arrays(struct graph *graph, uint32_t at_least, struct error *reterr)
 {
         uint32_t limit = graph->params->max_elements;
         uint32_t nodes = limit == 0 ? DEFAULT_RESERVE
                                     : limit < GRAPH_NODES_MAX - 1024 ? limit + 1024
                                                                      : GRAPH_NODES_MAX;
 
+        if (nodes < at_least)
+                nodes = at_least < GRAPH_NODES_MAX - 1024 ? at_least + 1024 : GRAPH_NODES_MAX;
         for (unsigned int i = 0; i < GRAPH_ARRAYS; i++) {
                 size_t bytes = elements_of(nodes, i) * graph_element_bytes(graph, i);
                 int r = region_reserve(&graph->arrays[i], bytes, graph->params->budget, reterr);
@@ -52,7 +54,8 @@ static int reserve_arrays(struct graph *graph, struct error *reterr)
 }
 
 int graph_new(const struct index_params *params, const struct kernel_ops *kernels,
-              struct quantizer *quantizer, struct graph **ret, struct error *reterr)
+              struct quantizer *quantizer, uint32_t nodes, struct graph **ret,
+              struct error *reterr)
 {
         cleanup_(graph_free_cleanup) struct graph *graph = calloc(1, sizeof *graph);
         int r;
@@ -67,7 +70,7 @@ int graph_new(const struct index_params *params, const struct kernel_ops *kernel
         if (quantizer)
                 graph->quantizer = *quantizer;
         atomic_init(&graph->top, GRAPH_EMPTY);
-        r = reserve_arrays(graph, reterr);
+        r = reserve_arrays(graph, nodes, reterr);
         if (r < 0) {
                 graph->quantizer = (struct quantizer){ .mean = NULL }; /* stays the caller's */
                 return r;

@@ -139,10 +139,11 @@ static inline uint32_t graph_count(const struct graph *graph, uint32_t layer)
 /* Bytes of one element of an array. */
 size_t graph_element_bytes(const struct graph *graph, enum graph_array array);
 
-/* Reserves addresses for the nodes that params->max_elements allows.  `quantizer` (NULL: without
- * codes) is taken over on success.  -ENOMEM. */
+/* Reserves addresses for the nodes that params->max_elements allows, `nodes` at least.
+ * `quantizer` (NULL: without codes) is taken over on success.  -ENOMEM. */
 int graph_new(const struct index_params *params, const struct kernel_ops *kernels,
-              struct quantizer *quantizer, struct graph **ret, struct error *reterr);
+              struct quantizer *quantizer, uint32_t nodes, struct graph **ret,
+              struct error *reterr);
 void graph_free(struct graph *graph);
 DEFINE_CLEANUP(struct graph *, graph_free)
 

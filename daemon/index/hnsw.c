@@ -7,15 +7,15 @@ static int hnsw_open(struct index *index, int dirfd, char **ret_damage, struct e
 {
         struct hnsw *hnsw = calloc(1, sizeof *hnsw);
 
-        (void) ret_damage;
         if (!hnsw)
                 return error_oom(reterr);
         index->state = hnsw;
         walkers_init(&hnsw->walkers);
+        hnsw->file.fd = -1;
         hnsw->dirfd = dirfd < 0 ? -1 : fcntl(dirfd, F_DUPFD_CLOEXEC, 3);
         if (dirfd >= 0 && hnsw->dirfd < 0)
                 return error_set_errno(reterr, -errno, "cannot keep the index's folder open");
-        return 0;
+        return dirfd < 0 ? 0 : hnsw_file_open(index, ret_damage, reterr);
 }
 
 static void hnsw_done(struct index *index)
@@ -26,6 +26,7 @@ static void hnsw_done(struct index *index)
                 return;
         graph_free(atomic_load(&hnsw->graph));
         walkers_done(&hnsw->walkers);
+        graph_file_done(&hnsw->file);
         if (hnsw->dirfd >= 0)
                 (void) close(hnsw->dirfd);
         free(hnsw);
@@ -52,6 +53,8 @@ static void hnsw_status(struct index *index, const struct index_source *source,
         ret->unindexed = all - linked;
         ret->at_limit = hnsw->at_limit;
         if (walker)
+        ret->file_number = hnsw->file.number;
+        ret->file_bytes = hnsw->file.header.file_bytes;
                 walkers_give(&hnsw->walkers, walker);
 }
 
@@ -61,5 +64,6 @@ const struct index_ops hnsw_ops = {
         .maintain = hnsw_maintain,
         .search = hnsw_search,
         .status = hnsw_status,
+        .save = hnsw_save,
         .done = hnsw_done,
 };

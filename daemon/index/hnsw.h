@@ -5,7 +5,7 @@
  * Below HNSW_ROWS_MIN live vectors there is no graph: a scan of so few is as fast, and exact. */
 #pragma once
 #include "index/engine.h"
-#include "index/graph.h"
+#include "index/graph_file.h"
 #include "index/walker.h"
 
 #define HNSW_ROWS_MIN 4096
@@ -17,6 +17,9 @@ struct hnsw {
         /* The writer's: whoever calls index_maintain(). */
         int dirfd; /* or -1 */
         bool at_limit;
+        struct graph_file file; /* what the graph was opened from, or saved to last */
+        uint32_t next_number;   /* of the next file */
+        uint64_t unsaved;       /* nodes that changed since */
 };
 
 int hnsw_search(struct index *index, const struct index_source *source,
@@ -25,3 +28,9 @@ int hnsw_search(struct index *index, const struct index_source *source,
 int hnsw_maintain(struct index *index, const struct index_source *source,
                   const roaring_bitmap_t *live, const struct index_check *check,
                   struct error *reterr);
+
+/* ---- The file (hnsw_file.c) ------------------------------------------------------------- */
+
+/* Opens the newest file of the folder that is sound; those that are not are set aside. */
+int hnsw_file_open(struct index *index, char **ret_damage, struct error *reterr);
+int hnsw_save(struct index *index, struct error *reterr);

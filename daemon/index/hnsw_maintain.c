@@ -76,7 +76,7 @@ static int begin_graph(struct index *index, const struct index_source *source,
         int r = coded ? train(index, source, live, &quantizer, reterr) : 0;
 
         if (r == 0)
-                r = graph_new(&index->params, index->kernels, coded ? &quantizer : NULL, &graph,
+                r = graph_new(&index->params, index->kernels, coded ? &quantizer : NULL, 0, &graph,
                               reterr);
         quantizer_done(&quantizer);
         if (r == 0)
@@ -106,6 +106,7 @@ static int link_step(struct index *index, struct graph *graph, const struct inde
         uint32_t from = atomic_load(&graph->linked_slot);
         struct linkers linkers;
         size_t done = 0, n;
+        struct hnsw *hnsw = index->state;
         int r = crew_new(index->params.threads, &crew, reterr);
 
         if (r == 0)
@@ -121,6 +122,7 @@ static int link_step(struct index *index, struct graph *graph, const struct inde
                 from = n > 0 ? slots[n - 1] + 1 : to;
                 atomic_store_explicit(&graph->linked_slot, from, memory_order_release);
                 done += n;
+                hnsw->unsaved += n;
                 if (n == 0)
                         break;
                 if (check && check->check)

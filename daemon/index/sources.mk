@@ -10,8 +10,10 @@ libindex_a_SOURCES = \
 	daemon/index/filter.c daemon/index/filter.h \
 	daemon/index/flat.c \
 	daemon/index/graph.c daemon/index/graph.h \
+	daemon/index/graph_file.c daemon/index/graph_file.h \
+	daemon/index/graph_read.c daemon/index/graph_write.c \
 	daemon/index/hnsw.c daemon/index/hnsw.h daemon/index/hnsw_maintain.c \
-	daemon/index/hnsw_search.c \
+	daemon/index/hnsw_file.c daemon/index/hnsw_search.c \
 	daemon/index/index.c daemon/index/index.h \
 	daemon/index/link.c daemon/index/link.h \
 	daemon/index/kernel.c daemon/index/kernel.h daemon/index/kernel_table.h \
