@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define ADAPTER_VERSION 1
+#define ADAPTER_VERSION 2
 #define ADAPTER_SYMBOL "bench_adapter"
 #define ADAPTER_K_MAX 100
 
@@ -44,6 +44,8 @@ struct adapter {
         int (*search)(void *index, const float *query, uint32_t k, uint32_t ef, uint32_t *ret_ids);
         /* What the library itself says it holds in memory; NULL or 0: it says nothing. */
         uint64_t (*hot_bytes)(void *index);
+        /* A word about the open index that a reader of its figures must know; or NULL. */
+        const char *(*note)(void *index);
         void (*free)(void *index);
 };
 

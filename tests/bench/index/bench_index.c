@@ -134,6 +134,7 @@ static int bench_set(const char *name, const struct contestant *all, size_t coun
 {
         cleanup_free_ struct speeds *speeds = calloc(CONTESTANTS_MAX, sizeof *speeds);
         struct contestant open[CONTESTANTS_MAX];
+        struct load load;
         struct set set;
         size_t n = 0;
         int r;
@@ -152,10 +153,13 @@ static int bench_set(const char *name, const struct contestant *all, size_t coun
                 else
                         n++;
         }
+        load_read(&load);
         r = measure(open, n, &set, plan, speeds, reterr);
         if (r >= 0) {
+                double disturbed = load_of_others(&load);
+
                 report_set(open, speeds, n, &set, plan);
-                report_goals(open, speeds, n, &set);
+                report_goals(open, speeds, n, &set, disturbed);
         }
         for (size_t i = 0; i < n; i++)
                 contestant_close(&open[i]);
@@ -168,7 +172,6 @@ int main(int argc, char **argv)
         struct plan plan = { .m = 16, .ef_construction = 200, .k = 10, .rounds = 5,
                              .build = { true, true }, .threads = true };
         struct contestant contestants[CONTESTANTS_MAX];
-        struct load load;
         char first[] = "a";
         char *sets = first;
         size_t count;
@@ -178,7 +181,6 @@ int main(int argc, char **argv)
                 (void) fputs(usage, stderr);
                 return 2;
         }
-        load_read(&load);
         report_machine(&plan);
         count = contestants_find(&plan, contestants);
         for (size_t i = 0; i < count; i++)
@@ -190,7 +192,6 @@ int main(int argc, char **argv)
                         (void) fprintf(stderr, "bench_index: set %s: %s\n", name, error_text(&error));
                         return 1;
                 }
-                report_load(&load);
         }
         return 0;
 }

@@ -181,6 +181,26 @@ static int find_place(const struct contestant *c, const struct set *set, const s
         return 0;
 }
 
+static uint64_t file_bytes(const struct place *place)
+{
+        struct dirent **entries;
+        int count = scandir(place->folder, &entries, NULL, NULL);
+        uint64_t sum = 0;
+
+        for (int i = 0; i < count; i++) {
+                char path[4096 + 256 + 2];
+                struct stat st;
+
+                (void) snprintf(path, sizeof path, "%s/%s", place->folder, entries[i]->d_name);
+                if (strcmp(path, place->figures) != 0 && stat(path, &st) == 0 && S_ISREG(st.st_mode))
+                        sum += (uint64_t) st.st_size;
+                free(entries[i]);
+        }
+        if (count >= 0)
+                free(entries);
+        return sum;
+}
+
 static void empty_folder(const char *folder)
 {
         struct dirent **entries;
@@ -323,6 +343,8 @@ static int open_often(struct contestant *c, const struct set *set, const struct 
         c->first_query_usec = firsts[n / 2] * 1e6;
         c->anonymous_bytes = anonymous_bytes() - before;
         c->hot_bytes = c->ops->hot_bytes ? c->ops->hot_bytes(c->index) : 0;
+        c->file_bytes = file_bytes(place);
+        c->note = c->ops->note ? c->ops->note(c->index) : NULL;
         return 0;
 }
 

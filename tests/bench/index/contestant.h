@@ -42,6 +42,8 @@ struct contestant {
         double save_seconds, open_usec, first_query_usec; /* negative: not known */
         uint64_t anonymous_bytes; /* of memory, that the open index took */
         uint64_t hot_bytes;       /* what the library itself says, else 0 */
+        uint64_t file_bytes;      /* of what it saved */
+        const char *note;         /* or NULL */
 };
 
 bool name_in(const char *names, const char *name);

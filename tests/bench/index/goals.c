@@ -13,6 +13,7 @@ struct field {
         const struct speeds *speeds;
         size_t count;
         const struct set *set;
+        double disturbed; /* while it was measured */
 };
 
 static int find(const struct field *field, const char *name)
@@ -73,11 +74,14 @@ static double recall_lost(const struct field *field, int who, int against, doubl
         return most;
 }
 
+/* NAN: a library that maps its files and does not say what it keeps hot. */
 static double hot_of(const struct field *field, int i)
 {
         const struct contestant *c = &field->contestants[i];
 
-        return (double) (c->hot_bytes ? c->hot_bytes : c->anonymous_bytes) / field->set->rows.count;
+        if (c->ops->hot_bytes)
+                return c->hot_bytes ? (double) c->hot_bytes / field->set->rows.count : NAN;
+        return (double) c->anonymous_bytes / field->set->rows.count;
 }
 
 static double memory_ratio(const struct field *field, int who, int against, double recall)
@@ -234,13 +238,16 @@ static const char *caution(const struct field *field, const struct goal *goal, i
         if (goal->measure == build_scaling && (builds[0].disturbed > LOAD_OF_OTHERS_MAX ||
                                                builds[1].disturbed > LOAD_OF_OTHERS_MAX))
                 return " (others used the machine)";
+        if ((goal->measure == p99_ratio || goal->measure == query_scaling) &&
+            field->disturbed > LOAD_OF_OTHERS_MAX)
+                return " (others used the machine)";
         return "";
 }
 
 void report_goals(const struct contestant *contestants, const struct speeds *speeds, size_t count,
-                  const struct set *set)
+                  const struct set *set, double disturbed)
 {
-        const struct field field = { contestants, speeds, count, set };
+        const struct field field = { contestants, speeds, count, set, disturbed };
         unsigned met = 0, known = 0;
 
         (void) printf("\n%-40s %6s %9s %9s %9s\n", "ragd", "recall", "measured", "must", "aim");
@@ -274,5 +281,7 @@ void report_goals(const struct contestant *contestants, const struct speeds *spe
                               isnan(value) ? "not measured" : verdict(goal, value),
                               isnan(value) ? "" : caution(&field, goal, who, against));
         }
-        (void) printf("set %s: %u of %u measured goals are met\n", set->name, met, known);
+        (void) printf("set %s: %u of %u measured goals are met; others used %.0f%% of the machine "
+                      "meanwhile%s\n", set->name, met, known, disturbed * 100,
+                      disturbed > LOAD_OF_OTHERS_MAX ? ": repeat it at rest" : "");
 }

@@ -90,7 +90,7 @@ void release(void *index)
 }
 
 const adapter row = { ADAPTER_VERSION, PEER_NAME, PEER_ABOUT, 0, build, save, load, search,
-                      nullptr, release };
+                      nullptr, nullptr, release };
 
 } // namespace
 

@@ -14,7 +14,7 @@ here=$top/tests/bench/index
 CXX=${CXX:-g++}
 PYTHON=${PYTHON:-python3}
 flags="-std=c++17 -O3 -march=native -DNDEBUG -fPIC -shared -fvisibility=hidden -fno-gnu-unique
-       -pthread -w -I$here"
+       -pthread -w -Wl,-z,defs -I$here"
 [ $# -eq 1 ] || { sed -n 's/^# \{0,1\}//; 3,10p' "$0" >&2; exit 2; }
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
@@ -24,14 +24,14 @@ skip() {
         echo "peers: $1 is skipped: $2"
 }
 
-# build NAME SOURCE VERSION FLAG…: one module.
+# build NAME SOURCE ABOUT FLAG…: one module.
 build() {
-        name=$1 source=$2 about="$3, -O3 -march=native"
+        name=$1 source=$2 about=$3
         shift 3
         echo "peers: $name $about"
-        # shellcheck disable=SC2086 # a list of words
+        # shellcheck disable=SC2086 # a list of words; the libraries last
         if $CXX $flags -DPEER_NAME="\"$name\"" -DPEER_ABOUT="\"$about\"" \
-                "$@" "$here/$source" -o "$out/$name.part" 2> "$out/$name.log"; then
+                "$here/$source" "$@" -o "$out/$name.part" 2> "$out/$name.log"; then
                 mv "$out/$name.part" "$out/$name.so"
                 rm -f "$out/$name.skipped" "$out/$name.log"
         else
@@ -58,16 +58,42 @@ fetch() {
 peer_hnswlib() {
         [ -e /usr/include/hnswlib/hnswlib.h ] || { skip hnswlib "libhnswlib-dev is not installed"; return; }
         version=$(dpkg-query -W -f '${Version}' libhnswlib-dev 2>/dev/null || echo installed)
-        build hnswlib peer_hnswlib.cc "$version"
+        build hnswlib peer_hnswlib.cc "$version of Debian, -O3 -march=native"
 }
 
 peer_hnswlib_new() {
         version=$(fetch hnswlib --no-binary hnswlib) ||
                 { skip hnswlib-new "pip does not get the sources of hnswlib"; return; }
-        build hnswlib-new peer_hnswlib.cc "$version" -I"$out/hnswlib"
+        build hnswlib-new peer_hnswlib.cc "$version, -O3 -march=native" -I"$out/hnswlib"
 }
 
-for peer in hnswlib hnswlib-new; do
+# Its loops, made into vector instructions by the compiler, are faster here than those of the
+# library of kernels that it can be built with.
+peer_usearch() {
+        version=$(fetch usearch --no-binary usearch) ||
+                { skip usearch "pip does not get the sources of usearch"; return; }
+        build usearch peer_usearch.cc "$version, f32, -O3 -march=native" -I"$out/usearch/include" -ffast-math \
+                -fopenmp-simd -DUSEARCH_USE_NUMKONG=0 -DUSEARCH_USE_OPENMP=0
+}
+
+# The library as its package brings it; it chooses its kernels by the machine.
+peer_faiss() {
+        version=$(fetch faiss-cpu --only-binary :all:) ||
+                { skip faiss "pip does not get the package faiss-cpu"; return; }
+        libs=$out/faiss-cpu/faiss_cpu.libs
+        openmp=$(find "$libs" -name 'libgomp*' 2>/dev/null | head -n 1)
+        [ -n "$openmp" ] && [ -e "$out/faiss-cpu/faiss/libfaiss.so" ] ||
+                { skip faiss "the package faiss-cpu $version holds no libfaiss.so"; return; }
+        build faiss peer_faiss.cc "$version, HNSW, 8-bit codes, 2k refined" \
+                "$out/faiss-cpu/faiss/libfaiss.so" "$openmp" \
+                "-Wl,-rpath,$out/faiss-cpu/faiss:$libs"
+}
+
+peer_pyglass() {
+        skip pyglass "no package index has it"
+}
+
+for peer in hnswlib hnswlib-new usearch faiss pyglass; do
         [ -e "$out/$peer.so" ] && [ "$out/$peer.so" -nt "$here/adapter.h" ] ||
                 "peer_$(echo "$peer" | tr - _)"
 done

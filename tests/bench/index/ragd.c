@@ -184,13 +184,24 @@ static uint64_t ragd_hot_bytes(void *index)
         return status.hot_bytes;
 }
 
+static const char *ragd_note(void *index)
+{
+        const struct ragd *self = index;
+        struct index_status status;
+
+        index_get_status(self->index, &self->source, self->live, &status);
+        if (!status.serving_graph)
+                return "answers by the exact scan: there is no graph";
+        return status.unindexed > 0 ? "the graph lacks vectors: they are scanned" : NULL;
+}
+
 const struct adapter *ragd_adapter(size_t i)
 {
         static const struct adapter rows[] = {
                 { ADAPTER_VERSION, "ragd", "int8 codes, this machine's best kernels", 1, build_best,
-                  ragd_save, load_best, ragd_search, ragd_hot_bytes, ragd_free },
+                  ragd_save, load_best, ragd_search, ragd_hot_bytes, ragd_note, ragd_free },
                 { ADAPTER_VERSION, "ragd-avx2", "int8 codes, AVX2 kernels", 1, build_avx2,
-                  ragd_save, load_avx2, ragd_search, ragd_hot_bytes, ragd_free },
+                  ragd_save, load_avx2, ragd_search, ragd_hot_bytes, ragd_note, ragd_free },
         };
         size_t count = ELEMENTSOF(rows) - (avx2() ? 0 : 1);
 

@@ -10,14 +10,6 @@
 
 /* ---- The machine -------------------------------------------------------------------------- */
 
-void report_load(const struct load *before)
-{
-        double others = load_of_others(before);
-
-        (void) printf("\nOther processes used %.0f%% of the processors meanwhile%s.\n", others * 100,
-                      others > LOAD_OF_OTHERS_MAX ? ": repeat it on a machine at rest" : "");
-}
-
 void report_machine(const struct plan *plan)
 {
         cleanup_(fclose_cleanup) FILE *file = fopen("/proc/cpuinfo", "re");
@@ -74,8 +66,8 @@ static void print_builds(const struct contestant *contestants, size_t count, con
 {
         bool kept = false, disturbed = false;
 
-        (void) printf("\n%-14s %7s   %7s  %8s %8s %8s %8s %8s\n", "", "build 1", "build 2", "B/vector",
-                      "own word", "save ms", "open ms", "first ms");
+        (void) printf("\n%-14s %7s   %7s  %8s %8s %8s %8s %8s %8s\n", "", "build 1", "build 2", "B/vector",
+                      "own word", "file", "save ms", "open ms", "first ms");
         for (size_t i = 0; i < count; i++) {
                 const struct contestant *c = &contestants[i];
 
@@ -90,14 +82,15 @@ static void print_builds(const struct contestant *contestants, size_t count, con
                         (void) printf(" %8.0f", (double) c->hot_bytes / set->rows.count);
                 else
                         (void) printf(" %8s", "-");
+                (void) printf(" %8.0f", (double) c->file_bytes / set->rows.count);
                 print_time(c->save_seconds < 0 ? -1 : c->save_seconds * 1e6);
                 print_time(c->open_usec);
                 print_time(c->first_query_usec);
-                (void) printf("\n");
+                (void) printf("%s%s\n", c->note ? "  " : "", c->note ? c->note : "");
         }
         (void) printf("build: seconds with 1 and 2 threads%s%s\nB/vector: anonymous memory of the open index; "
-                      "own word: what the library says it keeps in memory\nopen, first query: warm "
-                      "page cache\n", kept ? " (*: of an earlier run)" : "",
+                      "own word: what the library says it keeps in memory\nfile: bytes per vector of what "
+                      "was saved; open, first query: warm page cache\n", kept ? " (*: of an earlier run)" : "",
                       disturbed ? " (!: others used the machine meanwhile)" : "");
 }
 

@@ -6,6 +6,6 @@
 void report_machine(const struct plan *plan);
 void report_set(const struct contestant *contestants, const struct speeds *speeds, size_t count,
                 const struct set *set, const struct plan *plan);
+/* `disturbed`: the share of the machine that others used while this set was measured. */
 void report_goals(const struct contestant *contestants, const struct speeds *speeds, size_t count,
-                  const struct set *set);
-void report_load(const struct load *before);
+                  const struct set *set, double disturbed);

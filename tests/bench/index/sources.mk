@@ -11,7 +11,9 @@ tests_bench_index_bench_index_SOURCES = \
 tests_bench_index_bench_index_CPPFLAGS = $(AM_CPPFLAGS)
 tests_bench_index_bench_index_LDADD = $(INDEX_LIBS) $(BASE_LIBS) -ldl
 EXTRA_DIST += \
+	tests/bench/index/peer_faiss.cc \
 	tests/bench/index/peer_hnswlib.cc \
+	tests/bench/index/peer_usearch.cc \
 	tests/bench/index/peers.sh \
 	tests/bench/index/run \
 	tests/bench/index/vectors.py
