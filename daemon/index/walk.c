@@ -182,12 +182,20 @@ static inline void gather(const struct walk *walk, uint32_t layer, uint32_t id, 
         }
 }
 
+/* The ids below it exist and have a mark: others may have come since the marks were made. */
+static uint32_t limit_of(const struct walk *walk, uint32_t layer)
+{
+        uint32_t n = graph_count(walk->graph, layer);
+
+        return n < walk->walker->seen_size ? n : (uint32_t) walk->walker->seen_size;
+}
+
 /* ---- Descending ------------------------------------------------------------------------- */
 
 /* Climbs within one layer while a neighbour is nearer. */
 static uint32_t climb(struct walk *walk, uint32_t layer, uint32_t id, float *key)
 {
-        uint32_t limit = graph_count(walk->graph, layer), from;
+        uint32_t limit = limit_of(walk, layer), from;
         struct neighbours near;
 
         do {
@@ -210,7 +218,7 @@ uint32_t walk_descend(struct walk *walk, uint32_t to)
 {
         const struct graph *graph = walk->graph;
         struct graph_top top = graph_top(graph);
-        uint32_t n_entries = graph_count(graph, 1), n_nodes = graph_count(graph, 0);
+        uint32_t n_entries = limit_of(walk, 1), n_nodes = limit_of(walk, 0);
         uint32_t at = top.at;
         float key = -__FLT_MAX__;
 
@@ -276,7 +284,7 @@ static int checked(const struct index_check *check)
 int walk_layer(struct walk *walk, uint32_t layer, uint32_t start, uint32_t ef,
                const struct index_check *check)
 {
-        uint32_t limit = graph_count(walk->graph, layer), steps = 0;
+        uint32_t limit = limit_of(walk, layer), steps = 0;
         struct candidate *pool = walk->walker->pool;
         struct neighbours near;
         size_t n = 1, at = 0;
@@ -429,7 +437,7 @@ int walk_matching(struct walk *walk, uint32_t start, uint32_t ef, const roaring_
 {
         struct matching matching = { .wanted = wanted, .ef = ef };
         struct candidate *pool = walk->walker->pool;
-        uint32_t limit = graph_count(walk->graph, 0), steps = 0;
+        uint32_t limit = limit_of(walk, 0), steps = 0;
         uint64_t allowed = walk->compared + budget;
         struct neighbours near = { .n = 1, .ids = { start } };
         int r;
