@@ -119,7 +119,7 @@ static void assert_close(double got, double wanted, double tolerance, const char
                          sample.quantizer.dimensions, got, wanted, tolerance);
 }
 
-static void test_a_code_lies_within_one_step_of_each_component(void **state)
+static void test_codes_use_the_whole_range_and_lie_within_one_step(void **state)
 {
         (void) state;
         for (size_t w = 0; w < ELEMENTSOF(widths); w++) {
@@ -128,11 +128,15 @@ static void test_a_code_lies_within_one_step_of_each_component(void **state)
                 setup(INDEX_EUCLIDEAN, widths[w], 1.0F);
                 assert_int_equal(quantizer->plane_bytes, (widths[w] + 127) / 128 * 64);
                 assert_int_equal(quantizer->code_bytes, 2 * quantizer->plane_bytes);
-                for (int r = 0; r < ROWS; r++)
+                for (int r = 0; r < ROWS; r++) {
+                        double step = (double) sample.factors[r].scale;
+                        int largest = 0;
+
                         for (uint32_t i = 0; i < quantizer->code_bytes; i++) {
                                 int code = code_at(sample.codes[r], i);
-                                double step = (double) sample.factors[r].scale;
 
+                                if (abs(code - 128) > largest)
+                                        largest = abs(code - 128);
                                 assert_in_range(code, 1, 255);
                                 if (i >= widths[w])
                                         assert_int_equal(code, 128);
@@ -140,6 +144,8 @@ static void test_a_code_lies_within_one_step_of_each_component(void **state)
                                         assert_close(read8(r, i), centred(r, i), 1.0001 * step,
                                                      "component");
                         }
+                        assert_int_equal(largest, step > 0.0 ? 127 : 0);
+                }
                 teardown();
         }
 }
@@ -384,7 +390,7 @@ static void test_extreme_vectors_give_finite_codes(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_a_code_lies_within_one_step_of_each_component),
+                cmocka_unit_test(test_codes_use_the_whole_range_and_lie_within_one_step),
                 cmocka_unit_test(test_the_error_is_the_length_of_what_is_left_out),
                 cmocka_unit_test(test_8_bits_lose_hardly_more_than_the_nearest_codes_would),
                 cmocka_unit_test(test_4_bits_have_no_error_along_the_vector_itself),
