@@ -48,7 +48,7 @@ static int reserve_arrays(struct graph *graph, uint32_t at_least, struct error *
         graph->factors = (struct code_factors *) (void *) graph->arrays[GRAPH_FACTORS].base;
         graph->slots = (uint32_t *) (void *) graph->arrays[GRAPH_SLOTS].base;
         graph->links = (graph_link *) (void *) graph->arrays[GRAPH_LINKS].base;
-        graph->nodes = (uint32_t *) (void *) graph->arrays[GRAPH_NODES].base;
+        graph->nodes = (graph_link *) (void *) graph->arrays[GRAPH_NODES].base;
         graph->entries = (graph_link *) (void *) graph->arrays[GRAPH_ENTRIES].base;
         return 0;
 }
@@ -89,6 +89,7 @@ void graph_free(struct graph *graph)
                 region_done(&graph->arrays[i]);
         quantizer_done(&graph->quantizer);
         free(graph->free_nodes);
+        free(graph->free_entries);
         free(graph);
 }
 

@@ -12,9 +12,12 @@
  *     links     u32[m0]              its neighbours at the bottom, filled up with GRAPH_NONE
  *     nodes     u32 by slot          the way back: the slot's node or GRAPH_NONE
  *
+ * A node that is free (mend.c) has no links, and no row leads to it.
+ *
  * Each layer above the bottom holds some of the nodes of the one below; a node in a layer is an
  * entry of u32[ENTRY_HEAD + m]: its node, the entry (at the first layer: the node) below, and the
- * entries it is linked with.  The search begins at `top`.
+ * entries it is linked with.  A node's entries ascend with their layers; a free one has the node
+ * GRAPH_NONE.  The search begins at `top`.
  *
  * Threads: one writer, which may use several threads by itself (link.c, mend.c); any number of
  * walkers (walker.h), without a lock.  A walker reads links one by one while they change: each
@@ -64,15 +67,17 @@ struct graph {
         struct code_factors *factors;
         uint32_t *slots;
         graph_link *links, *entries;
-        uint32_t *nodes;
+        graph_link *nodes; /* as far as linked_slot */
 
         atomic_uint n_nodes, n_entries; /* complete ones */
         _Atomic uint64_t top;           /* struct graph_top, packed; GRAPH_EMPTY: nothing linked */
         atomic_uint linked_slot; /* every live slot below is in the graph */
+        atomic_bool unverified;  /* came from a file, and any number in its arrays may be wrong */
+        atomic_uint n_unlinked;  /* nodes that are no part of the graph: free, or soon so */
 
         /* The writer's. */
-        uint32_t *free_nodes; /* to be used again */
-        size_t n_free, free_size;
+        uint32_t *free_nodes, *free_entries; /* to be used again */
+        size_t n_free, free_size, n_free_entries, free_entries_size;
         float error_max; /* the longest |x' - code| of all rows */
 };
 
@@ -134,6 +139,15 @@ static inline uint32_t graph_count(const struct graph *graph, uint32_t layer)
 {
         return atomic_load_explicit(layer == 0 ? &graph->n_nodes : &graph->n_entries,
                                     memory_order_acquire);
+}
+
+/* How many nodes are part of the graph, the dead ones among them. */
+static inline uint32_t graph_used_nodes(const struct graph *graph)
+{
+        uint32_t unlinked = atomic_load_explicit(&graph->n_unlinked, memory_order_relaxed);
+        uint32_t nodes = graph_count(graph, 0);
+
+        return nodes > unlinked ? nodes - unlinked : 0;
 }
 
 /* Bytes of one element of an array. */

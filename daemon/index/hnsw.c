@@ -24,6 +24,7 @@ static void hnsw_done(struct index *index)
 
         if (!hnsw)
                 return;
+        mend_free(hnsw->mend);
         graph_free(atomic_load(&hnsw->graph));
         walkers_done(&hnsw->walkers);
         graph_file_done(&hnsw->file);
@@ -46,7 +47,7 @@ static void hnsw_status(struct index *index, const struct index_source *source,
 
                 linked = slot == 0 ? 0 : live ? roaring_bitmap_rank(live, slot - 1) : slot;
                 ret->serving_graph = true;
-                ret->nodes = graph_count(graph, 0) - graph->n_free;
+                ret->nodes = graph_used_nodes(graph);
                 ret->hot_bytes = graph_hot_bytes(graph);
                 ret->dead = ret->nodes > linked ? ret->nodes - linked : 0;
         }

@@ -6,6 +6,7 @@
 #pragma once
 #include "index/engine.h"
 #include "index/graph_file.h"
+#include "index/mend.h"
 #include "index/walker.h"
 
 #define HNSW_ROWS_MIN 4096
@@ -17,6 +18,9 @@ struct hnsw {
         /* The writer's: whoever calls index_maintain(). */
         int dirfd; /* or -1 */
         bool at_limit;
+        struct mend *mend; /* a sweep that is under way; or NULL */
+        bool mend_next;    /* where both are to be done linking and mending take turns */
+
         struct graph_file file; /* what the graph was opened from, or saved to last */
         uint32_t next_number;   /* of the next file */
         uint64_t unsaved;       /* nodes that changed since */

@@ -8,6 +8,8 @@
 
 #define TRAIN_ROWS 4096U
 #define STEP_SLOTS 8192U /* linked in one step, at most */
+#define DEAD_SHARE 32U   /* of the nodes */
+#define DEAD_MIN 256U
 
 static uint64_t count_live(const struct index_source *source, const roaring_bitmap_t *live)
 {
@@ -132,12 +134,45 @@ static int link_step(struct index *index, struct graph *graph, const struct inde
         return r < 0 ? r : INDEX_AGAIN;
 }
 
+/* ---- Mending ---------------------------------------------------------------------------- */
+
+/* So many dead nodes are unlinked at once; fewer when there is nothing else to do. */
+static bool mend_is_due(const struct hnsw *hnsw, const struct graph *graph,
+                        const roaring_bitmap_t *live, bool idle)
+{
+        uint64_t dead = hnsw->mend ? 0 : mend_count_dead(graph, live);
+
+        return hnsw->mend || dead > DEAD_MIN + graph_used_nodes(graph) / DEAD_SHARE ||
+               (idle && dead > DEAD_MIN);
+}
+
+static int mend_slice(struct index *index, struct graph *graph, const struct index_source *source,
+                      const roaring_bitmap_t *live, const struct index_check *check,
+                      struct error *reterr)
+{
+        cleanup_(crew_free_cleanup) struct crew *crew = NULL;
+        struct hnsw *hnsw = index->state;
+        int r = crew_new(index->params.threads, &crew, reterr);
+
+        if (r == 0 && !hnsw->mend)
+                r = mend_new(graph, live, &hnsw->mend, reterr);
+        if (r == 0)
+                r = mend_step(hnsw->mend, &hnsw->walkers, source, live, crew, check, reterr);
+        if (r == MEND_DONE) {
+                hnsw->unsaved += mend_count(hnsw->mend);
+                mend_free(hnsw->mend);
+                hnsw->mend = NULL;
+        }
+        return r < 0 ? r : r == MEND_WAIT ? INDEX_LATER : INDEX_AGAIN;
+}
+
 int hnsw_maintain(struct index *index, const struct index_source *source,
                   const roaring_bitmap_t *live, const struct index_check *check,
                   struct error *reterr)
 {
         struct hnsw *hnsw = index->state;
         struct graph *graph = atomic_load(&hnsw->graph);
+        bool fresh;
         int r;
 
         if (!graph) {
@@ -146,7 +181,11 @@ int hnsw_maintain(struct index *index, const struct index_source *source,
                 r = begin_graph(index, source, live, reterr);
                 return r < 0 ? r : INDEX_AGAIN;
         }
-        if (atomic_load(&graph->linked_slot) < source->committed - source->unsettled)
-                return link_step(index, graph, source, live, check, reterr);
-        return INDEX_REST;
+        fresh = atomic_load(&graph->linked_slot) < source->committed - source->unsettled;
+        hnsw->mend_next = !hnsw->mend_next;
+        if ((!fresh || hnsw->mend_next) && mend_is_due(hnsw, graph, live, !fresh)) {
+                r = mend_slice(index, graph, source, live, check, reterr);
+                return r == INDEX_LATER && fresh ? INDEX_AGAIN : r;
+        }
+        return fresh ? link_step(index, graph, source, live, check, reterr) : INDEX_REST;
 }

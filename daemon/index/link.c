@@ -107,7 +107,7 @@ static void encode(void *userdata, uint32_t thread, size_t member)
                                  graph_code(graph, node), &graph->factors[node],
                                  &batch->errors[member]);
         graph->slots[node] = slot;
-        graph->nodes[slot] = node;
+        atomic_store_explicit(&graph->nodes[slot], node, memory_order_relaxed);
         link_write_row(graph_links(graph, node), NULL, 0, graph->m0);
         write_entries(graph, batch, member);
 }
@@ -396,6 +396,7 @@ int link_batch(struct linkers *linkers, const uint32_t *slots, size_t n, struct 
         struct graph *graph = linkers->graph;
         struct batch *batch = linkers->batch;
         uint32_t nodes, entries;
+        size_t from_free;
         int r;
 
         memcpy(batch->slots, slots, n * sizeof *slots);
@@ -404,7 +405,10 @@ int link_batch(struct linkers *linkers, const uint32_t *slots, size_t n, struct 
         r = make_room(linkers, &nodes, &entries, reterr);
         if (r < 0)
                 return r;
-        graph->n_free -= graph->n_free < n ? graph->n_free : n;
+        from_free = graph->n_free < n ? graph->n_free : n;
+        graph->n_free -= from_free;
+        atomic_fetch_sub_explicit(&graph->n_unlinked, (unsigned int) from_free,
+                                  memory_order_relaxed);
         crew_run(linkers->crew, n, encode, linkers);
         for (size_t i = 0; i < n; i++)
                 if (batch->errors[i] > graph->error_max)
@@ -420,19 +424,11 @@ int link_batch(struct linkers *linkers, const uint32_t *slots, size_t n, struct 
 
 /* ---- Threads ---------------------------------------------------------------------------- */
 
-static void free_walker_arrays(struct walker *walker)
-{
-        free(walker->seen);
-        free(walker->pool);
-        free(walker->frontier);
-        free(walker->query.codes);
-}
-
 void linkers_done(struct linkers *linkers)
 {
         for (uint32_t i = 0; linkers->each && i < crew_threads(linkers->crew); i++) {
-                free_walker_arrays(&linkers->each[i].walker);
-                free_walker_arrays(&linkers->each[i].judge);
+                walker_done(&linkers->each[i].walker);
+                walker_done(&linkers->each[i].judge);
                 free(linkers->each[i].candidates);
         }
         free(linkers->each);

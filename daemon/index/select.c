@@ -59,9 +59,13 @@ static bool is_covered(struct walk *judge, uint32_t layer, const struct candidat
 size_t select_neighbours(struct walk *judge, uint32_t layer, struct candidate *candidates, size_t n,
                          size_t most)
 {
-        size_t kept = 0;
+        return select_more(judge, layer, candidates, 0, n, most);
+}
 
-        for (size_t i = 0; i < n && kept < most; i++)
+size_t select_more(struct walk *judge, uint32_t layer, struct candidate *candidates, size_t kept,
+                   size_t n, size_t most)
+{
+        for (size_t i = kept; i < n && kept < most; i++)
                 if (!is_covered(judge, layer, candidates, kept, &candidates[i]))
                         candidates[kept++] = candidates[i];
         return kept;

@@ -11,6 +11,10 @@
 size_t select_neighbours(struct walk *judge, uint32_t layer, struct candidate *candidates, size_t n,
                          size_t most);
 
+/* The same where the first `kept`, in whatever order, stay: only the others need keys. */
+size_t select_more(struct walk *judge, uint32_t layer, struct candidate *candidates, size_t kept,
+                   size_t n, size_t most);
+
 /* Sorts by falling key, ties by id, and drops the second of equal ids; returns how many are left.
  * The same candidates in any order come out the same. */
 size_t select_sort(struct candidate *candidates, size_t n);

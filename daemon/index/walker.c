@@ -11,13 +11,13 @@ void walkers_init(struct walkers *walkers)
         atomic_init(&walkers->epoch, 1);
 }
 
-static void free_walker(struct walker *walker)
+void walker_done(struct walker *walker)
 {
         free(walker->seen);
         free(walker->pool);
         free(walker->frontier);
         free(walker->query.codes);
-        free(walker);
+        memset(walker, 0, sizeof *walker);
 }
 
 void walkers_done(struct walkers *walkers)
@@ -27,7 +27,8 @@ void walkers_done(struct walkers *walkers)
         while (walker) {
                 struct walker *next = walker->next;
 
-                free_walker(walker);
+                walker_done(walker);
+                free(walker);
                 walker = next;
         }
         walkers_init(walkers);
