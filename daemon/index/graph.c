@@ -64,12 +64,15 @@ int graph_new(const struct index_params *params, const struct kernel_ops *kernel
                 return error_oom(reterr);
         graph->params = params;
         graph->kernels = kernels;
+        graph->seed = params->seed;
+        graph->max_layers = params->max_layers;
         graph->m = params->m;
         graph->m0 = 2 * params->m;
         graph->coded = quantizer != NULL;
         if (quantizer)
                 graph->quantizer = *quantizer;
         atomic_init(&graph->top, GRAPH_EMPTY);
+        memset(graph->witnesses, 0xFF, sizeof graph->witnesses);
         r = reserve_arrays(graph, nodes, reterr);
         if (r < 0) {
                 graph->quantizer = (struct quantizer){ .mean = NULL }; /* stays the caller's */
@@ -123,9 +126,9 @@ static double chance(uint64_t seed, uint32_t slot)
 
 uint32_t graph_layers_of(const struct graph *graph, uint32_t slot)
 {
-        double layers = floor(-log(chance(graph->params->seed, slot)) / log(graph->m));
-        uint32_t most = graph->params->max_layers && graph->params->max_layers < GRAPH_LAYERS_MAX
-                                ? graph->params->max_layers
+        double layers = floor(-log(chance(graph->seed, slot)) / log(graph->m));
+        uint32_t most = graph->max_layers && graph->max_layers < GRAPH_LAYERS_MAX
+                                ? graph->max_layers
                                 : GRAPH_LAYERS_MAX;
 
         return layers < (double) most ? (uint32_t) layers : most;

@@ -55,10 +55,19 @@ enum graph_array {
         GRAPH_ARRAYS,
 };
 
+/* Of a row that the graph was built from: how a file is told from that of other vectors. */
+struct graph_witness {
+        uint32_t slot; /* GRAPH_NONE: none was taken */
+        uint32_t crc;  /* CRC-32C of its floats */
+};
+#define GRAPH_WITNESSES 64
+
 struct graph {
         const struct index_params *params; /* the index's: borrowed */
         const struct kernel_ops *kernels;
         uint32_t m, m0; /* links per entry, per node */
+        uint64_t seed;  /* of the layers, with max_layers: what the graph was begun with */
+        uint32_t max_layers;
         struct quantizer quantizer;
         bool coded;
 
@@ -79,6 +88,7 @@ struct graph {
         uint32_t *free_nodes, *free_entries; /* to be used again */
         size_t n_free, free_size, n_free_entries, free_entries_size;
         float error_max; /* the longest |x' - code| of all rows */
+        struct graph_witness witnesses[GRAPH_WITNESSES];
 };
 
 #define GRAPH_EMPTY UINT64_MAX

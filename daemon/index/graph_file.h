@@ -42,11 +42,13 @@ struct graph_header {
         uint32_t byte_order, version;
         uint32_t metric, dimensions, m;
         uint32_t code_bytes; /* 0: without codes */
-        uint64_t seed; /* of the layers it was built with */
-        uint32_t linked_slot;
+        uint64_t seed;
+        uint32_t max_layers, linked_slot;
         uint32_t n_nodes, n_entries;
         uint32_t top_layers, top_at;
         float error_max;
+        uint32_t reserved; /* 0 */
+        struct graph_witness witnesses[GRAPH_WITNESSES];
         struct graph_section sections[GRAPH_SECTIONS];
         uint64_t file_bytes;
         uint32_t checksums_crc; /* of the table of checksums */
@@ -99,10 +101,38 @@ int graph_save(const struct graph *graph, int dirfd, uint32_t number,
 /* ---- Reading (graph_read.c) ------------------------------------------------------------- */
 
 /* Maps the file in constant time: only its header and its length are looked at, so each number
- * in the arrays may be wrong until they were verified.
+ * in the arrays may be wrong until they were verified, which the graph says.
  *
  * -EBADMSG: damaged, or of another index; -EPROTONOSUPPORT: a newer format, or another machine's
  * byte order: nothing is wrong with the file.  -ENOENT, -ENOMEM, and what else open says. */
 int graph_open(const struct index_params *params, const struct kernel_ops *kernels, int dirfd,
                uint32_t number, struct graph **ret, struct graph_file *ret_file,
                struct error *reterr);
+
+/* pread() of all of it.  -EBADMSG: the file ends before. */
+int graph_file_read(const struct graph_file *file, void *data, size_t len, uint64_t at);
+
+/* ---- Verifying (graph_verify.c) --------------------------------------------------------- */
+
+/* All that the file says is looked at once, in slices, while searches go on: the checksums of
+ * all its bytes (which warms the page cache), whether the graph is whole, and whether the vectors
+ * are those that it was built from. */
+struct graph_verify;
+
+/* Both stay the caller's, unchanged while it lasts.  -ENOMEM. */
+int graph_verify_new(struct graph *graph, const struct graph_file *file,
+                     struct graph_verify **ret, struct error *reterr);
+void graph_verify_free(struct graph_verify *verify);
+DEFINE_CLEANUP(struct graph_verify *, graph_verify_free)
+
+/* One slice.  1: there are more; 0: the file is sound; -EBADMSG: it is not, or the disk cannot
+ * read it. */
+int graph_verify_step(struct graph_verify *verify, const struct index_source *source,
+                      struct error *reterr);
+
+/* Takes the witnesses anew: after slots were linked. */
+void graph_take_witnesses(struct graph *graph, const struct index_source *source);
+
+/* From a file into memory, huge pages where the machine gives them, in slices, beside walks.
+ * 1: there is more; 0: all is in memory; -EDQUOT, -ENOMEM: not all of it, which does no harm. */
+int graph_load_step(struct graph *graph, struct error *reterr);

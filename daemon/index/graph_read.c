@@ -9,13 +9,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* pread() of all of it; -EBADMSG: the file ends before. */
-static int read_all(int fd, void *data, size_t len, uint64_t at)
+int graph_file_read(const struct graph_file *file, void *data, size_t len, uint64_t at)
 {
         uint8_t *to = data;
 
         while (len > 0) {
-                ssize_t n = pread(fd, to, len, (off_t) at);
+                ssize_t n = pread(file->fd, to, len, (off_t) at);
 
                 if (n < 0 && errno == EINTR)
                         continue;
@@ -92,25 +91,26 @@ static int check_counts(const struct graph_header *header, uint64_t file_bytes,
         return 0;
 }
 
-static int read_header(const struct index_params *params, int fd, struct graph_header *ret,
+static int read_header(const struct index_params *params, struct graph_file *file,
                        struct error *reterr)
 {
+        struct graph_header *header = &file->header;
         struct stat st;
         int r;
 
-        if (fstat(fd, &st) < 0)
+        if (fstat(file->fd, &st) < 0)
                 return error_set_errno(reterr, -errno, "it cannot be read");
         if (!S_ISREG(st.st_mode))
                 return error_set(reterr, -EBADMSG, "it is not a regular file");
-        r = read_all(fd, ret, sizeof *ret, 0);
+        r = graph_file_read(file, header, sizeof *header, 0);
         if (r == -EBADMSG)
                 return error_set(reterr, r, "it is too short");
         if (r < 0)
                 return error_set_errno(reterr, r, "it cannot be read");
-        r = check_origin(ret, reterr);
+        r = check_origin(header, reterr);
         if (r == 0)
-                r = check_fit(params, ret, reterr);
-        return r == 0 ? check_counts(ret, (uint64_t) st.st_size, reterr) : r;
+                r = check_fit(params, header, reterr);
+        return r == 0 ? check_counts(header, (uint64_t) st.st_size, reterr) : r;
 }
 
 /* ---- The graph -------------------------------------------------------------------------- */
@@ -120,7 +120,7 @@ static int read_quantizer(const struct index_params *params, const struct graph_
 {
         float mean[VECTOR_DIMENSIONS_MAX];
         const struct graph_section *section = &file->header.sections[GRAPH_SECTION_MEAN];
-        int r = read_all(file->fd, mean, section->bytes, section->offset);
+        int r = graph_file_read(file, mean, section->bytes, section->offset);
 
         if (r < 0)
                 return error_set_errno(reterr, r, "it cannot be read");
@@ -148,6 +148,10 @@ static int map_arrays(struct graph *graph, const struct graph_file *file, struct
                         return r;
         }
         graph->error_max = header->error_max;
+        graph->seed = header->seed;
+        graph->max_layers = header->max_layers;
+        memcpy(graph->witnesses, header->witnesses, sizeof graph->witnesses);
+        atomic_store(&graph->unverified, true);
         atomic_store(&graph->n_nodes, header->n_nodes);
         atomic_store(&graph->n_entries, header->n_entries);
         atomic_store(&graph->linked_slot, header->linked_slot);
@@ -162,7 +166,7 @@ static int open_file(const struct index_params *params, const struct kernel_ops 
         struct quantizer quantizer = { .mean = NULL };
         const struct graph_header *header = &file->header;
         bool coded;
-        int r = read_header(params, file->fd, &file->header, reterr);
+        int r = read_header(params, file, reterr);
 
         coded = r == 0 && header->code_bytes > 0;
         if (coded)

@@ -116,9 +116,14 @@ static void number(struct numbers *numbers, uint32_t old)
         numbers->old_of[numbers->n++] = old;
 }
 
+/* A node is in use while its slot leads to it. */
 static void number_node(struct numbering *numbering, uint32_t node)
 {
-        if (node < numbering->nodes.n_old && numbering->graph->slots[node] != GRAPH_NONE)
+        const struct graph *graph = numbering->graph;
+        uint32_t slot = node < numbering->nodes.n_old ? graph->slots[node] : GRAPH_NONE;
+
+        if (slot != GRAPH_NONE &&
+            atomic_load_explicit(&graph->nodes[slot], memory_order_relaxed) == node)
                 number(&numbering->nodes, node);
 }
 
@@ -216,16 +221,12 @@ static void put_links(struct stream *stream, const struct numbering *numbering)
         fill_up(stream, 0);
 }
 
-/* Its length follows from linked_slot, up to which the array need not reach. */
 static void put_nodes(struct stream *stream, const struct numbering *numbering, uint32_t slots)
 {
         const struct graph *graph = numbering->graph;
-        size_t known = graph->arrays[GRAPH_NODES].usable / sizeof *graph->nodes;
 
         for (uint32_t slot = 0; slot < slots; slot++) {
-                uint32_t node = slot < known ? atomic_load_explicit(&graph->nodes[slot],
-                                                                    memory_order_relaxed)
-                                             : GRAPH_NONE;
+                uint32_t node = atomic_load_explicit(&graph->nodes[slot], memory_order_relaxed);
 
                 node = new_number(&numbering->nodes, node);
                 put(stream, &node, sizeof node);
@@ -272,7 +273,8 @@ static struct graph_header make_header(const struct numbering *numbering)
                 .dimensions = graph->params->dimensions,
                 .m = graph->m,
                 .code_bytes = graph->coded ? graph->quantizer.code_bytes : 0,
-                .seed = graph->params->seed,
+                .seed = graph->seed,
+                .max_layers = graph->max_layers,
                 .linked_slot = atomic_load(&graph->linked_slot),
                 .n_nodes = numbering->nodes.n,
                 .n_entries = numbering->entries.n,
@@ -283,6 +285,7 @@ static struct graph_header make_header(const struct numbering *numbering)
         };
 
         assert(header.top_at != GRAPH_NONE);
+        memcpy(header.witnesses, graph->witnesses, sizeof header.witnesses);
         graph_header_complete(&header);
         return header;
 }

@@ -11,11 +11,10 @@ static int hnsw_open(struct index *index, int dirfd, char **ret_damage, struct e
                 return error_oom(reterr);
         index->state = hnsw;
         walkers_init(&hnsw->walkers);
-        hnsw->file.fd = -1;
         hnsw->dirfd = dirfd < 0 ? -1 : fcntl(dirfd, F_DUPFD_CLOEXEC, 3);
         if (dirfd >= 0 && hnsw->dirfd < 0)
                 return error_set_errno(reterr, -errno, "cannot keep the index's folder open");
-        return dirfd < 0 ? 0 : hnsw_file_open(index, ret_damage, reterr);
+        return hnsw_file_open(index, ret_damage, reterr);
 }
 
 static void hnsw_done(struct index *index)
@@ -26,8 +25,8 @@ static void hnsw_done(struct index *index)
                 return;
         mend_free(hnsw->mend);
         graph_free(atomic_load(&hnsw->graph));
+        hnsw_file_done(hnsw);
         walkers_done(&hnsw->walkers);
-        graph_file_done(&hnsw->file);
         if (hnsw->dirfd >= 0)
                 (void) close(hnsw->dirfd);
         free(hnsw);
@@ -53,9 +52,9 @@ static void hnsw_status(struct index *index, const struct index_source *source,
         }
         ret->unindexed = all - linked;
         ret->at_limit = hnsw->at_limit;
+        ret->file_number = atomic_load(&hnsw->file_number);
+        ret->file_bytes = atomic_load(&hnsw->file_bytes);
         if (walker)
-        ret->file_number = hnsw->file.number;
-        ret->file_bytes = hnsw->file.header.file_bytes;
                 walkers_give(&hnsw->walkers, walker);
 }
 
@@ -64,7 +63,7 @@ const struct index_ops hnsw_ops = {
         .open = hnsw_open,
         .maintain = hnsw_maintain,
         .search = hnsw_search,
-        .status = hnsw_status,
         .save = hnsw_save,
+        .status = hnsw_status,
         .done = hnsw_done,
 };

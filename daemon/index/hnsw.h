@@ -24,6 +24,14 @@ struct hnsw {
         struct graph_file file; /* what the graph was opened from, or saved to last */
         uint32_t next_number;   /* of the next file */
         uint64_t unsaved;       /* nodes that changed since */
+        uint64_t saved_usec;    /* when, or when it failed; monotonic */
+        bool was_opened;        /* the file is still to be verified and brought into memory */
+        struct graph_verify *verify;
+        struct graph *retired; /* to be freed when no walk of `retired_epoch` is under way */
+        uint64_t retired_epoch;
+
+        _Atomic uint32_t file_number; /* of `file`, for those who ask */
+        _Atomic uint64_t file_bytes;
 };
 
 int hnsw_search(struct index *index, const struct index_source *source,
@@ -37,4 +45,15 @@ int hnsw_maintain(struct index *index, const struct index_source *source,
 
 /* Opens the newest file of the folder that is sound; those that are not are set aside. */
 int hnsw_file_open(struct index *index, char **ret_damage, struct error *reterr);
+void hnsw_file_done(struct hnsw *hnsw);
+
+/* A step of what follows on an opening: the file is verified, then brought into memory.
+ * INDEX_REST: nothing of it is left to do.  -EBADMSG: it was damaged, and serves no more. */
+int hnsw_file_step(struct index *index, const struct index_source *source,
+                   const struct index_check *check, struct error *reterr);
+
+/* Saves where that is due, after a step that ended in `step`; what is to be done next.  -ENOSPC
+ * and so on: it is tried again when the time between two checkpoints has passed. */
+int hnsw_checkpoint(struct index *index, const struct index_source *source, enum index_step step,
+                    const struct index_check *check, struct error *reterr);
 int hnsw_save(struct index *index, struct error *reterr);

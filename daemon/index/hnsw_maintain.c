@@ -106,9 +106,9 @@ static int link_step(struct index *index, struct graph *graph, const struct inde
         cleanup_(crew_free_cleanup) struct crew *crew = NULL;
         uint32_t to = source->committed - source->unsettled, slots[LINK_BATCH_MAX];
         uint32_t from = atomic_load(&graph->linked_slot);
+        struct hnsw *hnsw = index->state;
         struct linkers linkers;
         size_t done = 0, n;
-        struct hnsw *hnsw = index->state;
         int r = crew_new(index->params.threads, &crew, reterr);
 
         if (r == 0)
@@ -117,14 +117,15 @@ static int link_step(struct index *index, struct graph *graph, const struct inde
                 return r;
         while (r == 0 && done < STEP_SLOTS) {
                 n = next_slots(source, live, from, to, slots, batch_size(index, graph));
-                if (n > 0)
-                        r = link_batch(&linkers, slots, n, reterr);
+                r = n > 0 ? link_batch(&linkers, slots, n, reterr)
+                          : graph_reserve(graph, graph_count(graph, 0), graph_count(graph, 1), to,
+                                          reterr);
                 if (r < 0)
                         break;
                 from = n > 0 ? slots[n - 1] + 1 : to;
+                hnsw->unsaved += n;
                 atomic_store_explicit(&graph->linked_slot, from, memory_order_release);
                 done += n;
-                hnsw->unsaved += n;
                 if (n == 0)
                         break;
                 if (check && check->check)
@@ -166,7 +167,8 @@ static int mend_slice(struct index *index, struct graph *graph, const struct ind
         return r < 0 ? r : r == MEND_WAIT ? INDEX_LATER : INDEX_AGAIN;
 }
 
-int hnsw_maintain(struct index *index, const struct index_source *source,
+/* Linking and mending. */
+static int change(struct index *index, const struct index_source *source,
                   const roaring_bitmap_t *live, const struct index_check *check,
                   struct error *reterr)
 {
@@ -188,4 +190,16 @@ int hnsw_maintain(struct index *index, const struct index_source *source,
                 return r == INDEX_LATER && fresh ? INDEX_AGAIN : r;
         }
         return fresh ? link_step(index, graph, source, live, check, reterr) : INDEX_REST;
+}
+
+int hnsw_maintain(struct index *index, const struct index_source *source,
+                  const roaring_bitmap_t *live, const struct index_check *check,
+                  struct error *reterr)
+{
+        int r = hnsw_file_step(index, source, check, reterr);
+
+        if (r != INDEX_REST)
+                return r;
+        r = change(index, source, live, check, reterr);
+        return r < 0 ? r : hnsw_checkpoint(index, source, (enum index_step) r, check, reterr);
 }

@@ -101,6 +101,17 @@ static size_t keep_wanted(const struct search *search, size_t n, size_t most)
         return kept;
 }
 
+/* A file that is not verified yet may give a slot to two nodes, or one that is not wanted. */
+static bool is_believed(const struct search *search, uint32_t node, uint32_t slot)
+{
+        const struct graph *graph = search->graph;
+
+        return !atomic_load_explicit(&graph->unverified, memory_order_relaxed) ||
+               (slot < search->linked &&
+                atomic_load_explicit(&graph->nodes[slot], memory_order_relaxed) == node &&
+                (!search->wanted || roaring_bitmap_contains(search->wanted, slot)));
+}
+
 static void offer_exactly(struct search *search, size_t n)
 {
         const struct candidate *pool = search->walk.walker->pool;
@@ -113,8 +124,10 @@ static void offer_exactly(struct search *search, size_t n)
         for (size_t done = 0; done < n;) {
                 size_t count = 0;
 
-                while (done < n && count < WALK_AT_ONCE)
-                        slots[count++] = search->graph->slots[pool[done++].id];
+                for (; done < n && count < WALK_AT_ONCE; done++) {
+                        slots[count] = search->graph->slots[pool[done].id];
+                        count += is_believed(search, pool[done].id, slots[count]);
+                }
                 flat_offer(search->index, search->source, search->query->vector, slots, count,
                            search->best);
         }
@@ -131,6 +144,7 @@ static int scan_codes(struct search *search, struct error *reterr)
         cleanup_free_ struct index_hit *hits = malloc(most * sizeof *hits);
         struct best near = { .hits = hits, .room = most };
         uint32_t n_nodes = graph_count(graph, 0), slots[WALK_AT_ONCE];
+        bool unverified = atomic_load_explicit(&graph->unverified, memory_order_relaxed);
         roaring_uint32_iterator_t at;
 
         if (!hits || walker_prepare(search->walk.walker, 0, most, graph->quantizer.code_bytes) < 0)
@@ -143,7 +157,8 @@ static int scan_codes(struct search *search, struct error *reterr)
 
                 for (uint32_t i = 0; i < got && slots[i] < search->linked; i++) {
                         nodes[n] = graph->nodes[slots[i]];
-                        if (nodes[n] < n_nodes)
+                        if (nodes[n] < n_nodes &&
+                            (!unverified || graph->slots[nodes[n]] == slots[i]))
                                 walk_prefetch(&search->walk, nodes[n++]);
                 }
                 if (n > 0)
@@ -194,7 +209,7 @@ static int walk_graph(struct search *search, bool matching)
                 return -ENOMEM;
         prepare_query(search, precision);
         start = walk_descend(walk, 0);
-        n = matching ? walk_matching(walk, start, ef, search->wanted, scan_cost(search),
+        n = matching ? walk_matching(walk, 0, start, ef, search->wanted, scan_cost(search),
                                      &search->query->check, &gave_up)
                      : walk_layer(walk, 0, start, ef, &search->query->check);
         if (n < 0)

@@ -11,7 +11,7 @@ libindex_a_SOURCES = \
 	daemon/index/flat.c \
 	daemon/index/graph.c daemon/index/graph.h \
 	daemon/index/graph_file.c daemon/index/graph_file.h \
-	daemon/index/graph_read.c daemon/index/graph_write.c \
+	daemon/index/graph_read.c daemon/index/graph_verify.c daemon/index/graph_write.c \
 	daemon/index/hnsw.c daemon/index/hnsw.h daemon/index/hnsw_maintain.c \
 	daemon/index/hnsw_file.c daemon/index/hnsw_search.c \
 	daemon/index/index.c daemon/index/index.h \
