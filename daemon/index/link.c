@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#define THROUGH_DEAD 64U /* comparisons for each candidate that is kept */
+
 /* A node of the batch, one of its layers: where its links lie, and who is who there. */
 struct place {
         uint32_t layer;
@@ -123,20 +125,25 @@ static struct walk walk_of(const struct linkers *linkers, struct walker *walker,
         return walk;
 }
 
+static bool is_live(const struct linkers *linkers, uint32_t layer, uint32_t id)
+{
+        uint32_t node = graph_node_of(linkers->graph, layer, id);
+
+        return !linkers->live ||
+               roaring_bitmap_contains(linkers->live, linkers->graph->slots[node]);
+}
+
 /* What was found in the layer, with the likeness to the asking node; without what is dead. */
 static size_t take_found(const struct linkers *linkers, struct linker *linker, uint32_t layer,
                          size_t found, float bias)
 {
-        const struct graph *graph = linkers->graph;
         size_t n = 0;
 
         for (size_t i = 0; i < found; i++) {
                 struct candidate at = linker->walker.pool[i];
-                uint32_t node = graph_node_of(graph, layer, at.id);
 
-                if (linkers->live && !roaring_bitmap_contains(linkers->live, graph->slots[node]))
-                        continue;
-                linker->candidates[n++] = (struct candidate){ at.key + bias, at.id };
+                if (is_live(linkers, layer, at.id))
+                        linker->candidates[n++] = (struct candidate){ at.key + bias, at.id };
         }
         return n;
 }
@@ -192,20 +199,46 @@ static void link_place(const struct linkers *linkers, struct linker *linker, str
                        graph_room(linkers->graph, place->layer));
 }
 
-/* The walk may be coarse, what it found is compared as finely as can be. */
-static int find(struct walk *walk, uint32_t layer, uint32_t start)
+/* Where most of the nearest are dead, as where a document is replaced, the walk has to go on
+ * until it has found enough that are not: else the new ones were linked with each other only. */
+static int find_live(const struct linkers *linkers, struct walk *walk, uint32_t layer,
+                     uint32_t found)
 {
-        const struct graph *graph = walk->graph;
+        uint32_t ef = linkers->graph->params->ef_construction, live = 0;
+        const struct candidate *pool = walk->walker->pool;
+        bool gave_up;
+        int r;
+
+        for (uint32_t i = 0; i < found; i++)
+                live += is_live(linkers, layer, pool[i].id);
+        if (live >= found / 2)
+                return (int) found;
+        r = walk_matching(walk, layer, pool[0].id, ef, linkers->live, (uint64_t) ef * THROUGH_DEAD,
+                          NULL, &gave_up);
+        return r < 0 ? 0 : r;
+}
+
+/* The walk may be coarse, what it found is compared as finely as can be.  *start becomes the
+ * nearest of the layer below. */
+static size_t find(const struct linkers *linkers, struct walk *walk, uint32_t layer,
+                   uint32_t *start)
+{
+        const struct graph *graph = linkers->graph;
         enum index_precision fine = walk->precision;
         int found;
 
         walk->precision = walk_precision(graph);
-        found = walk_layer(walk, layer, start, graph->params->ef_construction, NULL);
+        found = walk_layer(walk, layer, *start, graph->params->ef_construction, NULL);
+        *start = walk->walker->pool[0].id;
+        if (layer > 0)
+                *start = atomic_load_explicit(&graph_entry(graph, *start)[ENTRY_BELOW],
+                                              memory_order_acquire);
+        found = find_live(linkers, walk, layer, (uint32_t) found);
         if (walk->precision != fine) {
                 walk->precision = fine;
                 walk_rescore(walk, layer, walk->walker->pool, (size_t) found);
         }
-        return found;
+        return (size_t) found;
 }
 
 /* Algorithm 1 from the paper, as far as it only reads what others see. */
@@ -224,17 +257,11 @@ static void look(void *userdata, uint32_t thread, size_t member)
         for (uint32_t layer = layers + 1; layer-- > 0;) {
                 struct place place = { layer, layer ? entry_of(batch, member, layer) : node, node,
                                        (uint32_t) member };
-                int found = 0;
+                size_t found = 0;
 
-                if (!batch->first && layer <= top) {
-                        found = find(&walk, layer, start);
-                        start = linker->walker.pool[0].id;
-                        if (layer > 0)
-                                start = atomic_load_explicit(
-                                        &graph_entry(graph, start)[ENTRY_BELOW],
-                                        memory_order_acquire);
-                }
-                link_place(linkers, linker, &walk, &place, (size_t) found);
+                if (!batch->first && layer <= top)
+                        found = find(linkers, &walk, layer, &start);
+                link_place(linkers, linker, &walk, &place, found);
         }
 }
 

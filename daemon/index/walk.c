@@ -405,6 +405,7 @@ static struct candidate frontier_pop(struct walker *walker, size_t *n)
 /* What a walk under a filter carries from step to step. */
 struct matching {
         const roaring_bitmap_t *wanted;
+        uint32_t layer;
         size_t ef, matches, frontier;
 };
 
@@ -423,29 +424,31 @@ static int take_in(struct walk *walk, struct matching *matching, const struct ne
                                   (struct candidate){ near->keys[i], near->ids[i] });
                 if (r < 0)
                         return r;
-                prefetch_links(walk->graph, 0, near->ids[i]);
+                prefetch_links(walk->graph, matching->layer, near->ids[i]);
                 if (roaring_bitmap_contains(matching->wanted,
-                                            walk->graph->slots[near->ids[i]]))
+                                            walk->graph->slots[near->nodes[i]]))
                         (void) pool_offer(pool, &matching->matches, matching->ef, near->keys[i],
                                           near->ids[i]);
         }
         return 0;
 }
 
-int walk_matching(struct walk *walk, uint32_t start, uint32_t ef, const roaring_bitmap_t *wanted,
-                  uint64_t budget, const struct index_check *check, bool *ret_gave_up)
+int walk_matching(struct walk *walk, uint32_t layer, uint32_t start, uint32_t ef,
+                  const roaring_bitmap_t *wanted, uint64_t budget, const struct index_check *check,
+                  bool *ret_gave_up)
 {
-        struct matching matching = { .wanted = wanted, .ef = ef };
+        struct matching matching = { .wanted = wanted, .layer = layer, .ef = ef };
         struct candidate *pool = walk->walker->pool;
-        uint32_t limit = limit_of(walk, 0), steps = 0;
+        uint32_t limit = limit_of(walk, layer), steps = 0;
         uint64_t allowed = walk->compared + budget;
-        struct neighbours near = { .n = 1, .ids = { start } };
+        struct neighbours near = { .n = 1, .ids = { start },
+                                   .nodes = { graph_node_of(walk->graph, layer, start) } };
         int r;
 
         *ret_gave_up = false;
         walker_forget(walk->walker);
         walk->walker->seen[start] = walk->walker->mark;
-        near.keys[0] = key_of(walk, 0, start);
+        near.keys[0] = key_of(walk, layer, start);
         r = take_in(walk, &matching, &near);
         while (r == 0 && matching.frontier > 0) {
                 struct candidate next = frontier_pop(walk->walker, &matching.frontier);
@@ -456,7 +459,7 @@ int walk_matching(struct walk *walk, uint32_t start, uint32_t ef, const roaring_
                         *ret_gave_up = true;
                         break;
                 }
-                gather(walk, 0, next.id, limit, &near);
+                gather(walk, layer, next.id, limit, &near);
                 if (near.n > 0)
                         walk_keys(walk, near.nodes, near.n, near.keys);
                 r = take_in(walk, &matching, &near);

@@ -108,7 +108,8 @@ int walk_layer(struct walk *walk, uint32_t layer, uint32_t start, uint32_t ef,
 /* Looks at candidates again by the walk's precision, which may have changed, and sorts them. */
 void walk_rescore(struct walk *walk, uint32_t layer, struct candidate *pool, size_t n);
 
-/* The best `ef` nodes at the bottom whose slot is wanted, however many others lie between.  It
- * gives up (*ret_gave_up) after `budget` comparisons. */
-int walk_matching(struct walk *walk, uint32_t start, uint32_t ef, const roaring_bitmap_t *wanted,
-                  uint64_t budget, const struct index_check *check, bool *ret_gave_up);
+/* The best `ef` of the layer whose slot is wanted, however many others lie between.  It gives up
+ * (*ret_gave_up) after `budget` comparisons. */
+int walk_matching(struct walk *walk, uint32_t layer, uint32_t start, uint32_t ef,
+                  const roaring_bitmap_t *wanted, uint64_t budget, const struct index_check *check,
+                  bool *ret_gave_up);
