@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define ADAPTER_VERSION 2
+#define ADAPTER_VERSION 3
 #define ADAPTER_SYMBOL "bench_adapter"
 #define ADAPTER_K_MAX 100
 
@@ -35,10 +35,15 @@ struct adapter {
         const char *name;  /* "hnswlib" */
         const char *about; /* version and flavour, one line */
         int folder;        /* not 0: `path` is a folder that exists, else a file */
+        const char *graph_of; /* the adapter whose saved index is opened, too; or NULL: its own */
 
-        void *(*build)(const struct adapter_rows *rows, const struct adapter_params *params);
+        void *(*build)(const struct adapter *self, const struct adapter_rows *rows,
+                       const struct adapter_params *params);
         int (*save)(void *index, const struct adapter_params *params);
-        void *(*load)(const struct adapter_rows *rows, const struct adapter_params *params);
+        void *(*load)(const struct adapter *self, const struct adapter_rows *rows,
+                      const struct adapter_params *params);
+        /* Ends what an opened index goes on doing beside its first searches; 0 or -1.  Or NULL. */
+        int (*settle)(void *index);
         /* Numbers of the k (at most ADAPTER_K_MAX) nearest rows into ret_ids, the nearest first; how many, or -1.  Several
          * threads may search at once, all with the same ef. */
         int (*search)(void *index, const float *query, uint32_t k, uint32_t ef, uint32_t *ret_ids);

@@ -163,15 +163,15 @@ struct place {
 static int find_place(const struct contestant *c, const struct set *set, const struct plan *plan,
                       struct place *ret, struct error *reterr)
 {
-        char part[4096];
+        const char *owner = c->ops->graph_of ? c->ops->graph_of : c->ops->name;
+        char part[3072];
 
         (void) snprintf(part, sizeof part, "%s/indexes", plan->data);
         (void) mkdir(part, 0755);
         (void) snprintf(part, sizeof part, "%s/indexes/%s-m%u-ef%u", plan->data, set->name, plan->m,
                         plan->ef_construction);
         (void) mkdir(part, 0755);
-        if (snprintf(ret->folder, sizeof ret->folder, "%s/indexes/%s-m%u-ef%u/%s", plan->data,
-                     set->name, plan->m, plan->ef_construction, c->ops->name) >=
+        if (snprintf(ret->folder, sizeof ret->folder, "%s/%s", part, owner) >=
             (int) sizeof ret->folder)
                 return error_set(reterr, -ENAMETOOLONG, "%s is too long a path", plan->data);
         if (mkdir(ret->folder, 0755) < 0 && errno != EEXIST)
@@ -265,7 +265,7 @@ static int build_once(struct contestant *c, const struct set *set, const struct 
                       threads > 1 ? "s" : "");
         (void) fflush(stdout);
         load_read(&load);
-        c->index = c->ops->build(&set->rows, &params);
+        c->index = c->ops->build(c->ops, &set->rows, &params);
         if (!c->index)
                 return error_set(reterr, -EIO, "%s does not build", c->ops->name);
         c->builds[threads - 1] = (struct build) {
@@ -273,6 +273,7 @@ static int build_once(struct contestant *c, const struct set *set, const struct 
                 .cpu_seconds = cpu_seconds() - load.own_seconds,
                 .disturbed = load_of_others(&load),
         };
+        c->hot_bytes = c->ops->hot_bytes ? c->ops->hot_bytes(c->index) : 0;
         begin = now_seconds();
         if (c->ops->save(c->index, &params) != 0)
                 return error_set(reterr, -EIO, "%s does not save", c->ops->name);
@@ -327,7 +328,7 @@ static int open_often(struct contestant *c, const struct set *set, const struct 
 
                 contestant_close(c);
                 begin = now_seconds();
-                c->index = c->ops->load(&set->rows, &params);
+                c->index = c->ops->load(c->ops, &set->rows, &params);
                 if (!c->index)
                         return error_set(reterr, -EIO, "%s does not open what it saved",
                                          c->ops->name);
@@ -339,24 +340,28 @@ static int open_often(struct contestant *c, const struct set *set, const struct 
         } while (n < OPENS && now_seconds() - start < OPENS_SECONDS);
         qsort(opens, n, sizeof opens[0], compare_doubles);
         qsort(firsts, n, sizeof firsts[0], compare_doubles);
+        if (c->ops->settle && c->ops->settle(c->index) < 0)
+                return error_set(reterr, -EIO, "%s does not come to rest", c->ops->name);
         c->open_usec = opens[n / 2] * 1e6;
         c->first_query_usec = firsts[n / 2] * 1e6;
         c->anonymous_bytes = anonymous_bytes() - before;
-        c->hot_bytes = c->ops->hot_bytes ? c->ops->hot_bytes(c->index) : 0;
+        if (c->ops->hot_bytes && c->ops->hot_bytes(c->index) > 0)
+                c->hot_bytes = c->ops->hot_bytes(c->index);
         c->file_bytes = file_bytes(place);
         c->note = c->ops->note ? c->ops->note(c->index) : NULL;
         return 0;
 }
 
 int contestant_open(struct contestant *c, const struct set *set, const struct plan *plan,
-                    struct error *reterr)
+                    bool graph_is_built, struct error *reterr)
 {
         struct place place;
         int r = find_place(c, set, plan, &place, reterr);
 
         c->save_seconds = c->open_usec = c->first_query_usec = -1;
+        c->hot_bytes = 0;
         memset(c->builds, 0, sizeof c->builds);
-        if (r >= 0)
+        if (r >= 0 && !(c->ops->graph_of && graph_is_built))
                 r = build_missing(c, set, plan, &place, reterr);
         contestant_close(c);
         if (r >= 0)

@@ -52,9 +52,10 @@ bool name_in(const char *names, const char *name);
  * which are skipped and why. */
 size_t contestants_find(const struct plan *plan, struct contestant ret[static CONTESTANTS_MAX]);
 
-/* Builds what is not kept, saves, and opens it again.  0, or -errno: it can't take part. */
+/* Builds what is not kept, saves, and opens it again.  `graph_is_built`: by the contestant whose
+ * graph this one shares, in this run.  0, or -errno: it can't take part. */
 int contestant_open(struct contestant *contestant, const struct set *set, const struct plan *plan,
-                    struct error *reterr);
+                    bool graph_is_built, struct error *reterr);
 void contestant_close(struct contestant *contestant);
 
 /* Seconds of the monotonic clock. */

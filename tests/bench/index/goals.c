@@ -269,7 +269,7 @@ void report_goals(const struct contestant *contestants, const struct speeds *spe
                 if (isnan(value)) {
                         (void) printf(" %9s", "-");
                 } else {
-                        (void) printf(" %9.3f", value);
+                        (void) printf(goal->measure == recall_lost ? " %9.4f" : " %9.3f", value);
                         known++;
                         met += strcmp(verdict(goal, value), "MISS") != 0;
                 }

@@ -81,7 +81,7 @@ void release(void *index)
         delete self;
 }
 
-void *build(const adapter_rows *rows, const adapter_params *params)
+void *build(const adapter *, const adapter_rows *rows, const adapter_params *params)
 try {
         std::string description = "HNSW" + std::to_string(params->m) + "_SQ8,RFlat";
         std::vector<float> x;
@@ -112,7 +112,7 @@ try {
         return -1;
 }
 
-void *load(const adapter_rows *, const adapter_params *params)
+void *load(const adapter *, const adapter_rows *, const adapter_params *params)
 try {
         auto *self = new peer{faiss::read_index(params->path, 0), 0, {}};
 
@@ -144,8 +144,8 @@ try {
         return -1;
 }
 
-const adapter row = { ADAPTER_VERSION, PEER_NAME, PEER_ABOUT, 0, build, save, load, search,
-                      nullptr, nullptr, release };
+const adapter row = { ADAPTER_VERSION, PEER_NAME, PEER_ABOUT, 0, nullptr, build, save, load,
+                      nullptr, search, nullptr, nullptr, release };
 
 } // namespace
 

@@ -27,7 +27,7 @@ void *complain(const char *what)
         return nullptr;
 }
 
-void *build(const adapter_rows *rows, const adapter_params *params)
+void *build(const adapter *, const adapter_rows *rows, const adapter_params *params)
 try {
         auto self = std::make_unique<peer>(rows->dimensions);
         std::vector<std::thread> threads;
@@ -58,7 +58,7 @@ try {
         return -1;
 }
 
-void *load(const adapter_rows *rows, const adapter_params *params)
+void *load(const adapter *, const adapter_rows *rows, const adapter_params *params)
 try {
         auto self = std::make_unique<peer>(rows->dimensions);
 
@@ -89,8 +89,8 @@ void release(void *index)
         delete static_cast<peer *>(index);
 }
 
-const adapter row = { ADAPTER_VERSION, PEER_NAME, PEER_ABOUT, 0, build, save, load, search,
-                      nullptr, nullptr, release };
+const adapter row = { ADAPTER_VERSION, PEER_NAME, PEER_ABOUT, 0, nullptr, build, save, load,
+                      nullptr, search, nullptr, nullptr, release };
 
 } // namespace
 

@@ -44,7 +44,7 @@ std::unique_ptr<peer> make(const adapter_rows *rows, const adapter_params *param
         return self;
 }
 
-void *build(const adapter_rows *rows, const adapter_params *params)
+void *build(const adapter *, const adapter_rows *rows, const adapter_params *params)
 try {
         auto self = make(rows, params);
         std::vector<std::thread> threads;
@@ -84,7 +84,7 @@ int save(void *index, const adapter_params *params)
         return 0;
 }
 
-void *load(const adapter_rows *rows, const adapter_params *params)
+void *load(const adapter *, const adapter_rows *rows, const adapter_params *params)
 try {
         auto self = make(rows, params);
 
@@ -126,8 +126,8 @@ void release(void *index)
         delete static_cast<peer *>(index);
 }
 
-const adapter row = { ADAPTER_VERSION, PEER_NAME, PEER_ABOUT, 0, build, save, load, search,
-                      nullptr, nullptr, release };
+const adapter row = { ADAPTER_VERSION, PEER_NAME, PEER_ABOUT, 0, nullptr, build, save, load,
+                      nullptr, search, nullptr, nullptr, release };
 
 } // namespace
 

@@ -39,14 +39,19 @@ build() {
         fi
 }
 
-# fetch PACKAGE PIP-OPTION…: downloads and unpacks into $out/PACKAGE/; its file's name to stdout.
+archive() {
+        find "$out/$1" -maxdepth 1 \( -name '*.tar.gz' -o -name '*.whl' \) 2>/dev/null | sort | tail -n 1
+}
+
+# fetch PACKAGE PIP-OPTION…: downloads once and unpacks into $out/PACKAGE/; its version to stdout.
 fetch() {
         package=$1
         shift
         mkdir -p "$out/$package"
-        $PYTHON -m pip --disable-pip-version-check download -q --no-deps -d "$out/$package" "$@" \
-                "$package" > "$out/$package/pip.log" 2>&1 || return 1
-        file=$(find "$out/$package" -maxdepth 1 -name '*.tar.gz' -o -maxdepth 1 -name '*.whl' | sort | tail -n 1)
+        [ -n "$(archive "$package")" ] ||
+                $PYTHON -m pip --disable-pip-version-check download -q --no-deps -d "$out/$package" \
+                        "$@" "$package" > "$out/$package/pip.log" 2>&1 || return 1
+        file=$(archive "$package")
         case "$file" in
         *.tar.gz) tar -xzf "$file" -C "$out/$package" --strip-components=1 ;;
         *.whl) $PYTHON -m zipfile -e "$file" "$out/$package" ;;

@@ -13,7 +13,15 @@
 #define SEGMENT_BYTES (UINT64_C(64) << 20) /* as long as the store's */
 #define SEED 42
 
+/* One way to search an index of ours. */
+struct variant {
+        struct adapter ops; /* first: an adapter is cast back to its variant */
+        const char *kernels; /* NULL: the best */
+        enum index_precision precision;
+};
+
 struct ragd {
+        const struct variant *variant;
         struct index *index;
         struct index_segment *segments;
         struct index_source source;
@@ -34,9 +42,20 @@ static void ragd_free(void *index)
         free(self);
 }
 
-static void *complain(const char *name, const struct error *error)
+static int complain(const struct ragd *self, const struct error *error)
 {
-        (void) fprintf(stderr, "%s: %s\n", name, error_text(error));
+        (void) fprintf(stderr, "%s: %s\n", self->variant->ops.name, error_text(error));
+        return -1;
+}
+
+static const struct kernel_ops *find_kernels(const char *name)
+{
+        const struct kernel_ops *ops;
+        int runs;
+
+        for (size_t i = 0; (ops = kernel_at(i, &runs)); i++)
+                if (strcmp(ops->name, name) == 0)
+                        return runs ? ops : NULL;
         return NULL;
 }
 
@@ -67,14 +86,15 @@ static int lend(struct ragd *self, const struct adapter_rows *rows)
         return 0;
 }
 
-static void *open_in(const char *name, const struct kernel_ops *kernels,
-                     const struct adapter_rows *rows, const struct adapter_params *params)
+static void *ragd_load(const struct adapter *ops, const struct adapter_rows *rows,
+                       const struct adapter_params *params)
 {
+        const struct variant *variant = (const struct variant *) ops;
         const struct index_params wanted = {
                 .backend = INDEX_BACKEND_HNSW,
                 .metric = INDEX_COSINE,
                 .dimensions = rows->dimensions,
-                .kernels = kernels,
+                .kernels = variant->kernels ? find_kernels(variant->kernels) : NULL,
                 .quantization = INDEX_QUANTIZATION_INT8,
                 .m = params->m,
                 .ef_construction = params->ef_construction,
@@ -86,60 +106,45 @@ static void *open_in(const char *name, const struct kernel_ops *kernels,
         cleanup_close_ int dirfd = open(params->path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
         struct ragd *self = calloc(1, sizeof *self);
 
-        if (dirfd < 0 || !self || lend(self, rows) < 0 ||
+        if (!self)
+                return NULL;
+        self->variant = variant;
+        if (dirfd < 0 || lend(self, rows) < 0 ||
             index_open(&wanted, dirfd, &self->index, &damage, &error) < 0) {
-                (void) complain(name, &error);
+                (void) complain(self, &error);
                 ragd_free(self);
                 return NULL;
         }
         if (damage)
-                (void) fprintf(stderr, "%s: %s\n", name, damage);
+                (void) fprintf(stderr, "%s: %s\n", ops->name, damage);
         return self;
 }
 
-static void *build_with(const char *name, const struct kernel_ops *kernels,
-                        const struct adapter_rows *rows, const struct adapter_params *params)
+static void *ragd_build(const struct adapter *ops, const struct adapter_rows *rows,
+                        const struct adapter_params *params)
 {
-        struct ragd *self = open_in(name, kernels, rows, params);
+        struct ragd *self = ragd_load(ops, rows, params);
         struct error error = { 0 };
 
         if (self && index_build(self->index, &self->source, self->live, NULL, &error) < 0) {
-                (void) complain(name, &error);
+                (void) complain(self, &error);
                 ragd_free(self);
                 return NULL;
         }
         return self;
 }
 
-static const struct kernel_ops *avx2(void)
+/* As the daemon does in the background after opening: verifies, copies into memory. */
+static int ragd_settle(void *index)
 {
-        const struct kernel_ops *ops;
-        int runs;
+        struct ragd *self = index;
+        struct error error = { 0 };
+        int r;
 
-        for (size_t i = 0; (ops = kernel_at(i, &runs)); i++)
-                if (strcmp(ops->name, "avx2") == 0)
-                        return runs ? ops : NULL;
-        return NULL;
-}
-
-static void *build_best(const struct adapter_rows *rows, const struct adapter_params *params)
-{
-        return build_with("ragd", kernel_best(), rows, params);
-}
-
-static void *load_best(const struct adapter_rows *rows, const struct adapter_params *params)
-{
-        return open_in("ragd", kernel_best(), rows, params);
-}
-
-static void *build_avx2(const struct adapter_rows *rows, const struct adapter_params *params)
-{
-        return build_with("ragd-avx2", avx2(), rows, params);
-}
-
-static void *load_avx2(const struct adapter_rows *rows, const struct adapter_params *params)
-{
-        return open_in("ragd-avx2", avx2(), rows, params);
+        do
+                r = index_maintain(self->index, &self->source, self->live, NULL, &error);
+        while (r == INDEX_AGAIN);
+        return r < 0 ? complain(self, &error) : 0;
 }
 
 static int ragd_save(void *index, const struct adapter_params *params)
@@ -148,28 +153,23 @@ static int ragd_save(void *index, const struct adapter_params *params)
         struct error error = { 0 };
 
         (void) params;
-        if (index_save(self->index, &error) < 0) {
-                (void) complain("ragd", &error);
-                return -1;
-        }
-        return 0;
+        return index_save(self->index, &error) < 0 ? complain(self, &error) : 0;
 }
 
 static int ragd_search(void *index, const float *query, uint32_t k, uint32_t ef, uint32_t *ret_ids)
 {
         const struct ragd *self = index;
         const struct index_query wanted = { .vector = query, .dimensions = self->dimensions,
-                                            .k = k, .ef = ef, .live = self->live };
+                                            .k = k, .ef = ef, .live = self->live,
+                                            .precision = self->variant->precision };
         struct index_hit hits[ADAPTER_K_MAX];
         struct index_stats stats;
         struct error error = { 0 };
         size_t count = 0;
 
         if (k > ADAPTER_K_MAX || index_search(self->index, &self->source, &wanted, hits, &count,
-                                              &stats, &error) < 0) {
-                (void) complain("ragd", &error);
-                return -1;
-        }
+                                              &stats, &error) < 0)
+                return complain(self, &error);
         for (size_t i = 0; i < count; i++)
                 ret_ids[i] = hits[i].slot;
         return (int) count;
@@ -195,15 +195,30 @@ static const char *ragd_note(void *index)
         return status.unindexed > 0 ? "the graph lacks vectors: they are scanned" : NULL;
 }
 
+#define VARIANT(text, what, graph)                                                              \
+        { .version = ADAPTER_VERSION, .name = (text), .about = (what), .folder = 1,             \
+          .graph_of = (graph), .build = ragd_build, .save = ragd_save, .load = ragd_load,       \
+          .settle = ragd_settle, .search = ragd_search, .hot_bytes = ragd_hot_bytes,            \
+          .note = ragd_note, .free = ragd_free }
+
 const struct adapter *ragd_adapter(size_t i)
 {
-        static const struct adapter rows[] = {
-                { ADAPTER_VERSION, "ragd", "int8 codes, this machine's best kernels", 1, build_best,
-                  ragd_save, load_best, ragd_search, ragd_hot_bytes, ragd_note, ragd_free },
-                { ADAPTER_VERSION, "ragd-avx2", "int8 codes, AVX2 kernels", 1, build_avx2,
-                  ragd_save, load_avx2, ragd_search, ragd_hot_bytes, ragd_note, ragd_free },
+        static const struct variant variants[] = {
+                { VARIANT("ragd", "as it is: its own choice of codes, the best kernels", NULL),
+                  NULL, INDEX_PRECISION_AUTO },
+                { VARIANT("ragd-avx2", "the same graph with the kernels for AVX2", "ragd"),
+                  "avx2", INDEX_PRECISION_AUTO },
+                { VARIANT("ragd-8bit", "the same graph walked on 8-bit codes", "ragd"),
+                  NULL, INDEX_PRECISION_8BIT },
+                { VARIANT("ragd-4bit", "the same graph walked on 4-bit codes", "ragd"),
+                  NULL, INDEX_PRECISION_4BIT },
+                { VARIANT("ragd-float", "the same graph walked on float vectors", "ragd"),
+                  NULL, INDEX_PRECISION_FLOAT },
         };
-        size_t count = ELEMENTSOF(rows) - (avx2() ? 0 : 1);
 
-        return i < count ? &rows[i] : NULL;
+        for (size_t at = 0; at < ELEMENTSOF(variants); at++)
+                if (!variants[at].kernels || find_kernels(variants[at].kernels))
+                        if (i-- == 0)
+                                return &variants[at].ops;
+        return NULL;
 }

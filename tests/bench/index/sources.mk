@@ -11,6 +11,7 @@ tests_bench_index_bench_index_SOURCES = \
 tests_bench_index_bench_index_CPPFLAGS = $(AM_CPPFLAGS)
 tests_bench_index_bench_index_LDADD = $(INDEX_LIBS) $(BASE_LIBS) -ldl
 EXTRA_DIST += \
+	tests/bench/index/http \
 	tests/bench/index/peer_faiss.cc \
 	tests/bench/index/peer_hnswlib.cc \
 	tests/bench/index/peer_usearch.cc \
@@ -18,8 +19,8 @@ EXTRA_DIST += \
 	tests/bench/index/run \
 	tests/bench/index/vectors.py
 
-# ragd's index beside its peers; BENCH_DATA, BENCH_ROUNDS, BENCH_QUICK: see the script.
-bench-index: tests/bench/index/bench_index$(EXEEXT)
+# ragd's index beside its peers, then the whole daemon; the script says what can be set.
+bench-index: tests/bench/index/bench_index$(EXEEXT) ragd ragctl tests/bench/http_load$(EXEEXT)
 	$(AM_TESTS_ENVIRONMENT) CXX='$(CXX)' PYTHON='$(PYTHON)' $(srcdir)/tests/bench/index/run
 
 .PHONY: bench-index
