@@ -23,8 +23,9 @@ struct answer_due {
 
 struct batch {
         uint32_t slots[LINK_BATCH_MAX], nodes[LINK_BATCH_MAX];
-        uint32_t layers[LINK_BATCH_MAX], entries[LINK_BATCH_MAX]; /* the highest; the others of
-                                                                     its layers lie before it */
+        uint32_t layers[LINK_BATCH_MAX], first_entry[LINK_BATCH_MAX];
+        uint32_t *entries; /* of one member after the other, each from the first layer up */
+        size_t n_entries, entries_room;
         float errors[LINK_BATCH_MAX];
         size_t n;
         bool first; /* the graph is empty */
@@ -61,22 +62,48 @@ static void number_nodes(struct graph *graph, struct batch *batch, uint32_t *ret
         *ret_fresh = next + (uint32_t) (batch->n - from_free);
 }
 
-static uint32_t number_entries(struct graph *graph, struct batch *batch)
+static int compare_numbers(const void *left, const void *right)
 {
-        uint32_t next = atomic_load(&graph->n_entries);
+        uint32_t a = *(const uint32_t *) left, b = *(const uint32_t *) right;
 
+        return (a > b) - (a < b);
+}
+
+static int count_entries(const struct graph *graph, struct batch *batch)
+{
+        batch->n_entries = 0;
         for (size_t i = 0; i < batch->n; i++) {
                 batch->layers[i] = graph_layers_of(graph, batch->slots[i]);
-                next += batch->layers[i];
-                batch->entries[i] = next - 1;
+                batch->first_entry[i] = (uint32_t) batch->n_entries;
+                batch->n_entries += batch->layers[i];
         }
+        if (batch->n_entries <= batch->entries_room)
+                return 0;
+        free(batch->entries);
+        batch->entries = malloc(batch->n_entries * sizeof *batch->entries);
+        batch->entries_room = batch->entries ? batch->n_entries : 0;
+        return batch->entries ? 0 : -ENOMEM;
+}
+
+/* Freed ones first, too. */
+static uint32_t number_entries(const struct graph *graph, struct batch *batch)
+{
+        uint32_t next = atomic_load(&graph->n_entries);
+        size_t from_free = graph->n_free_entries;
+
+        for (size_t i = 0; i < batch->n_entries; i++)
+                batch->entries[i] = from_free > 0 ? graph->free_entries[--from_free] : next++;
+        for (size_t i = 0; i < batch->n; i++)
+                if (batch->layers[i] > 1)
+                        qsort(batch->entries + batch->first_entry[i], batch->layers[i],
+                              sizeof *batch->entries, compare_numbers);
         return next;
 }
 
 /* The entry of a member in one of its layers, from 1 up. */
 static uint32_t entry_of(const struct batch *batch, size_t member, uint32_t layer)
 {
-        return batch->entries[member] - (batch->layers[member] - layer);
+        return batch->entries[batch->first_entry[member] + layer - 1];
 }
 
 static void write_entries(struct graph *graph, const struct batch *batch, size_t member)
@@ -379,11 +406,13 @@ static int make_room(struct linkers *linkers, uint32_t *ret_nodes, uint32_t *ret
 {
         struct graph *graph = linkers->graph;
         struct batch *batch = linkers->batch;
-        size_t due = batch->n * graph->m;
+        size_t due;
 
+        if (count_entries(graph, batch) < 0)
+                return error_oom(reterr);
         number_nodes(graph, batch, ret_nodes);
         *ret_entries = number_entries(graph, batch);
-        due += (*ret_entries - atomic_load(&graph->n_entries)) * (size_t) graph->m;
+        due = (batch->n + batch->n_entries) * graph->m;
         if (due > batch->due_room) {
                 free(batch->due);
                 free(batch->groups);
@@ -414,8 +443,20 @@ static void raise_top(struct graph *graph, const struct batch *batch)
 
         for (size_t i = 0; i < batch->n; i++)
                 if (batch->layers[i] > top.layers)
-                        top = (struct graph_top){ batch->layers[i], batch->entries[i] };
+                        top = (struct graph_top){ batch->layers[i],
+                                                  entry_of(batch, i, batch->layers[i]) };
         graph_set_top(graph, top);
+}
+
+static void take_free(struct graph *graph, const struct batch *batch)
+{
+        size_t nodes = graph->n_free < batch->n ? graph->n_free : batch->n;
+        size_t entries = graph->n_free_entries < batch->n_entries ? graph->n_free_entries
+                                                                  : batch->n_entries;
+
+        graph->n_free -= nodes;
+        graph->n_free_entries -= entries;
+        atomic_fetch_sub_explicit(&graph->n_unlinked, (unsigned int) nodes, memory_order_relaxed);
 }
 
 int link_batch(struct linkers *linkers, const uint32_t *slots, size_t n, struct error *reterr)
@@ -423,7 +464,6 @@ int link_batch(struct linkers *linkers, const uint32_t *slots, size_t n, struct 
         struct graph *graph = linkers->graph;
         struct batch *batch = linkers->batch;
         uint32_t nodes, entries;
-        size_t from_free;
         int r;
 
         memcpy(batch->slots, slots, n * sizeof *slots);
@@ -432,10 +472,7 @@ int link_batch(struct linkers *linkers, const uint32_t *slots, size_t n, struct 
         r = make_room(linkers, &nodes, &entries, reterr);
         if (r < 0)
                 return r;
-        from_free = graph->n_free < n ? graph->n_free : n;
-        graph->n_free -= from_free;
-        atomic_fetch_sub_explicit(&graph->n_unlinked, (unsigned int) from_free,
-                                  memory_order_relaxed);
+        take_free(graph, batch);
         crew_run(linkers->crew, n, encode, linkers);
         for (size_t i = 0; i < n; i++)
                 if (batch->errors[i] > graph->error_max)
@@ -460,6 +497,7 @@ void linkers_done(struct linkers *linkers)
         }
         free(linkers->each);
         if (linkers->batch) {
+                free(linkers->batch->entries);
                 free(linkers->batch->due);
                 free(linkers->batch->groups);
         }

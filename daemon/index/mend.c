@@ -24,7 +24,8 @@ struct mender {
 struct mend {
         struct graph *graph;
         uint64_t *dead; /* a bit for each node there was at the beginning */
-        uint32_t n_nodes, n_entries, n_dead;
+        uint32_t n_nodes, n_entries;
+        uint32_t n_dead, n_dead_entries;
 
         uint32_t layer, at; /* rows before were looked at */
         uint64_t epoch;     /* walks of it and before may be among the dead; 0: not yet that far */
@@ -275,6 +276,8 @@ static void unlink_dead(struct mend *mend, struct walkers *walkers)
                 if (node_is_dead(mend, node))
                         atomic_store_explicit(&graph->nodes[graph->slots[node]], GRAPH_NONE,
                                               memory_order_relaxed);
+        for (uint32_t i = 0; i < mend->n_entries; i++)
+                mend->n_dead_entries += is_dead(mend, ABOVE, i);
         atomic_fetch_add_explicit(&graph->n_unlinked, mend->n_dead, memory_order_relaxed);
         mend->epoch = walkers_advance(walkers);
 }
@@ -319,7 +322,7 @@ static int free_dead(struct mend *mend, struct error *reterr)
 
         if (reserve_free(&graph->free_nodes, graph->n_free, &graph->free_size, mend->n_dead) < 0 ||
             reserve_free(&graph->free_entries, graph->n_free_entries, &graph->free_entries_size,
-                         mend->n_entries) < 0)
+                         mend->n_dead_entries) < 0)
                 return error_oom(reterr);
         free_rows(mend, ABOVE, mend->n_entries, graph->free_entries, &graph->n_free_entries);
         free_rows(mend, BOTTOM, mend->n_nodes, graph->free_nodes, &graph->n_free);
