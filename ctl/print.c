@@ -209,6 +209,8 @@ void print_status(const struct ctl *ctl, struct json_object *reply)
                 { "line", NULL, NULL },
                 { "uptime_sec", "uptime", as_duration },
                 { "free_bytes", "free space", as_bytes },
+                { "index_bytes", "index memory", as_bytes },
+                { "index_limit_bytes", "index memory limit", as_bytes },
         };
         struct json_object *shown = json_object_new_object();
         const char *line = member_text(reply, "line", NULL);

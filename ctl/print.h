@@ -21,6 +21,8 @@ void print_collections(const struct ctl *ctl, struct json_object *reply);
 void print_documents(const struct ctl *ctl, struct json_object *reply);
 void print_chunks(const struct ctl *ctl, struct json_object *reply);
 void print_generations(const struct ctl *ctl, struct json_object *reply);
+void print_indexes(const struct ctl *ctl, struct json_object *reply);
+void print_tuning(const struct ctl *ctl, struct json_object *reply);
 void print_jobs(const struct ctl *ctl, struct json_object *reply);
 void print_results(const struct ctl *ctl, struct json_object *reply);
 void print_modes(const struct ctl *ctl, struct json_object *reply);

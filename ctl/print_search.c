@@ -189,9 +189,12 @@ void print_results(const struct ctl *ctl, struct json_object *reply)
                               "BM25", "DENSE", ctl->out.plain);
         for (size_t i = 0; i < n; i++)
                 print_result(ctl, json_object_array_get_idx(results, i), i + 1);
-        (void) printf("%s%s%zu result%s, %s%s, %ju candidates, %.1f ms%s", n > 0 ? "\n" : "",
+        (void) printf("%s%s%zu result%s, %s%s%s%s, %ju candidates, %.1f ms%s", n > 0 ? "\n" : "",
                       ctl->out.dim, n, n == 1 ? "" : "s", member_text(plan, "mode", "?"),
-                      json_object_get_boolean(member(plan, "exact")) ? " exact" : "",
+                      member(plan, "index") ? " by " : "", member_text(plan, "index", ""),
+                      json_object_get_boolean(member(plan, "exact")) && !member(plan, "index")
+                              ? " exact"
+                              : "",
                       (uintmax_t) member_u64(plan, "candidates"), member_double(reply, "took_ms"),
                       ctl->out.plain);
         print_degraded(ctl, reply);

@@ -43,6 +43,8 @@ static const struct {
         { "generation list <collection>", print_generations, NULL },
         { "generation rebuild <collection>", NULL, run_rebuild },
         { "generation remove <collection> <number>", print_done, NULL },
+        { "index status [<collection>]", print_indexes, NULL },
+        { "index tune <collection>", NULL, run_index_tune },
         { "completion", NULL, run_completion },
         { "help [<command>...]", NULL, run_help },
         { "version", NULL, run_version },

@@ -27,6 +27,7 @@ int run_config_schema(struct ctl *ctl);
 int run_config_show(struct ctl *ctl);
 int run_eval(struct ctl *ctl);
 int run_help(struct ctl *ctl);
+int run_index_tune(struct ctl *ctl);
 int run_ingest(struct ctl *ctl);
 int run_job_watch(struct ctl *ctl);
 int run_rebuild(struct ctl *ctl);

@@ -9,11 +9,12 @@ libctl_a_SOURCES = \
 	ctl/grammar.c ctl/grammar.h ctl/grammar_inside.h \
 	ctl/grammar_rows.c ctl/grammar_usage.c ctl/grammar_value.c \
 	ctl/help.c ctl/help.h ctl/help_run.c ctl/help_shell.c \
+	ctl/index.c \
 	ctl/ingest.c \
 	ctl/job.c \
 	ctl/offline.c \
 	ctl/print.c ctl/print.h \
-	ctl/print_collection.c ctl/print_job.c ctl/print_search.c \
+	ctl/print_collection.c ctl/print_index.c ctl/print_job.c ctl/print_search.c \
 	ctl/progress.c ctl/progress.h \
 	ctl/run.c ctl/run.h \
 	ctl/screen.c ctl/screen.h \

@@ -228,6 +228,8 @@ static void build_status(struct daemon *daemon)
         daemon->status = (struct status){
                 .store = daemon->store,
                 .ingest = daemon->ingest,
+                .budget = daemon->budget,
+                .budget_bytes = release_index_bytes(daemon->config),
                 .stage = stage_name(daemon->config->stage),
                 .release = daemon->release.number,
                 .started_usec = clock_wall_usec(),

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "index/index.h"
 #include "ingest/ingest.h"
 #include "store/store.h"
 
@@ -89,6 +90,8 @@ void status_describe(void *data, struct json_object *object)
         json_add_time(object, "started_at", status->started_usec);
         if (store_free_bytes(status->store, &free_bytes) == 0)
                 json_add_u64(object, "free_bytes", free_bytes);
+        json_add_u64(object, "index_bytes", index_budget_used(status->budget));
+        json_add_u64(object, "index_limit_bytes", status->budget_bytes);
         ingest_get_figures(status->ingest, &figures);
         json_add_u64(object, "documents_put", figures.documents_put);
         json_add_u64(object, "documents_applied", figures.documents_applied);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+struct index_budget;
 struct ingest;
 struct store;
 
@@ -15,6 +16,8 @@ struct store;
 struct status {
         struct store *store;
         struct ingest *ingest;
+        const struct index_budget *budget;
+        uint64_t budget_bytes; /* its limit */
         const char *stage;
         const char *state; /* the folder */
         uint32_t release;

@@ -95,7 +95,12 @@ int pins_open(struct answer *answer, struct tenant_id tenant, const struct searc
               struct search_response *response, struct error *reterr);
 int pins_filter(const struct search_request *request, struct search_response *response,
                 struct error *reterr);
+/* One of them: a view where the collection has a generation, and it is the profile's. */
+int pin_open(struct answer *answer, struct tenant_id tenant, const char *name, struct pin *ret_pin,
+             struct error *reterr);
 void pin_done(struct pin *pin);
+/* Where the view keeps a slot's vector; NULL where it has none. */
+const float *view_vector(const struct generation_view *view, uint32_t slot);
 
 /* legs.c: which legs run, with the query's vector where the dense one does. */
 struct legs {

@@ -73,8 +73,8 @@ static int refuse_identity(const struct answer *answer, const struct pin *pin,
                          name, info.description, wanted);
 }
 
-static int pin_open(struct answer *answer, struct tenant_id tenant, const char *name,
-                    struct pin *pin, struct error *reterr)
+int pin_open(struct answer *answer, struct tenant_id tenant, const char *name, struct pin *pin,
+             struct error *reterr)
 {
         const uint8_t *wanted;
         int r = collection_open(answer->settings.store, tenant, name, &pin->collection, reterr);
@@ -116,6 +116,19 @@ int pins_open(struct answer *answer, struct tenant_id tenant, const struct searc
                 }
         }
         return 0;
+}
+
+const float *view_vector(const struct generation_view *view, uint32_t slot)
+{
+        for (size_t i = view->source.segment_count; i-- > 0;) {
+                const struct index_segment *segment = &view->source.segments[i];
+
+                if (slot >= segment->first_slot && slot - segment->first_slot < segment->count)
+                        return (const float *) (const void *) (
+                                (const char *) segment->base +
+                                (size_t) (slot - segment->first_slot) * segment->stride_bytes);
+        }
+        return NULL;
 }
 
 /* ---- Filter -------------------------------------------------------------------------------- */

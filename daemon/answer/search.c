@@ -136,20 +136,6 @@ static int check_threshold(const struct search_request *request,
         return 0;
 }
 
-/* Where the view keeps a slot's vector; NULL where it has none. */
-static const float *vector_of(const struct generation_view *view, uint32_t slot)
-{
-        for (size_t i = view->source.segment_count; i-- > 0;) {
-                const struct index_segment *segment = &view->source.segments[i];
-
-                if (slot >= segment->first_slot && slot - segment->first_slot < segment->count)
-                        return (const float *) (const void *) (
-                                (const char *) segment->base +
-                                (size_t) (slot - segment->first_slot) * segment->stride_bytes);
-        }
-        return NULL;
-}
-
 static void diversify(const struct search_request *request, struct search_response *response)
 {
         struct candidates *candidates = &response->candidates;
@@ -160,7 +146,7 @@ static void diversify(const struct search_request *request, struct search_respon
         for (size_t i = 0; i < candidates->n && i < MMR_POOL; i++) {
                 const struct pin *pin = &response->pins[candidates->items[i].pin];
 
-                vectors[i] = vector_of(pin->view, candidates->items[i].slot);
+                vectors[i] = view_vector(pin->view, candidates->items[i].slot);
                 dimensions = generation_dimensions(pin->generation);
         }
         candidates_diversify(candidates, vectors, dimensions, request->mmr_lambda);

@@ -18,6 +18,7 @@ libanswer_a_SOURCES = \
 	daemon/answer/request_answer.c \
 	daemon/answer/request_vector.c \
 	daemon/answer/rows.c \
-	daemon/answer/search.c daemon/answer/search.h
+	daemon/answer/search.c daemon/answer/search.h \
+	daemon/answer/tune.c daemon/answer/tune.h
 
 ANSWER_LIBS = libanswer.a

@@ -77,6 +77,13 @@ const struct command_type command_types[] = {
           " description: string, dimensions: int, applied_seq: int, documents: int,"
           " chunks_live: int, chunks_dead: int, bytes: int, created_at: string)",
           "One complete index of one collection." },
+        { "Index",
+          "(collection: string, generation: int, state: (building, serving), engine: string,"
+          " serving_graph: bool, nodes: int, unindexed: int, dead: int, built: float,"
+          " hot_bytes: int, file_bytes: int, file_number: int, at_limit: bool, damages: int)",
+          "What the vector index of a generation is at." },
+        { "Rung", "(ef_search: ?int, recall: float, p50_usec: float, p99_usec: float)",
+          "What was measured at one ef_search, or of the exact scan." },
 };
 const size_t n_command_types = ELEMENTSOF(command_types);
 

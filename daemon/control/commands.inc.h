@@ -17,7 +17,7 @@ CONTROL("status", Status, on_daemon_status, READ, OBSERVE, PLAIN, ONCE,
         OUT("version: string, stage: string, release: int, profile: string, state: string,"
             " pid: int, started_at: string, uptime_sec: int, log_level: LogLevel,"
             " listen: ?[]string, control: []string, collections: int, line: ?string,"
-            " free_bytes: ?int, documents_put: ?int, documents_applied: ?int,"
+            " free_bytes: ?int, index_bytes: ?int, index_limit_bytes: ?int, documents_put: ?int, documents_applied: ?int,"
             " documents_failed: ?int, collections_behind: ?int, control_clients: int,"
             " control_calls: int, control_denied: int, control_malformed: int"))
 
@@ -126,6 +126,7 @@ CONTROL("search <query>...", Search, on_search_search, READ, ADMIN, PLAIN, ONCE,
            ARG("mode", "?SearchMode", "Which legs to use (hybrid)."),
            ARG("filter", "?object", "Only documents whose attributes match, as JSON."),
            ARG("exact", "?bool", "Compare with every vector instead of using the index."),
+           ARG("ef_search", "?int", "Candidates that the index keeps (the profile's ef_search)."),
            ARG("explain", "?bool", "Say how each score came about."),
            WIRE("vector", "?[]float", "The query's vector, where the client embeds."),
            WIRE("vector_base64", "?string", "The same as little-endian float32."),
@@ -203,6 +204,22 @@ CONTROL("generation remove <collection> <number>", GenerationRemove, on_generati
         IN(ARG("collection", "string", "The collection."),
            ARG("number", "int", "The generation's number.")),
         OUT(""))
+
+/* ---- Indexes ---------------------------------------------------------------------------- */
+
+CONTROL("index status [<collection>]", IndexStatus, on_index_status, READ, OBSERVE, PLAIN, ONCE,
+        "Show what the vector indexes are at: all of them, or those of one collection.",
+        IN(ARG("collection", "?string", "The collection.")), OUT("indexes: []Index"))
+
+CONTROL("index tune <collection>", IndexTune, on_index_tune, READ, ADMIN, PLAIN, MAY_MORE,
+        "Measure recall and latency of a collection and propose the smallest ef_search.",
+        IN(ARG("collection", "string", "The collection."),
+           ARG("recall", "?float", "The share of the true results that is to be found (0.95)."),
+           ARG("k", "?int", "Results of a search (10)."),
+           ARG("samples", "?int", "Queries, made from the collection's own vectors (256).")),
+        OUT("what: ?string, done: ?int, total: ?int, report: ?(collection: string, recall: float,"
+            " k: int, samples: int, vectors: int, unindexed: int, exact: Rung, rungs: []Rung,"
+            " present: int, proposed: ?int)"))
 
 /* ---- ragctl itself ---------------------------------------------------------------------- */
 

@@ -47,3 +47,5 @@ void on_job_retry(struct call *call);
 void on_generation_list(struct call *call);
 void on_generation_rebuild(struct call *call);
 void on_generation_remove(struct call *call);
+void on_index_status(struct call *call);
+void on_index_tune(struct call *call);

@@ -18,6 +18,7 @@ libcontrol_a_SOURCES = \
 	daemon/control/document.c \
 	daemon/control/generation.c \
 	daemon/control/handlers.c daemon/control/handlers.h \
+	daemon/control/index.c \
 	daemon/control/ingest.c \
 	daemon/control/job.c \
 	daemon/control/search.c

@@ -42,4 +42,9 @@ check_PROGRAMS += tests/unit/answer/test_search
 TESTS += tests/unit/answer/test_search
 tests_unit_answer_test_search_SOURCES = tests/unit/answer/test_search.c $(answer_test_fixture)
 tests_unit_answer_test_search_LDADD = $(answer_test_libs)
+
+check_PROGRAMS += tests/unit/answer/test_tune
+TESTS += tests/unit/answer/test_tune
+tests_unit_answer_test_tune_SOURCES = tests/unit/answer/test_tune.c $(answer_test_fixture)
+tests_unit_answer_test_tune_LDADD = $(answer_test_libs)
 endif
