@@ -10,6 +10,7 @@
 
 static const char usage[] =
         "usage: bench_index --data FOLDER --peers FOLDER [OPTION…]\n"
+        "  --own FOLDER        keep ragd's indexes there (the data's)\n"
         "  --set a,h,b,c       the sets, made by vectors.py (a)\n"
         "  --only NAMES        these contestants, with commas (all)\n"
         "  --ef LIST           measure at each of these (as many as reach recall 0.99)\n"
@@ -61,6 +62,9 @@ static bool parse_option(int option, char *value, struct plan *plan, char **sets
         case 'p':
                 plan->peers = value;
                 return true;
+        case 'w':
+                plan->own = value;
+                return true;
         case 's':
                 *sets = value;
                 return true;
@@ -107,6 +111,7 @@ static bool parse_options(int argc, char **argv, struct plan *plan, char **sets)
         static const struct option options[] = {
                 { "data", required_argument, NULL, 'd' },
                 { "peers", required_argument, NULL, 'p' },
+                { "own", required_argument, NULL, 'w' },
                 { "set", required_argument, NULL, 's' },
                 { "only", required_argument, NULL, 'o' },
                 { "ef", required_argument, NULL, 'e' },
@@ -125,6 +130,8 @@ static bool parse_options(int argc, char **argv, struct plan *plan, char **sets)
         while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0)
                 if (!parse_option(option, optarg, plan, sets))
                         return false;
+        if (!plan->own)
+                plan->own = plan->data;
         return optind == argc && plan->data && plan->peers;
 }
 

@@ -163,17 +163,19 @@ struct place {
 static int find_place(const struct contestant *c, const struct set *set, const struct plan *plan,
                       struct place *ret, struct error *reterr)
 {
+        const char *top = c->own ? plan->own : plan->data;
         const char *owner = c->ops->graph_of ? c->ops->graph_of : c->ops->name;
         char part[3072];
 
-        (void) snprintf(part, sizeof part, "%s/indexes", plan->data);
+        (void) mkdir(top, 0755);
+        (void) snprintf(part, sizeof part, "%s/indexes", top);
         (void) mkdir(part, 0755);
-        (void) snprintf(part, sizeof part, "%s/indexes/%s-m%u-ef%u", plan->data, set->name, plan->m,
+        (void) snprintf(part, sizeof part, "%s/indexes/%s-m%u-ef%u", top, set->name, plan->m,
                         plan->ef_construction);
         (void) mkdir(part, 0755);
         if (snprintf(ret->folder, sizeof ret->folder, "%s/%s", part, owner) >=
             (int) sizeof ret->folder)
-                return error_set(reterr, -ENAMETOOLONG, "%s is too long a path", plan->data);
+                return error_set(reterr, -ENAMETOOLONG, "%s is too long a path", top);
         if (mkdir(ret->folder, 0755) < 0 && errno != EEXIST)
                 return error_set_errno(reterr, -errno, "cannot make %s", ret->folder);
         (void) snprintf(ret->path, sizeof ret->path, c->ops->folder ? "%s" : "%s/index", ret->folder);

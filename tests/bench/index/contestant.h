@@ -16,7 +16,8 @@
 
 /* What the command line asks for. */
 struct plan {
-        const char *data, *peers;  /* folders */
+        const char *data, *peers;  /* folders: sets and the peers' indexes; the peers' modules */
+        const char *own;           /* folder of ragd's indexes */
         const char *only;          /* names with commas; NULL: all */
         bool fresh;                /* build peers anew */
         bool reuse;                /* open what ragd built before */
