@@ -404,7 +404,7 @@ static int apply_group(struct follower *follower, struct collection *collection,
         if (r < 0)
                 return r;
         r = publish_group(generation, group, &why);
-        if (r == -EINVAL || r == -ESTALE || r == -EDQUOT) /* whose fault it is shows when each goes alone */
+        if (r == -EINVAL || r == -ESTALE || r == -EDQUOT) /* by whose fault: each goes alone */
                 return apply_each(follower, collection, generation, group, counting, reterr);
         if (r < 0) {
                 if (reterr)

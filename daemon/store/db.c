@@ -24,8 +24,6 @@ struct db {
         struct cached *statements;
         size_t n_statements, statements_size;
         bool poisoned;
-        void *attachment;
-        void (*release)(void *attachment);
 };
 
 /* SQLite's primary result codes in the house's words; what is not listed is -EIO. */
@@ -121,6 +119,18 @@ static int check_version(struct db *db, int64_t *ret_version, struct error *rete
         return 0;
 }
 
+static int run_migration(struct db *db, const struct db_migration *migration,
+                         struct error *reterr)
+{
+        int r;
+
+        (void) sqlite3_db_config(db->connection, SQLITE_DBCONFIG_DEFENSIVE,
+                                 !migration->edits_schema, NULL);
+        r = db_execute(db, migration->sql, reterr);
+        (void) sqlite3_db_config(db->connection, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+        return r;
+}
+
 static int migrate(struct db *db, int64_t from, struct error *reterr)
 {
         char sql[64];
@@ -131,7 +141,7 @@ static int migrate(struct db *db, int64_t from, struct error *reterr)
         r = db_begin(db, reterr);
         for (size_t i = 0; r == 0 && i < db->schema->n_migrations; i++)
                 if (db->schema->migrations[i].to > from)
-                        r = db_execute(db, db->schema->migrations[i].sql, reterr);
+                        r = run_migration(db, &db->schema->migrations[i], reterr);
         (void) snprintf(sql, sizeof sql, "PRAGMA user_version=%d", newest_version(db->schema));
         if (r == 0)
                 r = db_execute(db, sql, reterr);
@@ -162,18 +172,11 @@ static int connect(struct db *db, const char *path, int flags, struct error *ret
         (void) sqlite3_extended_result_codes(db->connection, 1);
         (void) sqlite3_db_config(db->connection, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
         (void) sqlite3_busy_timeout(db->connection, BUSY_TIMEOUT_MSEC);
-        r = db_execute(db, common_pragmas, reterr);
-        if (r == 0 && db->schema->prepare)
-                r = db->schema->prepare(db->connection, reterr);
-        return r;
+        return db_execute(db, common_pragmas, reterr);
 }
 
 static void disconnect(struct db *db)
 {
-        if (db->release)
-                db->release(db->attachment);
-        db->attachment = NULL;
-        db->release = NULL;
         for (size_t i = 0; i < db->n_statements; i++)
                 (void) sqlite3_finalize(db->statements[i].statement);
         db->n_statements = 0;
@@ -316,19 +319,6 @@ const char *db_path(const struct db *db)
 bool db_poisoned(const struct db *db)
 {
         return db->poisoned;
-}
-
-void *db_attachment(const struct db *db)
-{
-        return db->attachment;
-}
-
-void db_attach(struct db *db, void *takes_attachment, void (*release)(void *attachment))
-{
-        if (db->release)
-                db->release(db->attachment);
-        db->attachment = takes_attachment;
-        db->release = release;
 }
 
 /* ---- Statements ------------------------------------------------------------------------- */

@@ -25,13 +25,13 @@ struct db;
 struct db_migration {
         int to;
         const char *sql;
+        bool edits_schema; /* it writes sqlite_schema: drops what its module can't open */
 };
 
 struct db_schema {
         uint32_t application_id; /* in the file's header: another program's file is refused */
         const struct db_migration *migrations;
         size_t n_migrations;
-        int (*prepare)(sqlite3 *connection, struct error *reterr); /* tokenizers …; may be NULL */
 };
 
 enum db_mode {
@@ -52,10 +52,6 @@ int db_reopen(struct db *db, struct error *reterr);
 
 sqlite3 *db_connection(struct db *db);
 const char *db_path(const struct db *db);
-
-/* What the owner keeps beside the connection (prepared scorers …); freed before it closes. */
-void *db_attachment(const struct db *db);
-void db_attach(struct db *db, void *takes_attachment, void (*release)(void *attachment));
 
 /* A cached statement, reset and without bindings.  `sql` must be a string literal. */
 int db_prepare(struct db *db, const char *sql, sqlite3_stmt **ret, struct error *reterr);

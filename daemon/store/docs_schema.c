@@ -9,7 +9,8 @@
 /* `totals` holds what would take a scan to count.  A version's `superseded` is the doc_seq of
  * the put that replaced it; its body and vectors are gone by then. */
 static const struct db_migration migrations[] = {
-        { 1,
+        { .to = 1,
+          .sql =
           "CREATE TABLE document("
           " doc_no INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE,"
           " external_id TEXT NOT NULL UNIQUE, docver INTEGER NOT NULL,"

@@ -22,6 +22,7 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/text.h"
 #include "store/manifest.h"
 #include "store/registry.h"
 
@@ -34,7 +35,8 @@
 
 /* `version` says which slots belong to which version: count from first_slot on, in order. */
 static const struct db_migration migrations[] = {
-        { 1,
+        { .to = 1,
+          .sql =
           "CREATE TABLE version("
           " docver INTEGER PRIMARY KEY, doc_no INTEGER NOT NULL, first_slot INTEGER NOT NULL,"
           " count INTEGER NOT NULL, state INTEGER NOT NULL, title TEXT);"
@@ -53,7 +55,8 @@ static const struct db_migration migrations[] = {
           " last_docver INTEGER NOT NULL);"
           "INSERT INTO state VALUES(1, 0, 0, 0, 0);" },
 
-        { 2, /* see live.h; without its row it is made from `version` */
+        { .to = 2, /* see live.h; without its row it is made from `version` */
+          .sql =
           "ALTER TABLE state ADD COLUMN documents INTEGER NOT NULL DEFAULT 0;" /* live ones */
           "ALTER TABLE state ADD COLUMN chunks INTEGER NOT NULL DEFAULT 0;"    /* live slots */
           "UPDATE state SET documents = (SELECT count(*) FROM version WHERE state = 1),"
@@ -64,13 +67,21 @@ static const struct db_migration migrations[] = {
           "CREATE TABLE live_change("
           " id INTEGER PRIMARY KEY, first_slot INTEGER NOT NULL, count INTEGER NOT NULL,"
           " alive INTEGER NOT NULL);" },
+
+        { .to = 3, /* the words lay in an FTS5 table, whose tokenizer is no more */
+          .sql =
+          "PRAGMA writable_schema=ON;"
+          "DELETE FROM sqlite_schema WHERE type = 'table' AND name = 'postings';"
+          "PRAGMA writable_schema=RESET;"
+          "DROP TABLE IF EXISTS postings_data; DROP TABLE IF EXISTS postings_idx;"
+          "DROP TABLE IF EXISTS postings_docsize; DROP TABLE IF EXISTS postings_config;",
+          .edits_schema = true },
 };
 
 const struct db_schema generation_schema = {
         .application_id = 0x52476467, /* "RGdg" */
         .migrations = migrations,
         .n_migrations = ELEMENTSOF(migrations),
-        .prepare = bm25_register,
 };
 
 const char *generation_name(uint32_t number, char text[static GENERATION_NAME_SIZE])
@@ -104,9 +115,6 @@ static int create_content(int dirfd, const char *path, const struct generation_s
         (void) snprintf(file, sizeof file, "%s/gen.db", path);
         r = db_open(file, &generation_schema, DB_WRITE, &db, reterr);
         if (r == 0)
-                r = bm25_create(db_connection(db), spec->language ? spec->language : "none",
-                                reterr);
-        if (r == 0)
                 r = manifest_write(dirfd, spec, clock_wall_usec(), reterr);
         return r;
 }
@@ -115,9 +123,13 @@ int generation_create(struct collection *collection, uint32_t number,
                       const struct generation_spec *spec, struct error *reterr)
 {
         char name[GENERATION_NAME_SIZE], path[PATH_MAX];
+        cleanup_(text_analyzer_free_cleanup) struct text_analyzer *known = NULL;
         cleanup_close_ int dirfd = -1;
         int r = check_spec(spec, reterr);
 
+        if (r == 0)
+                r = text_analyzer_new(spec->language && spec->language[0] ? spec->language : "none",
+                                      &known, reterr);
         if (r < 0)
                 return r;
         (void) snprintf(path, sizeof path, "%s/%s", collection->path,
@@ -135,24 +147,6 @@ int generation_create(struct collection *collection, uint32_t number,
 }
 
 /* ---- Opening ---------------------------------------------------------------------------- */
-
-int generation_scorer(struct generation *generation, struct db *db, struct bm25 **ret,
-                      struct error *reterr)
-{
-        const char *language = generation->spec.language;
-        struct bm25 *bm25 = db_attachment(db);
-
-        if (!bm25) {
-                int r = bm25_open(db_connection(db), language[0] ? language : "none", &bm25,
-                                  reterr);
-
-                if (r < 0)
-                        return r;
-                db_attach(db, bm25, (void (*)(void *)) bm25_free);
-        }
-        *ret = bm25;
-        return 0;
-}
 
 /* The template is the profile's, what the graph is comes from the generation's own spec. */
 static int open_index(struct generation *generation, struct error *reterr)
@@ -221,6 +215,8 @@ static int open_content(struct generation *generation, struct error *reterr)
                                   &generation->segments, reterr);
         if (r == 0)
                 r = open_index(generation, reterr);
+        if (r == 0)
+                r = generation_open_postings(generation, facts.committed, reterr);
         if (r < 0) {
                 generation_facts_done(&facts);
                 return r;
@@ -239,6 +235,7 @@ static void close_generation(struct generation *generation)
         generation_facts_done(&generation->facts);
         generation_save(generation);
         index_free(generation->index);
+        postings_free(generation->postings);
         (void) segments_close(generation->segments);
         (void) db_pool_free(generation->readers);
         (void) db_close(generation->db);
@@ -248,6 +245,7 @@ static void close_generation(struct generation *generation)
         (void) pthread_mutex_destroy(&generation->lock);
         (void) pthread_mutex_destroy(&generation->view_lock);
         (void) pthread_mutex_destroy(&generation->upkeep_lock);
+        (void) pthread_mutex_destroy(&generation->adding_lock);
         if (generation->doomed) /* where that fails, the next start does it */
                 (void) collection_sweep_generation(generation->collection, generation->number,
                                                    NULL);
@@ -272,10 +270,12 @@ int generation_open(struct collection *collection, uint32_t number, enum generat
         (void) pthread_mutexattr_destroy(&recursive);
         (void) pthread_mutex_init(&generation->view_lock, NULL);
         (void) pthread_mutex_init(&generation->upkeep_lock, NULL);
+        (void) pthread_mutex_init(&generation->adding_lock, NULL);
         generation->collection = collection;
         generation->number = number;
         atomic_init(&generation->refs, 1);
         atomic_init(&generation->state, (int) state);
+        atomic_init(&generation->upkeep_due, true);
         (void) snprintf(path, sizeof path, "%s/%s", collection->path,
                         generation_name(number, name));
         generation->path = strdup(path);

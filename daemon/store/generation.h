@@ -2,9 +2,10 @@
 /* A generation: one complete index of one collection under one identity, in a folder gNNNN/.
  *
  *     MANIFEST      identity in words: fingerprint, chunking, tokenizer, index; never changes
- *     gen.db        chunks, the documents they belong to, BM25, applied_seq
+ *     gen.db        chunks, the documents they belong to, live slots, applied_seq
  *     vectors.NNNN  segments of records {float32[dimensions], docver, ordinal, crc32c}, padded
  *                   to 64 bytes; append-only, mapped; one record per slot
+ *     graph.NNNN, postings.NNNN   derived from these: see index/index.h and index/postings.h
  *
  * A writer stages the chunks of a version (vector tail fdatasync'ed, then gen.db committed) and
  * then publishes it: one transaction makes the new version live, the old one dead, and advances
@@ -17,6 +18,7 @@
 #include "base/error.h"
 #include "base/id.h"
 #include "index/index.h"
+#include "index/postings.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -74,6 +76,8 @@ struct generation_info {
         uint32_t dimensions;
         char description[192];
         struct index_status index;
+        struct postings_status words;
+        bool words_complete;
         uint32_t damages; /* derived files that were set aside since it was opened */
 };
 
@@ -128,10 +132,15 @@ int generation_get_chunks(struct generation *generation, uint32_t docver, struct
                           size_t *ret_n, struct error *reterr);
 struct chunk *chunks_free(struct chunk *chunks, size_t n);
 
-/* BM25 over the view: as bm25_search() of index/bm25.h, on this thread's connection. */
+/* BM25 over the view: as postings_search() of index/postings.h.  Where words are damaged it
+ * finds nothing, and generation_view_bm25_complete() says why. */
 int generation_bm25(const struct generation_view *view, const char *query, uint32_t k,
                     const roaring_bitmap_t *filter, struct index_hit *ret_hits, uint32_t *ret_n,
                     struct error *reterr);
+
+/* Whether every word is there: false while postings that were lost are made from the texts
+ * again; what is there already is found. */
+bool generation_view_bm25_complete(const struct generation_view *view);
 
 /* ---- Writing ---------------------------------------------------------------------------- */
 
@@ -159,9 +168,9 @@ int generation_staged(struct generation *generation, uint32_t docver, uint32_t *
  * remedy in words. */
 int generation_check_room(struct generation *generation, uint32_t doc_no, uint32_t docver,
                           uint64_t chunks, int64_t *pending, struct error *reterr);
-/* Appends and commits.  -EDQUOT: as generation_check_room(); -EINVAL: docver is below that of the last staged slot, or vector_check()
- * refuses the vector; -ESTALE: the chunk does not follow what is staged of its version, mostly
- * because that was deleted meanwhile: leave it. */
+/* Appends and commits.  -EDQUOT: as generation_check_room(); -EINVAL: docver is below that of the
+ * last staged slot, or vector_check() refuses the vector; -ESTALE: the chunk does not follow what
+ * is staged of its version, mostly because that was deleted meanwhile: leave it. */
 int generation_stage(struct generation *generation, const struct generation_chunk *chunks,
                      size_t n, struct error *reterr);
 
@@ -181,15 +190,15 @@ int generation_publish(struct generation *generation, const struct generation_ch
                        struct error *reterr);
 /* A delete ahead of the log: dead at once, applied_seq unchanged.  Durable. */
 int generation_forget(struct generation *generation, uint32_t doc_no, struct error *reterr);
-/* Removes text and BM25 rows of dead slots that no pinned view can see, then rows of docs.db
+/* Removes the texts of dead slots that no pinned view can see, then rows of docs.db
  * about versions that no retained generation shows; bounded work. */
 int generation_tidy(struct generation *generation, bool *ret_more, struct error *reterr);
 
 /* ---- Upkeep ----------------------------------------------------------------------------- */
 
-/* One bounded step of index_maintain() on the current view, beside searches and writers; one
- * call at a time, others wait.  Returns what that returns, but damage: that is noted, and there
- * is more to do.  A retired generation rests. */
+/* One bounded step of index_maintain() and one of postings_maintain() on the current view,
+ * beside searches and writers; one call at a time, others wait.  Returns what these return, but
+ * damage: that is noted, and there is more to do.  A retired generation rests. */
 int generation_maintain(struct generation *generation, const struct index_check *check,
                         enum index_step *ret, struct error *reterr);
 /* Which derived files were found damaged and set aside since the last call, at opening or by

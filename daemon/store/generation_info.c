@@ -101,6 +101,8 @@ int generation_get_info(struct generation *generation, struct generation_info *r
         info.chunks_dead = view->committed - info.chunks_live;
         info.chunks_dead -= staged < info.chunks_dead ? staged : info.chunks_dead;
         index_get_status(view->index, &view->source, view->live, &info.index);
+        postings_get_status(generation->postings, view->live, &info.words);
+        info.words_complete = generation_view_bm25_complete(view);
         info.damages = atomic_load(&generation->damages);
         (void) generation_view_unref(view);
         *ret = info;

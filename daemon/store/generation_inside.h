@@ -2,7 +2,7 @@
 /* The inside of a generation, shared by the files of this folder only. */
 #pragma once
 #include "base/json.h"
-#include "index/bm25.h"
+#include "index/postings.h"
 #include "store/collection_inside.h"
 #include "store/db.h"
 #include "store/docs.h"
@@ -53,11 +53,14 @@ struct generation {
         struct db *db;
         struct segments *segments;
         struct index *index;
+        struct postings *postings;
         struct generation_facts facts;
         bool poisoned; /* writing vectors failed: recover before the next write */
 
         pthread_mutex_t upkeep_lock; /* held during a step of upkeep */
-        atomic_bool upkeep_due;      /* it has not come to rest since the last view */
+        pthread_mutex_t adding_lock; /* held while words are added to the postings */
+        atomic_bool words_damaged;   /* a search found damage that upkeep has not seen to */
+        atomic_bool upkeep_due;      /* it has not come to rest since the last change */
         atomic_bool live_unsaved;    /* facts.unsaved, for those who do not hold the lock */
         atomic_uint damages;
 
@@ -83,10 +86,6 @@ void generation_drop(struct generation *generation);
 #define GENERATION_NAME_SIZE 16
 const char *generation_name(uint32_t number, char text[static GENERATION_NAME_SIZE]);
 
-/* The scorer of this connection, made on first use. */
-int generation_scorer(struct generation *generation, struct db *db, struct bm25 **ret,
-                      struct error *reterr);
-
 /* ---- generation_facts.c ----------------------------------------------------------------- */
 /* Reads the facts as committed. */
 int generation_read_facts(struct generation *generation, struct generation_facts *ret,
@@ -105,6 +104,18 @@ int generation_forget_all(struct generation *generation, const uint32_t *doc_nos
 /* Makes the bitmap of live slots durable, where gen.db does not hold it. */
 int generation_save_live(struct generation *generation, struct error *reterr);
 
+/* ---- generation_postings.c -------------------------------------------------------------- */
+/* Opens the postings; a short tail that they lack is added from the chunks. */
+int generation_open_postings(struct generation *generation, uint32_t committed,
+                             struct error *reterr);
+/* After the commit: the words of chunks that take the slots from `first` on.  What can't be
+ * added now is added by upkeep. */
+void generation_add_words(struct generation *generation, uint32_t first,
+                          const struct generation_chunk *chunks, size_t n);
+/* One bounded step: what is missing is added, then postings_maintain(); enum index_step. */
+int generation_maintain_postings(struct generation *generation, const struct index_check *check,
+                                 struct error *reterr);
+
 /* ---- generation_room.c ------------------------------------------------------------------ */
 /* Under the lock: generation_check_room() of all these. */
 int generation_check_chunks(struct generation *generation, const struct generation_chunk *chunks,
@@ -119,9 +130,16 @@ void generation_note_damage(struct generation *generation, char *damage);
 void generation_save(struct generation *generation);
 
 /* ---- view.c ----------------------------------------------------------------------------- */
-/* Under the lock: shows `facts`, taking them over; on failure they stay the caller's. */
+/* Under the lock: shows `facts`, taking them over, with the postings as they are; on failure they
+ * stay the caller's. */
 int view_publish(struct generation *generation, const struct generation_facts *facts,
                  struct error *reterr);
+/* The same content, with the postings as they have become. */
+int view_refresh(struct generation *generation, struct error *reterr);
+/* Something new is shown: upkeep is due. */
+void view_announce(struct generation *generation);
+/* The words that the view finds.  Borrowed. */
+const struct postings_view *view_postings(const struct generation_view *view);
 /* Gives up the current view; pinned ones live on. */
 void view_retire(struct generation *generation);
 /* Whether a pinned view, or the current one, may return the slot. */

@@ -42,8 +42,8 @@ char *generation_take_damage(struct generation *generation)
 
 /* ---- Steps ------------------------------------------------------------------------------ */
 
-static int step(struct generation *generation, const struct index_check *check,
-                struct error *reterr)
+static int maintain_index(struct generation *generation, const struct index_check *check,
+                          struct error *reterr)
 {
         struct generation_view *view = generation_view_ref(generation);
         struct error why = { 0 };
@@ -59,19 +59,30 @@ static int step(struct generation *generation, const struct index_check *check,
         return r;
 }
 
+/* A failure of one leg does not keep the other from its step. */
+static int step(struct generation *generation, const struct index_check *check,
+                struct error *reterr)
+{
+        struct error why = { 0 };
+        int words = generation_maintain_postings(generation, check, reterr);
+        int vectors = maintain_index(generation, check, words < 0 ? &why : reterr);
+
+        if (words < 0 || vectors < 0)
+                return words < 0 ? words : vectors;
+        return words == INDEX_AGAIN || vectors == INDEX_REST ? words : vectors;
+}
+
 int generation_maintain(struct generation *generation, const struct index_check *check,
                         enum index_step *ret, struct error *reterr)
 {
-        int r = INDEX_REST;
+        int r = 0;
 
         (void) pthread_mutex_lock(&generation->upkeep_lock);
-        atomic_store(&generation->upkeep_due, false); /* a view that comes meanwhile sets it again */
-        if (atomic_load(&generation->state) != GENERATION_RETIRED) {
-                if (atomic_load(&generation->live_unsaved))
-                        r = generation_save_live(generation, reterr);
-                if (r >= 0)
-                        r = step(generation, check, reterr);
-        }
+        atomic_store(&generation->upkeep_due, false); /* what comes meanwhile sets it again */
+        if (atomic_load(&generation->live_unsaved))
+                r = generation_save_live(generation, reterr);
+        if (r == 0 && atomic_load(&generation->state) != GENERATION_RETIRED)
+                r = step(generation, check, reterr);
         if (r != INDEX_REST)
                 atomic_store(&generation->upkeep_due, true);
         (void) pthread_mutex_unlock(&generation->upkeep_lock);
@@ -86,13 +97,20 @@ bool generation_is_at_rest(const struct generation *generation)
         return !atomic_load(&generation->upkeep_due);
 }
 
-void generation_save(struct generation *generation)
+static bool may_save(const struct generation *generation)
 {
         uint64_t until = generation->collection->store->save_until_usec;
 
-        if (!generation->index || atomic_load(&generation->doomed) ||
-            atomic_load(&generation->state) == GENERATION_RETIRED ||
-            (until > 0 && clock_monotonic_usec() >= until))
-                return;
-        (void) index_save(generation->index, NULL); /* what fails is linked again next time */
+        return !atomic_load(&generation->doomed) &&
+               atomic_load(&generation->state) != GENERATION_RETIRED &&
+               (until == 0 || clock_monotonic_usec() < until);
+}
+
+/* What can't be saved is linked, or added, again next time. */
+void generation_save(struct generation *generation)
+{
+        if (generation->postings && may_save(generation))
+                (void) postings_save(generation->postings, NULL);
+        if (generation->index && may_save(generation))
+                (void) index_save(generation->index, NULL);
 }

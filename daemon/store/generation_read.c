@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading a generation's chunks, its BM25, its checksums; and tidying what nobody reads. */
+/* Reading a generation's chunks and checksums; and tidying what nobody reads. */
 #include "store/generation_inside.h"
 
 #include <stdlib.h>
@@ -103,33 +103,6 @@ int generation_get_chunks(struct generation *generation, uint32_t docver, struct
         return 0;
 }
 
-int generation_bm25(const struct generation_view *view, const char *query, uint32_t k,
-                    const roaring_bitmap_t *filter, struct index_hit *ret_hits, uint32_t *ret_n,
-                    struct error *reterr)
-{
-        cleanup_reader_ struct db_reader reader = { 0 };
-        struct bm25_query request = {
-                .text = query,
-                .len = strlen(query),
-                .k = k,
-                .committed = view->committed,
-                .filter = filter,
-                .live = view->live,
-        };
-        struct index_stats stats;
-        struct bm25 *bm25 = NULL;
-        size_t n = 0;
-        int r = db_pool_take(view->generation->readers, &reader, reterr);
-
-        if (r == 0)
-                r = generation_scorer(view->generation, reader.db, &bm25, reterr);
-        if (r == 0)
-                r = bm25_search(bm25, &request, ret_hits, &n, &stats, reterr);
-        if (r == 0)
-                *ret_n = (uint32_t) n;
-        return r;
-}
-
 int generation_scrub(struct generation *generation, struct error *reterr)
 {
         struct generation_view *view = generation_view_ref(generation);
@@ -146,7 +119,6 @@ int generation_scrub(struct generation *generation, struct error *reterr)
 
 struct dead_version {
         uint32_t docver, first_slot, count;
-        char *title;
 };
 
 struct dead_versions {
@@ -155,18 +127,12 @@ struct dead_versions {
         bool more;
 };
 
-static void dead_versions_done(struct dead_versions *dead)
-{
-        for (size_t i = 0; i < dead->n; i++)
-                free(dead->versions[i].title);
-}
-
 /* All slots of a version live and die together: its first speaks for it. */
 static int find_dead(struct generation *generation, struct dead_versions *dead,
                      struct error *reterr)
 {
         cleanup_statement_ sqlite3_stmt *statement = NULL;
-        int r = db_prepare(generation->db, "SELECT docver, first_slot, count, title FROM version"
+        int r = db_prepare(generation->db, "SELECT docver, first_slot, count FROM version"
                                            " WHERE state = 2 ORDER BY docver", &statement, reterr);
 
         if (r < 0)
@@ -184,56 +150,28 @@ static int find_dead(struct generation *generation, struct dead_versions *dead,
                         dead->more = true;
                         return 0;
                 }
-                r = db_column_text(statement, 3, &version.title, reterr);
-                if (r < 0)
-                        return r;
                 dead->versions[dead->n++] = version;
         }
         return r;
 }
 
-static int remove_slot(struct generation *generation, uint32_t slot, struct error *reterr)
-{
-        cleanup_statement_ sqlite3_stmt *statement = NULL;
-        int r = db_prepare(generation->db, "DELETE FROM chunk WHERE slot = ?", &statement, reterr);
-
-        if (r < 0)
-                return r;
-        db_bind_u64(statement, 1, slot);
-        return db_step(generation->db, statement, reterr);
-}
-
+/* The first `budget` chunks of the version. */
 static int remove_chunks(struct generation *generation, const struct dead_version *version,
                          uint32_t *budget, struct error *reterr)
 {
         cleanup_statement_ sqlite3_stmt *statement = NULL;
-        struct bm25 *bm25 = NULL;
-        int r = generation_scorer(generation, generation->db, &bm25, reterr);
+        int r = db_prepare(generation->db, "DELETE FROM chunk WHERE slot IN (SELECT slot FROM chunk"
+                                           " WHERE slot >= ? AND slot < ? ORDER BY slot LIMIT ?)",
+                           &statement, reterr);
 
-        if (r == 0)
-                r = db_prepare(generation->db, "SELECT slot, text FROM chunk WHERE slot >= ?"
-                                               " AND slot < ? ORDER BY slot LIMIT ?", &statement,
-                               reterr);
         if (r < 0)
                 return r;
         db_bind_u64(statement, 1, version->first_slot);
         db_bind_u64(statement, 2, (uint64_t) version->first_slot + version->count);
         db_bind_u64(statement, 3, *budget);
-        while ((r = db_step(generation->db, statement, reterr)) > 0) {
-                uint32_t slot = db_column_u32(statement, 0);
-                const char *text = (const char *) sqlite3_column_text(statement, 1);
-
-                if (!text)
-                        return error_oom(reterr);
-                r = bm25_delete(bm25, slot, version->title,
-                                version->title ? strlen(version->title) : 0, text,
-                                (size_t) sqlite3_column_bytes(statement, 1), reterr);
-                if (r == 0)
-                        r = remove_slot(generation, slot, reterr);
-                if (r < 0)
-                        return r;
-                (*budget)--;
-        }
+        r = db_step(generation->db, statement, reterr);
+        if (r == 0)
+                *budget -= (uint32_t) sqlite3_changes(db_connection(generation->db));
         return r;
 }
 
@@ -259,7 +197,7 @@ static int remove_version(struct generation *generation, const struct dead_versi
 
 static int tidy_locked(struct generation *generation, bool *ret_more, struct error *reterr)
 {
-        cleanup_(dead_versions_done) struct dead_versions dead = { .n = 0 };
+        struct dead_versions dead = { .n = 0 };
         uint32_t budget = TIDY_CHUNKS;
         int r = generation_recover(generation, reterr);
 

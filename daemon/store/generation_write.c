@@ -1,23 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writing a generation: vectors first and durable, then one transaction of gen.db, then the
  * view.  A failure leaves memory as it was, which is what is committed. */
-#include "store/generation_inside.h"
-#include "store/live.h"
+#include "store/generation_transaction.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* One write under way. */
-struct write {
-        struct generation *generation;
-        struct db *db;
-        struct generation_facts facts; /* as they will be; `live` is a copy that is changed */
-        struct {
-                uint32_t first, count;
-                bool alive;
-        } change; /* of `live`, the last one: not written yet, it may grow */
-        bool began;
-};
 
 void generation_lock(struct generation *generation)
 {
@@ -44,11 +31,13 @@ int generation_recover(struct generation *generation, struct error *reterr)
                 r = generation_read_facts(generation, &facts, reterr);
         if (r == 0)
                 r = view_publish(generation, &facts, reterr);
-        if (r < 0)
+        if (r < 0) {
                 generation_facts_done(&facts);
-        else
-                generation->poisoned = false;
-        return r;
+                return r;
+        }
+        generation->poisoned = false;
+        view_announce(generation);
+        return 0;
 }
 
 /* Records of the chunks, in the form in which they are compared. */
@@ -79,225 +68,6 @@ static int write_vectors(struct generation *generation, const struct generation_
         return r == -EDQUOT ? -ENOSPC : r; /* the disk's quota; -EDQUOT is max_elements' */
 }
 
-/* ---- Steps of the transaction ----------------------------------------------------------- */
-
-static int insert_chunk(struct write *write, const struct generation_chunk *chunk,
-                        struct error *reterr)
-{
-        cleanup_statement_ sqlite3_stmt *statement = NULL;
-        int r = db_prepare(write->db, "INSERT INTO chunk VALUES(?,?,?,?,?,?,?)", &statement,
-                           reterr);
-
-        if (r < 0)
-                return r;
-        db_bind_u64(statement, 1, write->facts.committed);
-        db_bind_u64(statement, 2, chunk->docver);
-        db_bind_u64(statement, 3, chunk->ordinal);
-        db_bind_u64(statement, 4, chunk->start);
-        db_bind_u64(statement, 5, chunk->end);
-        db_bind_u64(statement, 6, chunk->tokens);
-        (void) sqlite3_bind_text64(statement, 7, chunk->text_len ? chunk->text : "",
-                                   chunk->text_len, SQLITE_STATIC, SQLITE_UTF8);
-        return db_step(write->db, statement, reterr);
-}
-
-static int count_chunk(struct write *write, const struct generation_chunk *chunk,
-                       struct error *reterr)
-{
-        cleanup_statement_ sqlite3_stmt *statement = NULL;
-        int r = db_prepare(write->db,
-                           "INSERT INTO version(docver, doc_no, first_slot, count, state, title)"
-                           " SELECT ?1, ?2, ?3, 1, 0, ?4 WHERE ?5 = 0"
-                           " OR EXISTS(SELECT 1 FROM version WHERE docver = ?1)"
-                           " ON CONFLICT(docver) DO UPDATE SET count = count + 1"
-                           " WHERE state = 0 AND count = ?5 AND first_slot + count = ?3",
-                           &statement, reterr);
-
-        if (r < 0)
-                return r;
-        if (chunk->docver < write->facts.last_docver)
-                return error_set(reterr, -EINVAL, "version %u is staged behind version %u",
-                                 chunk->docver, write->facts.last_docver);
-        db_bind_u64(statement, 1, chunk->docver);
-        db_bind_u64(statement, 2, chunk->doc_no);
-        db_bind_u64(statement, 3, write->facts.committed);
-        db_bind_text(statement, 4, chunk->title);
-        db_bind_u64(statement, 5, chunk->ordinal);
-        r = db_step(write->db, statement, reterr);
-        if (r == 0 && sqlite3_changes(db_connection(write->db)) != 1)
-                return error_set(reterr, -ESTALE,
-                                 "chunk %u of version %u does not follow what is staged",
-                                 chunk->ordinal, chunk->docver);
-        return r;
-}
-
-static int append_chunks(struct write *write, const struct generation_chunk *chunks, size_t n,
-                         struct error *reterr)
-{
-        int r = 0;
-
-        for (size_t i = 0; r == 0 && i < n; i++) {
-                r = count_chunk(write, &chunks[i], reterr);
-                if (r == 0)
-                        r = insert_chunk(write, &chunks[i], reterr);
-                write->facts.committed++;
-                write->facts.last_docver = chunks[i].docver;
-        }
-        return r;
-}
-
-/* After everything else of the transaction: a statement that may have to be undone by itself
- * makes FTS5 write out what it gathered, and these are many. */
-static int index_chunks(struct write *write, const struct generation_chunk *chunks, size_t n,
-                        uint32_t first_slot, struct error *reterr)
-{
-        struct bm25 *bm25 = NULL;
-        int r = n > 0 ? generation_scorer(write->generation, write->db, &bm25, reterr) : 0;
-
-        for (size_t i = 0; r == 0 && i < n; i++)
-                r = bm25_add(bm25, first_slot + (uint32_t) i, chunks[i].title,
-                             chunks[i].title ? strlen(chunks[i].title) : 0, chunks[i].text,
-                             chunks[i].text_len, reterr);
-        return r;
-}
-
-static int write_change(struct write *write, struct error *reterr)
-{
-        int r = 0;
-
-        if (write->change.count > 0 && !write->facts.unsaved) {
-                r = live_change(write->db, write->change.first, write->change.count,
-                                write->change.alive, reterr);
-                write->facts.changes++;
-        }
-        write->change.count = 0;
-        return r;
-}
-
-/* The slots are live or dead from here on. */
-static int change_live(struct write *write, uint32_t first, uint32_t count, bool alive,
-                       struct error *reterr)
-{
-        uint64_t end = (uint64_t) first + count;
-        int r = 0;
-
-        if (count == 0)
-                return 0;
-        if (alive)
-                roaring_bitmap_add_range(write->facts.live, first, end);
-        else
-                roaring_bitmap_remove_range(write->facts.live, first, end);
-        if (write->change.count > 0 && write->change.alive == alive &&
-            write->change.first + write->change.count == first) {
-                write->change.count += count;
-                return 0;
-        }
-        r = write_change(write, reterr);
-        write->change.first = first;
-        write->change.count = count;
-        write->change.alive = alive;
-        return r;
-}
-
-/* What the document is found by now is dead from here on; `staged` too where asked. */
-static int kill_document(struct write *write, uint32_t doc_no, bool staged, bool *ret_any,
-                         struct error *reterr)
-{
-        cleanup_statement_ sqlite3_stmt *select = NULL, *update = NULL;
-        int r = db_prepare(write->db, "SELECT first_slot, count, state FROM version"
-                                      " WHERE doc_no = ?1 AND (state = 1 OR (?2 AND state = 0))",
-                           &select, reterr);
-
-        *ret_any = false;
-        if (r == 0)
-                r = db_prepare(write->db, "UPDATE version SET state = 2 WHERE doc_no = ?1"
-                                          " AND (state = 1 OR (?2 AND state = 0))",
-                               &update, reterr);
-        if (r < 0)
-                return r;
-        db_bind_u64(select, 1, doc_no);
-        db_bind_u64(select, 2, staged);
-        while ((r = db_step(write->db, select, reterr)) > 0) {
-                *ret_any = true;
-                if (db_column_u64(select, 2) != VERSION_LIVE)
-                        continue;
-                write->facts.documents--;
-                r = change_live(write, db_column_u32(select, 0), db_column_u32(select, 1), false,
-                                reterr);
-                if (r < 0)
-                        return r;
-        }
-        if (r < 0 || !*ret_any)
-                return r;
-        (void) sqlite3_reset(select);
-        db_bind_u64(update, 1, doc_no);
-        db_bind_u64(update, 2, staged);
-        return db_step(write->db, update, reterr);
-}
-
-/* A version without chunks has a row as well: its document is there, and finds nothing. */
-static int revive(struct write *write, const struct generation_change *change,
-                  struct error *reterr)
-{
-        cleanup_statement_ sqlite3_stmt *statement = NULL;
-        int r = db_prepare(write->db,
-                           "INSERT INTO version(docver, doc_no, first_slot, count, state)"
-                           " VALUES(?1, ?2, ?3, 0, 1) ON CONFLICT(docver) DO UPDATE SET state = 1"
-                           " RETURNING first_slot, count", &statement, reterr);
-
-        if (r < 0)
-                return r;
-        db_bind_u64(statement, 1, change->docver);
-        db_bind_u64(statement, 2, change->doc_no);
-        db_bind_u64(statement, 3, write->facts.committed);
-        r = db_step(write->db, statement, reterr);
-        if (r < 0)
-                return r;
-        write->facts.documents++;
-        return change_live(write, db_column_u32(statement, 0), db_column_u32(statement, 1), true,
-                           reterr);
-}
-
-static int apply_change(struct write *write, struct db *docs,
-                        const struct generation_change *change, struct error *reterr)
-{
-        bool any;
-        int r;
-
-        if (change->doc_seq > write->facts.applied_seq)
-                write->facts.applied_seq = change->doc_seq;
-        if (change->docver == 0)
-                return change->keep_old
-                               ? 0
-                               : kill_document(write, change->doc_no, false, &any, reterr);
-        r = docs_is_current(docs, change->doc_no, change->docver, reterr);
-        if (r <= 0)
-                return r;
-        r = kill_document(write, change->doc_no, false, &any, reterr);
-        return r < 0 ? r : revive(write, change, reterr);
-}
-
-static int apply_changes(struct write *write, const struct generation_change *changes, size_t n,
-                         struct error *reterr)
-{
-        cleanup_reader_ struct db_reader docs = { 0 };
-        cleanup_statement_ sqlite3_stmt *statement = NULL;
-        int r;
-
-        if (n == 0)
-                return 0;
-        r = db_pool_take(write->generation->collection->docs_readers, &docs, reterr);
-        for (size_t i = 0; r == 0 && i < n; i++)
-                r = apply_change(write, docs.db, &changes[i], reterr);
-        if (r == 0)
-                r = db_prepare(write->db, "UPDATE version SET state = 2"
-                                          " WHERE state = 0 AND docver <= ?", &statement, reterr);
-        if (r < 0)
-                return r;
-        db_bind_u64(statement, 1, write->facts.applied_seq);
-        return db_step(write->db, statement, reterr);
-}
-
 /* ---- Beginning and ending --------------------------------------------------------------- */
 
 static int begin_write(struct generation *generation, struct write *write, struct error *reterr)
@@ -313,18 +83,6 @@ static int begin_write(struct generation *generation, struct write *write, struc
         r = db_begin(write->db, reterr);
         write->began = r == 0;
         return r;
-}
-
-/* What changed of `live`, or all of it where that is not there, or is long behind. */
-static int write_live(struct write *write, struct error *reterr)
-{
-        int r = write_change(write, reterr);
-
-        if (r < 0 || (!write->facts.unsaved && write->facts.changes < LIVE_CHANGES_MAX))
-                return r;
-        write->facts.unsaved = false;
-        write->facts.changes = 0;
-        return live_save(write->db, write->facts.live, reterr);
 }
 
 static int end_write(struct write *write, struct error *reterr)
@@ -363,6 +121,7 @@ static int show(struct write *write, struct error *reterr)
                 return r;
         }
         write->facts.live = NULL;
+        view_announce(generation);
         return 0;
 }
 
@@ -412,14 +171,15 @@ static int publish_locked(struct generation *generation, const struct generation
         if (r == 0)
                 r = begin_write(generation, &write, reterr);
         if (r == 0)
-                r = append_chunks(&write, chunks, n_chunks, reterr);
+                r = write_append(&write, chunks, n_chunks, reterr);
         if (r == 0)
-                r = apply_changes(&write, changes, n_changes, reterr);
-        if (r == 0)
-                r = index_chunks(&write, chunks, n_chunks, generation->facts.committed, reterr);
+                r = write_apply(&write, changes, n_changes, reterr);
         if (r == 0)
                 r = end_write(&write, reterr);
-        return r == 0 ? show(&write, reterr) : r;
+        if (r < 0)
+                return r;
+        generation_add_words(generation, generation->facts.committed, chunks, n_chunks);
+        return show(&write, reterr);
 }
 
 int generation_stage(struct generation *generation, const struct generation_chunk *chunks,
@@ -454,7 +214,7 @@ int generation_forget_all(struct generation *generation, const uint32_t *doc_nos
         for (size_t i = 0; r == 0 && i < n; i++) {
                 bool any;
 
-                r = kill_document(&write, doc_nos[i], true, &any, reterr);
+                r = write_kill(&write, doc_nos[i], true, &any, reterr);
                 changed |= any;
         }
         if (forgotten_seq > write.facts.forgotten_seq) {

@@ -9,7 +9,8 @@
 #include <string.h>
 
 static const struct db_migration migrations[] = {
-        { 1,
+        { .to = 1,
+          .sql =
           "CREATE TABLE tenant("
           " id BLOB PRIMARY KEY NOT NULL, name TEXT NOT NULL UNIQUE,"
           " created_usec INTEGER NOT NULL) WITHOUT ROWID;"

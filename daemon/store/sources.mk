@@ -10,7 +10,8 @@ libstore_a_SOURCES = \
 	daemon/store/generation.c daemon/store/generation.h daemon/store/generation_inside.h \
 	daemon/store/generation_facts.c daemon/store/generation_info.c \
 	daemon/store/generation_maintain.c daemon/store/generation_read.c \
-	daemon/store/generation_room.c \
+	daemon/store/generation_postings.c daemon/store/generation_room.c \
+	daemon/store/generation_transaction.c daemon/store/generation_transaction.h \
 	daemon/store/generation_write.c \
 	daemon/store/idempotency.c daemon/store/idempotency.h \
 	daemon/store/jobs.c daemon/store/jobs.h \

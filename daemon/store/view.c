@@ -13,6 +13,8 @@
 
 struct pinned_view {
         struct generation_view view; /* first: handed out as such */
+        struct postings_view *postings;
+        bool complete;               /* `postings` lack no committed slot */
         unsigned refs;               /* under view_lock */
         struct pinned_view *newer, *older;
         struct index_segment segments[];
@@ -21,6 +23,7 @@ struct pinned_view {
 static void free_view(struct pinned_view *pinned)
 {
         roaring_bitmap_free((roaring_bitmap_t *) (uintptr_t) pinned->view.live);
+        (void) postings_unref(pinned->postings);
         free(pinned);
 }
 
@@ -61,7 +64,6 @@ static void swap_view(struct generation *generation, struct pinned_view *fresh)
 int view_publish(struct generation *generation, const struct generation_facts *facts,
                  struct error *reterr)
 {
-        const struct collection *collection = generation->collection;
         size_t n = segments_count(generation->segments, facts->committed);
         struct pinned_view *pinned = calloc(1, sizeof *pinned + n * sizeof *pinned->segments);
 
@@ -85,14 +87,43 @@ int view_publish(struct generation *generation, const struct generation_facts *f
                 free(pinned);
                 return error_oom(reterr);
         }
+        pinned->complete = postings_end(generation->postings) >= facts->committed;
+        pinned->postings = postings_ref(generation->postings);
         if (generation->facts.live != facts->live)
                 generation_facts_done(&generation->facts);
         generation->facts = *facts;
         atomic_store(&generation->live_unsaved, facts->unsaved);
-        atomic_store(&generation->upkeep_due, true);
         swap_view(generation, pinned);
-        store_tell(collection->store, collection->info.tenant, collection->id);
         return 0;
+}
+
+int view_refresh(struct generation *generation, struct error *reterr)
+{
+        int r;
+
+        generation_lock(generation);
+        r = view_publish(generation, &generation->facts, reterr);
+        generation_unlock(generation);
+        return r;
+}
+
+void view_announce(struct generation *generation)
+{
+        const struct collection *collection = generation->collection;
+
+        atomic_store(&generation->upkeep_due, true);
+        store_tell(collection->store, collection->info.tenant, collection->id);
+}
+
+const struct postings_view *view_postings(const struct generation_view *view)
+{
+        return ((const struct pinned_view *) view)->postings;
+}
+
+bool generation_view_bm25_complete(const struct generation_view *view)
+{
+        return ((const struct pinned_view *) view)->complete &&
+               !atomic_load(&view->generation->words_damaged);
 }
 
 void view_retire(struct generation *generation)

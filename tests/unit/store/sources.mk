@@ -43,6 +43,11 @@ TESTS += tests/unit/store/test_store
 tests_unit_store_test_store_SOURCES = tests/unit/store/test_store.c $(store_test_fixture)
 tests_unit_store_test_store_LDADD = $(store_test_libs)
 
+check_PROGRAMS += tests/unit/store/test_words
+TESTS += tests/unit/store/test_words
+tests_unit_store_test_words_SOURCES = tests/unit/store/test_words.c $(store_test_fixture)
+tests_unit_store_test_words_LDADD = $(store_test_libs)
+
 check_PROGRAMS += tests/unit/store/test_crash
 TESTS += tests/unit/store/test_crash
 tests_unit_store_test_crash_SOURCES = tests/unit/store/test_crash.c $(store_test_fixture) \

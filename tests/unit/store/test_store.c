@@ -131,20 +131,20 @@ static void test_bytes_free_are_known(void **state)
 /* ---- Databases -------------------------------------------------------------------------- */
 
 static const struct db_migration first[] = {
-        { 1, "CREATE TABLE note(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE)" },
+        { .to = 1, .sql = "CREATE TABLE note(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE)" },
 };
 static const struct db_migration second[] = {
-        { 1, "CREATE TABLE note(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE)" },
-        { 2, "ALTER TABLE note ADD COLUMN size INTEGER NOT NULL DEFAULT 7" },
+        { .to = 1, .sql = "CREATE TABLE note(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE)" },
+        { .to = 2, .sql = "ALTER TABLE note ADD COLUMN size INTEGER NOT NULL DEFAULT 7" },
 };
 static const struct db_migration broken[] = {
-        { 1, "CREATE TABLE note(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE)" },
-        { 2, "CREATE TABLE more(x); CREATE TABLE note(x)" },
+        { .to = 1, .sql = "CREATE TABLE note(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE)" },
+        { .to = 2, .sql = "CREATE TABLE more(x); CREATE TABLE note(x)" },
 };
-static const struct db_schema schema1 = { 0x1234, first, 1, NULL };
-static const struct db_schema schema2 = { 0x1234, second, 2, NULL };
-static const struct db_schema schema_broken = { 0x1234, broken, 2, NULL };
-static const struct db_schema foreign = { 0x4321, first, 1, NULL };
+static const struct db_schema schema1 = { 0x1234, first, 1 };
+static const struct db_schema schema2 = { 0x1234, second, 2 };
+static const struct db_schema schema_broken = { 0x1234, broken, 2 };
+static const struct db_schema foreign = { 0x4321, first, 1 };
 
 static struct db *open_notes(struct fixture *fixture, const struct db_schema *schema,
                              enum db_mode mode)
