@@ -44,8 +44,8 @@ struct adapter {
                       const struct adapter_params *params);
         /* Ends what an opened index goes on doing beside its first searches; 0 or -1.  Or NULL. */
         int (*settle)(void *index);
-        /* Numbers of the k (at most ADAPTER_K_MAX) nearest rows into ret_ids, the nearest first; how many, or -1.  Several
-         * threads may search at once, all with the same ef. */
+        /* Numbers of the k nearest rows (at most ADAPTER_K_MAX) into ret_ids, the nearest first;
+         * how many, or -1.  Several threads may search at once, all with the same ef. */
         int (*search)(void *index, const float *query, uint32_t k, uint32_t ef, uint32_t *ret_ids);
         /* What the library itself says it holds in memory; NULL or 0: it says nothing. */
         uint64_t (*hot_bytes)(void *index);

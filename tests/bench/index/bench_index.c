@@ -200,7 +200,8 @@ int main(int argc, char **argv)
                 struct error error = { 0 };
 
                 if (bench_set(name, contestants, count, &plan, &error) < 0) {
-                        (void) fprintf(stderr, "bench_index: set %s: %s\n", name, error_text(&error));
+                        (void) fprintf(stderr, "bench_index: set %s: %s\n", name,
+                                       error_text(&error));
                         return 1;
                 }
         }

@@ -68,7 +68,8 @@ double load_of_others(const struct load *before)
         double others;
 
         load_read(&now);
-        others = (now.busy_seconds - before->busy_seconds) - (now.own_seconds - before->own_seconds);
+        others = now.busy_seconds - before->busy_seconds;
+        others -= now.own_seconds - before->own_seconds;
         others /= (now.seconds - before->seconds) * (double) sysconf(_SC_NPROCESSORS_ONLN);
         return others > 0 ? others : 0;
 }
@@ -98,7 +99,8 @@ static const struct adapter *load_module(const char *path)
         get = (const struct adapter *(*)(void)) dlsym(module, ADAPTER_SYMBOL);
         ops = get ? get() : NULL;
         if (!ops || ops->version != ADAPTER_VERSION) {
-                (void) printf("skipped: %s is not a module of this bench: run peers.sh again\n", path);
+                (void) printf("skipped: %s is not a module of this bench: run peers.sh again\n",
+                              path);
                 (void) dlclose(module);
                 return NULL;
         }
@@ -178,7 +180,8 @@ static int find_place(const struct contestant *c, const struct set *set, const s
                 return error_set(reterr, -ENAMETOOLONG, "%s is too long a path", top);
         if (mkdir(ret->folder, 0755) < 0 && errno != EEXIST)
                 return error_set_errno(reterr, -errno, "cannot make %s", ret->folder);
-        (void) snprintf(ret->path, sizeof ret->path, c->ops->folder ? "%s" : "%s/index", ret->folder);
+        (void) snprintf(ret->path, sizeof ret->path, "%s%s", ret->folder,
+                        c->ops->folder ? "" : "/index");
         (void) snprintf(ret->figures, sizeof ret->figures, "%s/figures", ret->folder);
         return 0;
 }
@@ -194,7 +197,8 @@ static uint64_t file_bytes(const struct place *place)
                 struct stat st;
 
                 (void) snprintf(path, sizeof path, "%s/%s", place->folder, entries[i]->d_name);
-                if (strcmp(path, place->figures) != 0 && stat(path, &st) == 0 && S_ISREG(st.st_mode))
+                if (strcmp(path, place->figures) != 0 && stat(path, &st) == 0 &&
+                    S_ISREG(st.st_mode))
                         sum += (uint64_t) st.st_size;
                 free(entries[i]);
         }
@@ -326,7 +330,8 @@ static int open_often(struct contestant *c, const struct set *set, const struct 
         size_t n = 0;
 
         do {
-                double begin = now_seconds();
+                const float *query = set_query(set, (uint32_t) n);
+                double begin;
 
                 contestant_close(c);
                 begin = now_seconds();
@@ -336,7 +341,7 @@ static int open_often(struct contestant *c, const struct set *set, const struct 
                                          c->ops->name);
                 opens[n] = now_seconds() - begin;
                 begin = now_seconds();
-                if (c->ops->search(c->index, set_query(set, (uint32_t) n), plan->k, FIRST_EF, ids) < 0)
+                if (c->ops->search(c->index, query, plan->k, FIRST_EF, ids) < 0)
                         return error_set(reterr, -EIO, "%s does not search", c->ops->name);
                 firsts[n++] = now_seconds() - begin;
         } while (n < OPENS && now_seconds() - start < OPENS_SECONDS);

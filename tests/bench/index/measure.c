@@ -88,9 +88,11 @@ static void warm(const struct contestant *c, const struct set *set, uint32_t k, 
 {
         uint32_t ids[ADAPTER_K_MAX];
 
-        for (uint32_t i = 0; i < WARM_QUERIES; i++)
-                (void) c->ops->search(c->index, set_query(set, set->queries.count - 1 - i % set->queries.count),
-                                      k, ef, ids);
+        for (uint32_t i = 0; i < WARM_QUERIES; i++) {
+                uint32_t query = set->queries.count - 1 - i % set->queries.count;
+
+                (void) c->ops->search(c->index, set_query(set, query), k, ef, ids);
+        }
 }
 
 /* Of this thread's processor time: what other processes take meanwhile does not count. */
@@ -141,16 +143,16 @@ struct searcher {
 static void *search_on(void *userdata)
 {
         struct searcher *self = userdata;
+        const struct contestant *c = self->contestant;
         uint32_t ids[ADAPTER_K_MAX], i = self->first;
         double begin, now;
         size_t n = 0;
 
-        warm(self->contestant, self->set, self->k, self->ef);
+        warm(c, self->set, self->k, self->ef);
         (void) pthread_barrier_wait(self->start);
         begin = now_seconds();
         do {
-                (void) self->contestant->ops->search(self->contestant->index,
-                                                     set_query(self->set, i), self->k, self->ef, ids);
+                (void) c->ops->search(c->index, set_query(self->set, i), self->k, self->ef, ids);
                 i = (i + 1) % self->set->queries.count;
                 n++;
                 now = now_seconds();

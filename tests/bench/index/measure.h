@@ -11,7 +11,8 @@
 extern const double measure_targets[TARGETS]; /* of recall: 0.95 and 0.99 */
 
 /* At one ef.  Queries per second of the searching thread's processor time, latencies of the
- * clock: at rest the machine gives the same by both.  The arrays hold a value per round until measure() has put their medians below. */
+ * clock: at rest the machine gives the same by both.  The arrays hold a value per round, and
+ * after measure() the median in [0]. */
 struct point {
         uint32_t ef;
         double recall;
@@ -34,7 +35,7 @@ struct at_recall {
         double per_second, p50_usec, p99_usec;
 };
 
-/* ret[i] belongs to contestants[i], which is open.  The result's arrays hold the medians first. */
+/* ret[i] belongs to contestants[i], which is open. */
 int measure(const struct contestant *contestants, size_t count, const struct set *set,
             const struct plan *plan, struct speeds *ret, struct error *reterr);
 

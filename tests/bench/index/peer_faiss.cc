@@ -60,7 +60,8 @@ void *complain(const char *what)
 void set(peer *self, const char *name, double value)
 {
         /* Never destroyed: its destructor is inline, in the headers. */
-        static auto *space = new (::operator new(sizeof(faiss::ParameterSpace))) faiss::ParameterSpace;
+        static void *memory = ::operator new(sizeof(faiss::ParameterSpace));
+        static auto *space = new (memory) faiss::ParameterSpace;
 
         space->set_index_parameter(self->index, name, value);
 }

@@ -35,12 +35,13 @@ build() {
                 mv "$out/$name.part" "$out/$name.so"
                 rm -f "$out/$name.skipped" "$out/$name.log"
         else
-                skip "$name" "it does not compile: $(grep -m 1 error "$out/$name.log" || echo "see $out/$name.log")"
+                skip "$name" "it does not compile: $(grep -m 1 error "$out/$name.log" || :)"
         fi
 }
 
 archive() {
-        find "$out/$1" -maxdepth 1 \( -name '*.tar.gz' -o -name '*.whl' \) 2>/dev/null | sort | tail -n 1
+        find "$out/$1" -maxdepth 1 \( -name '*.tar.gz' -o -name '*.whl' \) 2>/dev/null |
+                sort | tail -n 1
 }
 
 # fetch PACKAGE PIP-OPTION…: downloads once and unpacks into $out/PACKAGE/; its version to stdout.
@@ -49,8 +50,8 @@ fetch() {
         shift
         mkdir -p "$out/$package"
         [ -n "$(archive "$package")" ] ||
-                $PYTHON -m pip --disable-pip-version-check download -q --no-deps -d "$out/$package" \
-                        "$@" "$package" > "$out/$package/pip.log" 2>&1 || return 1
+                $PYTHON -m pip --disable-pip-version-check download -q --no-deps \
+                        -d "$out/$package" "$@" "$package" > "$out/$package/pip.log" 2>&1 || return 1
         file=$(archive "$package")
         case "$file" in
         *.tar.gz) tar -xzf "$file" -C "$out/$package" --strip-components=1 ;;
@@ -61,7 +62,8 @@ fetch() {
 }
 
 peer_hnswlib() {
-        [ -e /usr/include/hnswlib/hnswlib.h ] || { skip hnswlib "libhnswlib-dev is not installed"; return; }
+        [ -e /usr/include/hnswlib/hnswlib.h ] ||
+                { skip hnswlib "libhnswlib-dev is not installed"; return; }
         version=$(dpkg-query -W -f '${Version}' libhnswlib-dev 2>/dev/null || echo installed)
         build hnswlib peer_hnswlib.cc "$version of Debian, -O3 -march=native"
 }
@@ -77,8 +79,8 @@ peer_hnswlib_new() {
 peer_usearch() {
         version=$(fetch usearch --no-binary usearch) ||
                 { skip usearch "pip does not get the sources of usearch"; return; }
-        build usearch peer_usearch.cc "$version, f32, -O3 -march=native" -I"$out/usearch/include" -ffast-math \
-                -fopenmp-simd -DUSEARCH_USE_NUMKONG=0 -DUSEARCH_USE_OPENMP=0
+        build usearch peer_usearch.cc "$version, f32, -O3 -march=native" \
+                -I"$out/usearch/include" -ffast-math -fopenmp-simd -DUSEARCH_USE_NUMKONG=0 -DUSEARCH_USE_OPENMP=0
 }
 
 # The library as its package brings it; it chooses its kernels by the machine.

@@ -66,8 +66,8 @@ static void print_builds(const struct contestant *contestants, size_t count, con
 {
         bool kept = false, disturbed = false;
 
-        (void) printf("\n%-14s %7s   %7s  %8s %8s %8s %8s %8s %8s\n", "", "build 1", "build 2", "B/vector",
-                      "own word", "file", "save ms", "open ms", "first ms");
+        (void) printf("\n%-14s %7s   %7s  %8s %8s %8s %8s %8s %8s\n", "", "build 1", "build 2",
+                      "B/vector", "own word", "file", "save ms", "open ms", "first ms");
         for (size_t i = 0; i < count; i++) {
                 const struct contestant *c = &contestants[i];
 
@@ -88,9 +88,11 @@ static void print_builds(const struct contestant *contestants, size_t count, con
                 print_time(c->first_query_usec);
                 (void) printf("%s%s\n", c->note ? "  " : "", c->note ? c->note : "");
         }
-        (void) printf("build: seconds with 1 and 2 threads%s%s\nB/vector: anonymous memory of the open index; "
-                      "own word: what the library says it keeps in memory\nfile: bytes per vector of what "
-                      "was saved; open, first query: warm page cache\n", kept ? " (*: of an earlier run)" : "",
+        (void) printf("build: seconds with 1 and 2 threads%s%s\n"
+                      "B/vector: anonymous memory of the open index; own word: what the library says "
+                      "it keeps in memory\n"
+                      "file: bytes per vector of what was saved; open, first query: warm page cache\n",
+                      kept ? " (*: of an earlier run)" : "",
                       disturbed ? " (!: others used the machine meanwhile)" : "");
 }
 
@@ -145,8 +147,8 @@ void report_set(const struct contestant *contestants, const struct speeds *speed
                         (void) printf(" | %.2fx", speeds[i].threads_scaling);
                 (void) printf("\n");
         }
-        (void) printf("at recall@%u 0.95 and 0.99, between the points measured (+: the first point is "
-                      "better already):\n", plan->k);
+        (void) printf("at recall@%u 0.95 and 0.99, between the points measured (+: the first point "
+                      "is better already):\n", plan->k);
         for (size_t i = 0; i < count; i++)
                 print_points(&contestants[i], &speeds[i]);
 }

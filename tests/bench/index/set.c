@@ -55,7 +55,8 @@ static int parse_framed(const char *path, const struct mapping *mapping, struct 
         *ret = (struct framed) { words, (uint32_t) (mapping->bytes / frame), (uint32_t) words[0] };
         for (uint32_t i = 0; i < ret->count; i++)
                 if (words[(size_t) i * (ret->length + 1)] != words[0])
-                        return error_set(reterr, -EBADMSG, "%s: row %u has another length", path, i);
+                        return error_set(reterr, -EBADMSG, "%s: row %u is of another length", path,
+                                         i);
         return 0;
 }
 
