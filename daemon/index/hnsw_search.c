@@ -112,15 +112,19 @@ static bool is_believed(const struct search *search, uint32_t node, uint32_t slo
                 (!search->wanted || roaring_bitmap_contains(search->wanted, slot)));
 }
 
+/* So many of the best by codes have the k best by floats among them. */
+static size_t exact_depth(const struct search *search)
+{
+        uint32_t k = search->query->k;
+
+        return k + (k / 2 > EXACT_EXTRA ? k / 2 : EXACT_EXTRA);
+}
+
 static void offer_exactly(struct search *search, size_t n)
 {
         const struct candidate *pool = search->walk.walker->pool;
-        size_t most = search->query->k + (search->query->k / 2 > EXACT_EXTRA
-                                                  ? search->query->k / 2
-                                                  : EXACT_EXTRA);
         uint32_t slots[WALK_AT_ONCE];
 
-        n = n < most ? n : most;
         for (size_t done = 0; done < n;) {
                 size_t count = 0;
 
@@ -221,7 +225,7 @@ static int walk_graph(struct search *search, bool matching)
                 walk->precision = INDEX_PRECISION_8BIT;
                 walk_rescore(walk, 0, walk->walker->pool, kept);
         }
-        offer_exactly(search, kept);
+        offer_exactly(search, kept < exact_depth(search) ? kept : exact_depth(search));
         return 1;
 }
 
