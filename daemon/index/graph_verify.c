@@ -21,6 +21,7 @@ struct graph_verify {
         uint8_t *block;
         uint64_t named;           /* slots that lead to a node */
         uint8_t *reached, *layer; /* by node: the highest layer so far; by entry: its layer */
+        uint32_t highest;         /* layer of all */
 };
 
 /* ---- The file's bytes ------------------------------------------------------------------- */
@@ -165,6 +166,8 @@ static int verify_entries(struct graph_verify *verify, uint64_t from, uint64_t t
                                          verify->layer[below] != under)
                         return nonsense("what lies below its entry", id, reterr);
                 verify->reached[node] = verify->layer[id] = (uint8_t) (under + 1);
+                if (verify->highest <= under)
+                        verify->highest = under + 1U;
         }
         return 0;
 }
@@ -205,7 +208,8 @@ static int verify_top(struct graph_verify *verify, uint64_t from, uint64_t to, s
 
         (void) from;
         (void) to;
-        if (top.layers > 0 && verify->layer[top.at] != top.layers)
+        if (top.layers != verify->highest ||
+            (top.layers > 0 && verify->layer[top.at] != top.layers))
                 return error_set(reterr, -EBADMSG, "its top makes no sense");
         return 0;
 }

@@ -17,7 +17,7 @@ struct hnsw {
 
         /* The writer's: whoever calls index_maintain(). */
         int dirfd; /* or -1 */
-        bool at_limit;
+        atomic_bool at_limit;
         struct mend *mend; /* a sweep that is under way; or NULL */
         bool mend_next;    /* where both are to be done linking and mending take turns */
 

@@ -153,14 +153,15 @@ static int mend_slice(struct index *index, struct graph *graph, const struct ind
 {
         cleanup_(crew_free_cleanup) struct crew *crew = NULL;
         struct hnsw *hnsw = index->state;
+        uint32_t unlinked = atomic_load(&graph->n_unlinked);
         int r = crew_new(index->params.threads, &crew, reterr);
 
         if (r == 0 && !hnsw->mend)
                 r = mend_new(graph, live, &hnsw->mend, reterr);
         if (r == 0)
                 r = mend_step(hnsw->mend, &hnsw->walkers, source, live, crew, check, reterr);
+        hnsw->unsaved += atomic_load(&graph->n_unlinked) - unlinked;
         if (r == MEND_DONE) {
-                hnsw->unsaved += mend_count(hnsw->mend);
                 mend_free(hnsw->mend);
                 hnsw->mend = NULL;
         }

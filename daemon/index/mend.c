@@ -342,11 +342,6 @@ uint64_t mend_count_dead(const struct graph *graph, const roaring_bitmap_t *live
         return nodes > wanted ? nodes - wanted : 0;
 }
 
-uint32_t mend_count(const struct mend *mend)
-{
-        return mend->n_dead;
-}
-
 void mend_free(struct mend *mend)
 {
         if (!mend)

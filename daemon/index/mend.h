@@ -36,9 +36,6 @@ int mend_new(struct graph *graph, const roaring_bitmap_t *live, struct mend **re
 void mend_free(struct mend *mend);
 DEFINE_CLEANUP(struct mend *, mend_free)
 
-/* How many nodes it is about. */
-uint32_t mend_count(const struct mend *mend);
-
 /* One slice; `live` is of the newest view.  enum mend_state, -ENOMEM, or what the check
  * returned: the next call goes on where this one ended. */
 int mend_step(struct mend *mend, struct walkers *walkers, const struct index_source *source,

@@ -94,7 +94,8 @@ int region_map(struct region *region, int fd, off_t offset, size_t bytes, struct
         if (mmap(region->base, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd,
                  offset) == MAP_FAILED)
                 return error_set_errno(reterr, -errno, "cannot map an index file");
-        region->usable = region->mapped = mapped;
+        region->usable = mapped;
+        region->mapped = mapped;
         return 0;
 }
 

@@ -10,6 +10,7 @@
 #pragma once
 #include "base/error.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,9 +20,10 @@ struct index_budget;
 
 struct region {
         uint8_t *base;
-        size_t reserved, usable; /* bytes, multiples of the page's size */
-        size_t mapped;           /* of the usable ones, from the beginning: came from a file */
-        size_t loaded;           /* of those, copied into memory since */
+        size_t reserved;       /* bytes, as all here: multiples of the page's size */
+        _Atomic size_t usable; /* atomic for region_hot_bytes() */
+        _Atomic size_t mapped; /* of the usable ones, from the beginning: came from a file */
+        _Atomic size_t loaded; /* of those, copied into memory since */
         struct index_budget *budget; /* what is in memory is taken from it; or NULL; borrowed */
 };
 
@@ -43,5 +45,5 @@ int region_map(struct region *region, int fd, off_t offset, size_t bytes, struct
 #define REGION_STEP ((size_t) 2 << 20)
 int region_load(struct region *region, size_t from, size_t to, struct error *reterr);
 
-/* Bytes that are in memory for good, not in the page cache. */
+/* Bytes that are in memory for good, not in the page cache.  Any thread. */
 size_t region_hot_bytes(const struct region *region);

@@ -25,4 +25,17 @@ tests_unit_index_test_kernel_SOURCES = tests/unit/index/test_kernel.c
 tests_unit_index_test_kernel_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 tests_unit_index_test_quantizer_SOURCES = tests/unit/index/test_quantizer.c
 tests_unit_index_test_quantizer_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+graph_test_fixture = tests/unit/index/graph_fixture.c tests/unit/index/graph_fixture.h
+
+check_PROGRAMS += tests/unit/index/test_graph_file
+TESTS += tests/unit/index/test_graph_file
+tests_unit_index_test_graph_file_SOURCES = tests/unit/index/test_graph_file.c $(graph_test_fixture)
+tests_unit_index_test_graph_file_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/index/test_hnsw_file
+TESTS += tests/unit/index/test_hnsw_file
+tests_unit_index_test_hnsw_file_SOURCES = tests/unit/index/test_hnsw_file.c $(graph_test_fixture) \
+	tests/lib/faultfs.c tests/lib/faultfs.h
+tests_unit_index_test_hnsw_file_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS) -ldl
 endif
