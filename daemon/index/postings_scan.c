@@ -9,6 +9,13 @@
 #define WINDOW 2048U
 #define CHECK_EVERY 16384 /* postings decoded between two calls of the caller's check */
 #define NOT_DECODED UINT32_MAX
+#define GROUP 16U    /* sums that are compared together */
+#define SPARSE 8     /* a filter of at most one in so many slots is */
+#define LOOK_COST 12 /* of looking for one document in a list, against adding one posting */
+
+/* Two lanes: SSE2, NEON, or whatever the machine has. */
+typedef double pair __attribute__((vector_size(16)));
+typedef int64_t flags __attribute__((vector_size(16)));
 
 /* Where a term stands in its list. */
 struct cursor {
@@ -20,8 +27,11 @@ struct cursor {
         uint32_t block;       /* the first that is not below the window, or the last looked at */
         uint32_t decoded;     /* which block `documents` holds */
         uint32_t n, at;
+        uint32_t postings; /* in the blocks of the window, about */
+        bool worked_out;   /* `shares` are those of `documents` */
         struct postings_frequencies frequencies;
         uint32_t documents[POSTINGS_BLOCK];
+        double shares[POSTINGS_BLOCK];
 };
 
 struct postings_scan {
@@ -39,7 +49,12 @@ struct postings_scan {
         struct cursor *order[BM25_QUERY_TERMS_MAX];  /* by rising `most` */
         double rest[BM25_QUERY_TERMS_MAX + 1];       /* what the first i can add together */
         double sums[WINDOW];
-        uint64_t touched[WINDOW / 64];
+        uint16_t found[WINDOW + 1]; /* documents that may be good enough */
+
+        bool sparse; /* the filter is: it is read along with the windows */
+        bool more;   /* `filter` stands on its next slot */
+        roaring_uint32_iterator_t filter;
+        uint64_t allowed[WINDOW / 64]; /* of the window, by it */
         struct cursor cursors[];
 };
 
@@ -89,6 +104,7 @@ static int decode(struct postings_scan *scan, struct cursor *cursor, uint32_t bl
         cursor->decoded = block;
         cursor->n = (uint32_t) n;
         cursor->at = 0;
+        cursor->worked_out = false;
         scan->since_check += cursor->n;
         if (scan->since_check >= CHECK_EVERY && check->check) {
                 int r = check->check(check->userdata);
@@ -122,15 +138,17 @@ static double most_in(const struct postings_scan *scan, struct cursor *cursor, u
                       uint32_t end)
 {
         double least = HUGE_VAL;
+        uint32_t i;
 
         while (cursor->block < cursor->list.n_blocks && cursor->blocks[cursor->block].last < begin)
                 cursor->block++;
-        for (uint32_t i = cursor->block; i < cursor->list.n_blocks; i++) {
+        for (i = cursor->block; i < cursor->list.n_blocks; i++) {
                 if (i > cursor->block && cursor->blocks[i - 1].last + 1 >= end)
                         break;
                 if (cursor->blocks[i].bound < least)
                         least = cursor->blocks[i].bound;
         }
+        cursor->postings = (i - cursor->block) * POSTINGS_BLOCK;
         if (least == HUGE_VAL)
                 return 0.0;
         return cursor->weight / (1.0 + least * cursor->drift) * (1.0 + 1e-9) + scan->unit;
@@ -160,21 +178,50 @@ static void order_cursors(struct postings_scan *scan, uint32_t begin, uint32_t e
                 scan->rest[i + 1] = scan->rest[i] + scan->order[i]->most;
 }
 
-static inline double share(const struct postings_scan *scan, double weight, uint32_t frequency,
-                           uint32_t length)
+/* What two postings add to scores, rounded.  One way for all, so that equals stay equal. */
+static inline pair share(const struct postings_scan *scan, const struct cursor *cursor,
+                         pair frequency, pair length)
 {
-        double damping = scan->norm + scan->norm_per_term * (double) (length - 1);
-        double value = weight * frequency / (frequency + damping);
+        const pair norm = { scan->norm, scan->norm }, weight = { cursor->weight, cursor->weight };
+        const pair norm_per_term = { scan->norm_per_term, scan->norm_per_term };
+        const pair rounding = { scan->rounding, scan->rounding };
+        pair value = weight * frequency / (frequency + (norm + norm_per_term * length));
 
-        return value + scan->rounding - scan->rounding;
+        return value + rounding - rounding;
 }
 
-static double share_at(const struct postings_scan *scan, const struct cursor *cursor, uint32_t at)
+/* Of an absent document the length is nonsense, and so is the share: only a damaged segment has
+ * such. */
+static double share_of(const struct postings_scan *scan, const struct cursor *cursor, uint32_t at)
 {
-        return share(scan, cursor->weight, postings_frequency(&cursor->frequencies, at),
-                     postings_segment_length(scan->segment->lengths,
-                                             scan->segment->header.length_bytes,
-                                             cursor->documents[at]));
+        uint32_t length = postings_segment_length(scan->segment->lengths,
+                                                  scan->segment->header.length_bytes,
+                                                  cursor->documents[at]);
+        double frequency = postings_frequency(&cursor->frequencies, at);
+
+        return share(scan, cursor, (pair){ frequency, frequency },
+                     (pair){ length - 1.0, length - 1.0 })[0];
+}
+
+/* The shares of a whole block, two at a time where frequencies have one byte and lengths two. */
+static void work_out(const struct postings_scan *scan, struct cursor *cursor)
+{
+        const uint16_t *lengths = scan->segment->lengths;
+        const uint8_t *frequencies = cursor->frequencies.bytes;
+        bool narrow = cursor->frequencies.shift == 0 && scan->segment->header.length_bytes == 2;
+        uint32_t i = 0;
+
+        cursor->worked_out = true;
+        for (; narrow && i + 2 <= cursor->n; i += 2) {
+                pair length = { lengths[cursor->documents[i]] - 1.0,
+                                lengths[cursor->documents[i + 1]] - 1.0 };
+                pair frequency = { frequencies[i], frequencies[i + 1] };
+                pair value = share(scan, cursor, frequency, length);
+
+                memcpy(cursor->shares + i, &value, sizeof value);
+        }
+        for (; i < cursor->n; i++)
+                cursor->shares[i] = share_of(scan, cursor, i);
 }
 
 /* Adds the shares of all postings in [begin, end). */
@@ -190,14 +237,12 @@ static int add_cursor(struct postings_scan *scan, struct cursor *cursor, uint32_
                 r = decode(scan, cursor, block, reterr);
                 if (r < 0)
                         return r;
+                if (!cursor->worked_out)
+                        work_out(scan, cursor);
                 cursor->at = seek(cursor, begin);
-                stop = seek(cursor, end);
-                for (uint32_t i = cursor->at; i < stop; i++) {
-                        uint32_t at = cursor->documents[i] - begin;
-
-                        scan->sums[at] += share_at(scan, cursor, i);
-                        scan->touched[at / 64] |= UINT64_C(1) << at % 64;
-                }
+                stop = cursor->blocks[block].last < end ? cursor->n : seek(cursor, end);
+                for (uint32_t i = cursor->at; i < stop; i++)
+                        scan->sums[cursor->documents[i] - begin] += cursor->shares[i];
                 cursor->at = stop;
         }
         return 0;
@@ -219,33 +264,41 @@ static int add_document(struct postings_scan *scan, struct cursor *cursor, uint3
                 return r;
         cursor->at = seek(cursor, document);
         if (cursor->at < cursor->n && cursor->documents[cursor->at] == document)
-                *sum += share_at(scan, cursor, cursor->at);
+                *sum += share_of(scan, cursor, cursor->at);
         return 0;
 }
 
-static bool allowed(const struct bm25_query *query, uint32_t slot)
+static bool allowed(const struct postings_scan *scan, uint32_t at, uint32_t slot)
 {
-        return (!query->live || roaring_bitmap_contains(query->live, slot)) &&
-               (!query->filter || roaring_bitmap_contains(query->filter, slot));
+        const struct bm25_query *query = scan->query->query;
+
+        if (query->live && !roaring_bitmap_contains(query->live, slot))
+                return false;
+        if (scan->sparse)
+                return scan->allowed[at / 64] >> at % 64 & 1;
+        return !query->filter || roaring_bitmap_contains(query->filter, slot);
 }
 
-/* Looks for the document in the terms that are not essential while it may be good enough. */
-static int finish_document(struct postings_scan *scan, uint32_t document, double sum, size_t n,
-                           struct error *reterr)
+/* Looks for the document, at `at` of the window, in the first n terms while it may be good
+ * enough. */
+static int finish_document(struct postings_scan *scan, uint32_t begin, uint32_t at, double sum,
+                           size_t n, struct error *reterr)
 {
-        uint32_t slot = scan->segment->header.first_slot + document;
+        uint32_t slot = scan->segment->header.first_slot + begin + at;
 
-        if (!allowed(scan->query->query, slot))
+        if (sum + scan->rest[n] < scan->enough || !allowed(scan, at, slot))
                 return 0;
         scan->candidates++;
         while (n > 0) {
-                int r = add_document(scan, scan->order[--n], document, &sum, reterr);
+                int r = add_document(scan, scan->order[--n], begin + at, &sum, reterr);
 
                 if (r < 0)
                         return r;
                 if (sum + scan->rest[n] < scan->enough)
                         return 0;
         }
+        if (sum < scan->unit) /* none of the words */
+                return 0;
         best_offer(scan->best, (struct index_hit){ slot, (float) sum });
         if (scan->best->count == scan->best->room) {
                 float worst = scan->best->hits[0].score;
@@ -257,36 +310,130 @@ static int finish_document(struct postings_scan *scan, uint32_t document, double
         return 0;
 }
 
+/* The sum that a document needs before the first n terms add theirs; above 0. */
+static double least_sum(const struct postings_scan *scan, size_t n)
+{
+        double least = scan->enough - scan->rest[n];
+
+        return least > scan->unit ? least : scan->unit;
+}
+
+/* The documents whose sums are not below, as many as there are up to somewhat more than
+ * `limit`. */
+static uint32_t find_candidates(struct postings_scan *scan, double least, uint32_t limit)
+{
+        const pair bound = { least, least };
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < WINDOW && n <= limit; i += GROUP) {
+                flags any = { 0 };
+
+                for (uint32_t j = 0; j < GROUP; j += 2) {
+                        pair sums;
+
+                        memcpy(&sums, scan->sums + i + j, sizeof sums);
+                        any |= (flags) (sums >= bound);
+                }
+                if (!(any[0] | any[1]))
+                        continue;
+                for (uint32_t j = i; j < i + GROUP; j++) {
+                        scan->found[n] = (uint16_t) j;
+                        n += scan->sums[j] >= least;
+                }
+        }
+        return n;
+}
+
+/* Adds up the terms that are essential, and those in which looking for each document that may
+ * still be good enough would cost more.  *ret_n terms are left, for *ret_found documents. */
+static int add_cursors(struct postings_scan *scan, uint32_t begin, uint32_t end, size_t *ret_n,
+                       uint32_t *ret_found, struct error *reterr)
+{
+        size_t n = scan->n, optional = 0;
+
+        while (optional < n && scan->rest[optional + 1] < scan->enough)
+                optional++;
+        *ret_n = *ret_found = 0;
+        if (optional == n)
+                return 0;
+        for (; n > 0; n--) {
+                struct cursor *cursor = scan->order[n - 1];
+                int r;
+
+                if (n <= optional) {
+                        uint32_t limit = cursor->postings / LOOK_COST;
+
+                        *ret_found = find_candidates(scan, least_sum(scan, n), limit);
+                        *ret_n = n;
+                        if (*ret_found <= limit)
+                                return 0;
+                }
+                r = add_cursor(scan, cursor, begin, end, reterr);
+                if (r < 0)
+                        return r;
+        }
+        *ret_n = 0;
+        *ret_found = find_candidates(scan, least_sum(scan, 0), WINDOW);
+        return 0;
+}
+
+/* Whether the filter's documents of the window are few enough to look for each in all lists;
+ * they are then what was found. */
+static bool look_for_allowed(struct postings_scan *scan, uint32_t begin, uint32_t end,
+                             uint32_t *ret_found)
+{
+        uint32_t first = scan->segment->header.first_slot, n = 0;
+        uint64_t postings = 0;
+
+        memset(scan->allowed, 0, sizeof scan->allowed);
+        while (scan->more && scan->filter.current_value - first < end) {
+                uint32_t at = scan->filter.current_value - first - begin;
+
+                scan->allowed[at / 64] |= UINT64_C(1) << at % 64;
+                scan->found[n++] = (uint16_t) at;
+                scan->more = roaring_advance_uint32_iterator(&scan->filter);
+        }
+        for (size_t i = 0; i < scan->n; i++)
+                postings += scan->order[i]->postings;
+        *ret_found = n;
+        return (uint64_t) n * scan->n * LOOK_COST <= postings;
+}
+
 static int scan_window(struct postings_scan *scan, uint32_t begin, uint32_t end,
                        struct error *reterr)
 {
-        size_t optional = 0;
+        bool added = false;
+        uint32_t found;
+        size_t n;
         int r = 0;
 
         order_cursors(scan, begin, end);
-        while (optional < scan->n && scan->rest[optional + 1] < scan->enough)
-                optional++;
-        if (optional == scan->n)
-                return 0;
-        for (size_t i = optional; r == 0 && i < scan->n; i++)
-                r = add_cursor(scan, scan->order[i], begin, end, reterr);
-        for (uint32_t i = 0; i < WINDOW / 64; i++) {
-                uint64_t bits = scan->touched[i];
-
-                scan->touched[i] = 0;
-                for (; bits; bits &= bits - 1) {
-                        uint32_t at = i * 64 + (uint32_t) __builtin_ctzll(bits);
-                        double sum = scan->sums[at];
-
-                        scan->sums[at] = 0.0;
-                        if (r == 0 && sum + scan->rest[optional] >= scan->enough)
-                                r = finish_document(scan, begin + at, sum, optional, reterr);
-                }
+        n = scan->n;
+        if (!scan->sparse || !look_for_allowed(scan, begin, end, &found)) {
+                r = add_cursors(scan, begin, end, &n, &found, reterr);
+                added = true;
         }
+        for (uint32_t i = 0; r == 0 && i < found; i++)
+                r = finish_document(scan, begin, scan->found[i], scan->sums[scan->found[i]], n,
+                                    reterr);
+        if (added)
+                memset(scan->sums, 0, sizeof scan->sums);
         return r;
 }
 
 /* ---- The segment ------------------------------------------------------------------------ */
+
+static void begin_filter(struct postings_scan *scan, uint32_t first, uint32_t end)
+{
+        const roaring_bitmap_t *filter = scan->query->query->filter;
+
+        scan->sparse = filter && roaring_bitmap_range_cardinality(filter, first, end) <=
+                                         (end - first) / SPARSE;
+        if (!scan->sparse)
+                return;
+        roaring_init_iterator(filter, &scan->filter);
+        scan->more = roaring_move_uint32_iterator_equalorlarger(&scan->filter, first);
+}
 
 int postings_scan_segment(struct postings_scan *scan, const struct postings_segment *segment,
                           const struct postings_scan_list *lists, struct best *best,
@@ -301,6 +448,7 @@ int postings_scan_segment(struct postings_scan *scan, const struct postings_segm
                 return 0;
         scan->segment = segment;
         scan->best = best;
+        begin_filter(scan, first, end);
         for (size_t i = 0; i < scan->query->n; i++) {
                 struct cursor *cursor = &scan->cursors[i];
 
