@@ -257,12 +257,37 @@ int collection_open_by_id(struct store *store, struct tenant_id tenant, struct c
         return r < 0 ? r : 0;
 }
 
+/* Names never change, so one that is open needs no look into the registry: a search opens its
+ * collections anew each time. */
+static struct collection *find_named(struct store *store, struct tenant_id tenant,
+                                     const char *name)
+{
+        struct open_collections *open = store->open;
+        struct collection *at;
+
+        (void) pthread_mutex_lock(&open->lock);
+        for (at = open->first; at; at = at->next)
+                if (!at->opening && !at->doomed && id_equal(at->info.tenant.id, tenant.id) &&
+                    strcmp(at->info.name, name) == 0) {
+                        (void) collection_ref(at);
+                        break;
+                }
+        (void) pthread_mutex_unlock(&open->lock);
+        return at;
+}
+
 int collection_open(struct store *store, struct tenant_id tenant, const char *name,
                     struct collection **ret, struct error *reterr)
 {
         struct collection_info info = { 0 };
-        int r = collection_get_info(store, tenant, name, &info, reterr);
+        struct collection *collection = find_named(store, tenant, name);
+        int r;
 
+        if (collection) {
+                *ret = collection;
+                return 0;
+        }
+        r = collection_get_info(store, tenant, name, &info, reterr);
         if (r == 0)
                 r = collection_open_by_id(store, tenant, info.id, ret, reterr);
         if (r == -ENOENT)

@@ -97,6 +97,10 @@ int docs_get_by_id(struct collection *collection, struct document_id id, struct 
  * view was pinned; such a hit is left out. */
 int docs_get_version(struct collection *collection, uint32_t docver, struct document *ret,
                      struct error *reterr);
+/* The same for many in one transaction: ret[i] is that of docvers[i], all zero where it was
+ * deleted. */
+int docs_get_versions(struct collection *collection, const uint32_t *docvers, size_t n,
+                      struct document *ret, struct error *reterr);
 /* By external_id, ascending, after `after` (NULL: from the start). */
 int docs_list(struct collection *collection, const char *after, size_t limit,
               struct document **ret, size_t *ret_n, struct error *reterr);

@@ -209,6 +209,33 @@ static void test_documents_are_listed_in_pages(void **state)
         (void) documents_free(documents, n);
 }
 
+static void test_versions_come_in_the_order_they_were_asked_for(void **state)
+{
+        struct fixture *fixture = *state;
+        struct docs_receipt one = fixture_put(fixture, "one", "1", NULL);
+        struct docs_receipt two = fixture_put(fixture, "two", "2", NULL);
+        const uint32_t docvers[] = { (uint32_t) two.doc_seq, 4000, (uint32_t) one.doc_seq,
+                                     (uint32_t) two.doc_seq };
+        struct document documents[4];
+        struct error error = { 0 };
+
+        assert_ok(docs_get_versions(fixture->collection, docvers, 4, documents, &error));
+        assert_string_equal(documents[0].external_id, "two");
+        assert_null(documents[1].external_id);
+        assert_int_equal(documents[1].docver, 0);
+        assert_string_equal(documents[2].external_id, "one");
+        assert_string_equal(documents[3].external_id, "two");
+        for (size_t i = 0; i < 4; i++)
+                document_done(&documents[i]);
+        /* The connection is back without a transaction: a write is seen by the next read. */
+        assert_ok(docs_get_versions(fixture->collection, docvers, 0, documents, &error));
+        one = fixture_put(fixture, "one", "more", NULL);
+        assert_ok(docs_get_versions(fixture->collection, &(uint32_t){ (uint32_t) one.doc_seq }, 1,
+                                    documents, &error));
+        assert_int_equal(documents[0].version, 2);
+        document_done(&documents[0]);
+}
+
 static void test_metadata_is_checked(void **state)
 {
         static const struct {
@@ -346,6 +373,7 @@ int main(void)
                 TEST(test_the_log_tells_what_is_superseded),
                 TEST(test_a_batch_is_one_transaction),
                 TEST(test_documents_are_listed_in_pages),
+                TEST(test_versions_come_in_the_order_they_were_asked_for),
                 TEST(test_metadata_is_checked),
                 TEST(test_vectors_that_a_client_brought_come_back),
                 TEST(test_a_job_knows_its_extent),
