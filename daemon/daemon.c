@@ -160,6 +160,11 @@ static int build_store(struct daemon *daemon, struct error *reterr)
         return store_open(daemon->state, &limits, &daemon->store, reterr);
 }
 
+static size_t cache_bytes(const struct cache_config *cache)
+{
+        return cache->document_cache_enabled ? (size_t) cache->document_cache_size_mb << 20U : 0;
+}
+
 static int build_pipeline(struct daemon *daemon, struct error *reterr)
 {
         const struct config *config = daemon->config;
@@ -210,6 +215,7 @@ static int build_pipeline(struct daemon *daemon, struct error *reterr)
                 .retrieval = &config->retrieval,
                 .generation = &config->generation,
                 .ef_search = config->vector_storage.hnsw.ef_search,
+                .cache_bytes = cache_bytes(&config->cache),
                 .max_input_bytes = (size_t) config->security.max_input_size_kb * 1024,
                 .spec = &daemon->spec,
                 .release = daemon->release.number,

@@ -139,6 +139,34 @@ static double memory_limit(void *data)
         return (double) gauges->settings.budget_bytes;
 }
 
+struct cache_figures {
+        uint64_t hits, misses, bytes;
+};
+
+static struct cache_figures cache_of(const void *data)
+{
+        const struct gauges *gauges = data;
+        struct cache_figures figures;
+
+        answer_get_cache(gauges->settings.answer, &figures.hits, &figures.misses, &figures.bytes);
+        return figures;
+}
+
+static double cache_hits(void *data)
+{
+        return (double) cache_of(data).hits;
+}
+
+static double cache_misses(void *data)
+{
+        return (double) cache_of(data).misses;
+}
+
+static double cache_bytes(void *data)
+{
+        return (double) cache_of(data).bytes;
+}
+
 static double recall_dropped(void *data)
 {
         const struct gauges *gauges = data;
@@ -289,6 +317,9 @@ static const struct {
         { METRIC_INDEX_DAMAGES, damages },
         { METRIC_INDEX_UPKEEP_FAILURES, upkeep_failures },
         { METRIC_RECALL_DROPPED, recall_dropped },
+        { METRIC_DOCUMENT_CACHE_HITS, cache_hits },
+        { METRIC_DOCUMENT_CACHE_MISSES, cache_misses },
+        { METRIC_DOCUMENT_CACHE_BYTES, cache_bytes },
         { METRIC_CONTROL_CALLS, control_calls },
         { METRIC_CONTROL_DENIED, control_denied },
         { METRIC_CONTROL_MALFORMED, control_malformed },

@@ -23,6 +23,7 @@ struct answer_settings {
         uint32_t release;                   /* number carried by every answer */
         const char *stage;
         uint32_t ef_search;         /* of [rag.vector_storage.hnsw]; raised to a search's depth */
+        size_t cache_bytes;         /* of documents and texts that were shown; 0: none are kept */
         size_t max_input_bytes;     /* of a question; 0: 100 KiB */
         struct workers *workers;    /* replay what the recall audit chooses; NULL: no audit */
         double recall_audit_ratio;  /* the share of dense searches that are replayed exactly */
@@ -34,6 +35,9 @@ struct answer_settings {
 /* The settings are copied; what they point at is borrowed. */
 int answer_new(const struct answer_settings *settings, struct answer **ret, struct error *reterr);
 struct answer *answer_free(struct answer *answer);
+/* Of the cache of documents and texts: look-ups that found something, that did not, bytes held. */
+void answer_get_cache(struct answer *answer, uint64_t *ret_hits, uint64_t *ret_misses,
+                      uint64_t *ret_bytes);
 DEFINE_CLEANUP(struct answer *, answer_free)
 
 struct answer_request {

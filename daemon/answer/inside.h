@@ -4,6 +4,7 @@
 #include "answer/answer.h"
 #include "answer/candidates.h"
 #include "answer/highlight.h"
+#include "answer/kept.h"
 #include "answer/request.h"
 #include "store/docs.h"
 #include "store/generation.h"
@@ -24,6 +25,7 @@ struct recall_sample;
 struct answer {
         struct answer_settings settings;
         struct recall_audit *recall; /* or NULL */
+        struct kept *kept;           /* or NULL */
         struct request_rules rules;
         _Atomic(struct wanted_identity *) identities;
 };
@@ -39,8 +41,9 @@ struct pin {
 /* One result with what the store says of it. */
 struct row {
         struct candidate candidate;
-        const struct document *document; /* one of the response's */
-        struct chunk chunk;              /* text NULL unless it was asked for */
+        struct kept_item *of_document, *of_chunk; /* one reference to each; or NULL */
+        const struct document *document;          /* in the one */
+        struct chunk chunk; /* text NULL unless it was asked for; it belongs to the other */
         struct span *highlights; /* bytes of chunk.text */
         size_t n_highlights;
 };
@@ -71,8 +74,6 @@ struct search_response {
 
         struct row *rows;
         size_t n_rows;
-        struct document *documents; /* heap; rows point into it */
-        size_t n_documents;
 
         bool dense, bm25; /* the legs that ran */
         bool degraded_dense, degraded_bm25, degraded_rerank;
@@ -140,8 +141,9 @@ size_t recall_count(const struct index_hit *hits, size_t n, const struct index_h
                     size_t n_truth);
 
 /* rows.c: documents, texts and highlights of the candidates that are results. */
-int rows_fetch(const struct search_request *request, struct search_response *response,
-               const uint32_t *chosen, size_t n, struct error *reterr);
+int rows_fetch(struct answer *answer, const struct search_request *request,
+               struct search_response *response, const uint32_t *chosen, size_t n,
+               struct error *reterr);
 void rows_done(struct search_response *response);
 
 /* render.c: chunk_id = document_id.version.identity8.ordinal */

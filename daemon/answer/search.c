@@ -33,8 +33,10 @@ int answer_new(const struct answer_settings *settings, struct answer **ret, stru
         };
         r = recall_audit_new(settings->workers, settings->recall_audit_ratio, &answer->recall,
                              reterr);
+        if (r >= 0)
+                r = kept_new(settings->cache_bytes, &answer->kept, reterr);
         if (r < 0) {
-                free(answer);
+                (void) answer_free(answer);
                 return r;
         }
         *ret = answer;
@@ -48,12 +50,24 @@ struct answer *answer_free(struct answer *answer)
         if (!answer)
                 return NULL;
         answer->recall = recall_audit_free(answer->recall);
+        answer->kept = kept_free(answer->kept);
         for (at = atomic_load(&answer->identities); at; at = next) {
                 next = at->next;
                 free(at);
         }
         free(answer);
         return NULL;
+}
+
+void answer_get_cache(struct answer *answer, uint64_t *ret_hits, uint64_t *ret_misses,
+                      uint64_t *ret_bytes)
+{
+        struct kept_figures figures;
+
+        kept_get_figures(answer->kept, &figures);
+        *ret_hits = figures.hits;
+        *ret_misses = figures.misses;
+        *ret_bytes = figures.bytes;
 }
 
 void search_request_defaults(const struct answer *answer, struct search_request *ret)
@@ -320,7 +334,7 @@ static int run(struct answer *answer, struct tenant_id tenant,
         if (r >= 0)
                 r = score_chosen(response, legs, choice, reterr);
         if (r >= 0)
-                r = rows_fetch(request, response, choice->items, choice->n, reterr);
+                r = rows_fetch(answer, request, response, choice->items, choice->n, reterr);
         end_phase(response, PHASE_FETCH, &since);
         return r;
 }

@@ -8,6 +8,7 @@ libanswer_a_SOURCES = \
 	daemon/answer/golden.c \
 	daemon/answer/highlight.c daemon/answer/highlight.h \
 	daemon/answer/inside.h \
+	daemon/answer/kept.c daemon/answer/kept.h \
 	daemon/answer/legs.c \
 	daemon/answer/pin.c \
 	daemon/answer/prose.c \

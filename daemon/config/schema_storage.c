@@ -146,7 +146,7 @@ const struct config_row cache_rows[] = {
         { "rag.cache.document_cache_enabled", CONFIG_BOOL,
           CONFIG_FIELD(cache.document_cache_enabled), .dflt = "true", .impact = IMPACT_HOT,
           .flags = CONFIG_STAGE_VARIANT, .since = "0.1",
-          .doc = "Keep the text of chunks that are often shown in memory." },
+          .doc = "Keep the titles, metadata and texts that results showed in memory." },
         { "rag.cache.document_cache_size_mb", CONFIG_U32,
           CONFIG_FIELD(cache.document_cache_size_mb), .min = 1, .max = 1e7, .dflt = "100",
           .unit = UNIT_MB, .impact = IMPACT_HOT, .flags = CONFIG_STAGE_VARIANT,

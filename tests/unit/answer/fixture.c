@@ -36,6 +36,7 @@ void fixture_renew(struct fixture *fixture)
                 .generation = &fixture->generation,
                 .spec = &fixture->spec,
                 .ef_search = fixture->ef_search,
+                .cache_bytes = fixture->cache_bytes,
                 .workers = fixture->workers,
                 .recall_audit_ratio = fixture->recall_audit_ratio,
                 .release = 7,

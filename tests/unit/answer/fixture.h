@@ -30,6 +30,7 @@ struct fixture {
         struct generation_config generation;
         struct generation_spec spec;
         uint32_t ef_search;
+        size_t cache_bytes;
         struct workers *workers;
         double recall_audit_ratio;
 };

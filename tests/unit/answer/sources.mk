@@ -23,6 +23,11 @@ TESTS += tests/unit/answer/test_floats
 tests_unit_answer_test_floats_SOURCES = tests/unit/answer/test_floats.c
 tests_unit_answer_test_floats_LDADD = $(answer_test_libs)
 
+check_PROGRAMS += tests/unit/answer/test_kept
+TESTS += tests/unit/answer/test_kept
+tests_unit_answer_test_kept_SOURCES = tests/unit/answer/test_kept.c
+tests_unit_answer_test_kept_LDADD = $(answer_test_libs)
+
 check_PROGRAMS += tests/unit/answer/test_quotes
 TESTS += tests/unit/answer/test_quotes
 tests_unit_answer_test_quotes_SOURCES = tests/unit/answer/test_quotes.c

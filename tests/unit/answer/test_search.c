@@ -349,6 +349,39 @@ static void test_a_reranker_that_is_not_there_is_named(void **state)
         assert_string_equal(fixture_text(json, "degraded/0"), "rerank");
 }
 
+/* The cache changes what is read, never what is shown. */
+static void test_what_is_kept_in_memory_is_what_would_be_read(void **state)
+{
+        static const char *const requests[] = {
+                "{\"query\":\"river countries\",\"collections\":[\"rivers\",\"lakes\"],"
+                "\"highlight\":true}",
+                "{\"query\":\"Alps\",\"collections\":[\"rivers\"],\"include\":[]}",
+        };
+        struct fixture *fixture = *state;
+        uint64_t hits, misses, bytes;
+
+        for (size_t i = 0; i < ELEMENTSOF(requests); i++) {
+                cleanup_json_ struct json_object *plain = NULL, *first = NULL, *second = NULL;
+
+                fixture->cache_bytes = 0;
+                fixture_renew(fixture);
+                plain = found(fixture, requests[i]);
+                fixture->cache_bytes = 1U << 20U;
+                fixture_renew(fixture);
+                first = found(fixture, requests[i]);
+                second = found(fixture, requests[i]);
+                assert_true(count(plain) > 0);
+                assert_string_equal(fixture_text(first, "results"), fixture_text(plain, "results"));
+                assert_string_equal(fixture_text(second, "results"),
+                                    fixture_text(plain, "results"));
+                answer_get_cache(fixture->answer, &hits, &misses, &bytes);
+                assert_int_equal(misses, hits);
+                assert_true(misses >= count(plain) && bytes > 0);
+        }
+        fixture->cache_bytes = 0;
+        fixture_renew(fixture);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -366,6 +399,7 @@ int main(void)
                 cmocka_unit_test(test_ef_search_is_raised_to_what_the_search_needs),
                 cmocka_unit_test(test_a_search_whose_time_is_over_says_so),
                 cmocka_unit_test(test_a_zero_vector_has_no_direction),
+                cmocka_unit_test(test_what_is_kept_in_memory_is_what_would_be_read),
                 cmocka_unit_test(test_another_fingerprint_is_refused_with_the_remedy),
                 cmocka_unit_test(test_a_reranker_that_is_not_there_is_named),
         };
