@@ -132,7 +132,9 @@ static int link_step(struct index *index, struct graph *graph, const struct inde
                         r = check->check(check->userdata);
         }
         linkers_done(&linkers);
-        return r < 0 ? r : INDEX_AGAIN;
+        /* What does not fit is scanned, until there is room. */
+        hnsw->at_limit = r == -EDQUOT || r == -EOVERFLOW;
+        return hnsw->at_limit ? INDEX_LATER : r < 0 ? r : INDEX_AGAIN;
 }
 
 /* ---- Mending ---------------------------------------------------------------------------- */
@@ -186,7 +188,7 @@ static int change(struct index *index, const struct index_source *source,
         }
         fresh = atomic_load(&graph->linked_slot) < source->committed - source->unsettled;
         hnsw->mend_next = !hnsw->mend_next;
-        if ((!fresh || hnsw->mend_next) && mend_is_due(hnsw, graph, live, !fresh)) {
+        if ((!fresh || hnsw->mend_next) && mend_is_due(hnsw, graph, live, !fresh || hnsw->at_limit)) {
                 r = mend_slice(index, graph, source, live, check, reterr);
                 return r == INDEX_LATER && fresh ? INDEX_AGAIN : r;
         }
