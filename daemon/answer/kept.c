@@ -7,13 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SHARDS 8       /* powers of two, both */
-#define BUCKETS 4096U  /* of a shard */
+#define SHARDS 8         /* a power of two */
+#define USUAL_BYTES 512  /* of an item: a bucket for each */
 #define LARGEST_SHARE 16 /* an item above this part of a shard is not kept */
 
 struct shard {
         pthread_mutex_t lock;
         struct kept_item **buckets;
+        size_t n_buckets; /* a power of two */
         struct kept_item *hand, **end; /* the next to be looked at when room is needed */
         size_t bytes;
         uint64_t hits, misses;
@@ -43,7 +44,7 @@ static bool same(const struct kept_key *a, const struct kept_key *b)
 
 static struct kept_item **bucket_of(const struct shard *shard, uint64_t hash)
 {
-        return &shard->buckets[hash / SHARDS % BUCKETS];
+        return &shard->buckets[(hash / SHARDS) & (shard->n_buckets - 1)];
 }
 
 struct kept_item *kept_ref(struct kept_item *item)
@@ -215,6 +216,7 @@ struct kept_item *kept_put_chunk(struct kept *kept, const struct kept_key *key,
 int kept_new(size_t max_bytes, struct kept **ret, struct error *reterr)
 {
         struct kept *kept;
+        size_t n_buckets = 64;
 
         *ret = NULL;
         if (max_bytes == 0)
@@ -223,12 +225,15 @@ int kept_new(size_t max_bytes, struct kept **ret, struct error *reterr)
         if (!kept)
                 return error_oom(reterr);
         kept->max_bytes = max_bytes / SHARDS;
+        while (n_buckets < kept->max_bytes / USUAL_BYTES)
+                n_buckets *= 2;
         for (size_t i = 0; i < SHARDS; i++) {
                 struct shard *shard = &kept->shards[i];
 
                 (void) pthread_mutex_init(&shard->lock, NULL);
                 shard->end = &shard->hand;
-                shard->buckets = calloc(BUCKETS, sizeof(struct kept_item *));
+                shard->n_buckets = n_buckets;
+                shard->buckets = calloc(n_buckets, sizeof(struct kept_item *));
                 if (!shard->buckets) {
                         (void) kept_free(kept);
                         return error_oom(reterr);

@@ -49,15 +49,25 @@ static void append_text(struct buf *out, const char *text)
                 buf_append(out, "null", 4);
 }
 
-static void append_number(struct buf *out, uint64_t number)
+#define NUMBER_SIZE 20
+
+/* To the end of `text`; returns where it begins. */
+static const char *format_number(uint64_t number, char text[static NUMBER_SIZE])
 {
-        char text[20];
-        size_t at = sizeof text;
+        size_t at = NUMBER_SIZE;
 
         do
                 text[--at] = (char) ('0' + number % 10);
         while ((number /= 10) > 0);
-        buf_append(out, text + at, sizeof text - at);
+        return text + at;
+}
+
+static void append_number(struct buf *out, uint64_t number)
+{
+        char text[NUMBER_SIZE];
+        const char *from = format_number(number, text);
+
+        buf_append(out, from, (size_t) (text + NUMBER_SIZE - from));
 }
 
 static void append_float(struct buf *out, float value)
@@ -81,16 +91,35 @@ static void append_bool(struct buf *out, bool value)
 
 /* ---- One result ------------------------------------------------------------------------------ */
 
+/* A point and a number. */
+static char *put_number(char *at, uint32_t number)
+{
+        char text[NUMBER_SIZE];
+        const char *from = format_number(number, text);
+        size_t len = (size_t) (text + NUMBER_SIZE - from);
+
+        *at++ = '.';
+        memcpy(at, from, len);
+        return at + len;
+}
+
 const char *row_chunk_id(const struct search_response *response, const struct row *row,
                          char text[static CHUNK_ID_TEXT_SIZE])
 {
+        static const char hex[] = "0123456789abcdef";
         const uint8_t *identity =
                 generation_get_identity(response->pins[row->candidate.pin].generation);
-        char document[ID_TEXT_SIZE];
+        char *at = text + ID_TEXT_SIZE - 1;
 
-        (void) snprintf(text, CHUNK_ID_TEXT_SIZE, "%s.%u.%02x%02x%02x%02x.%u",
-                        id_format(row->document->id.id, document), row->document->version,
-                        identity[0], identity[1], identity[2], identity[3], row->chunk.ordinal);
+        (void) id_format(row->document->id.id, text);
+        at = put_number(at, row->document->version);
+        *at++ = '.';
+        for (int i = 0; i < 4; i++) {
+                *at++ = hex[identity[i] >> 4U];
+                *at++ = hex[identity[i] & 15U];
+        }
+        at = put_number(at, row->chunk.ordinal);
+        *at = '\0';
         return text;
 }
 
@@ -143,12 +172,12 @@ static void append_row(struct buf *out, const struct search_response *response,
                        const struct row *row)
 {
         const struct document *document = row->document;
-        char id[ID_TEXT_SIZE], chunk_id[CHUNK_ID_TEXT_SIZE];
+        char chunk_id[CHUNK_ID_TEXT_SIZE];
 
         buf_append_text(out, "{\"chunk_id\":\"");
         buf_append_text(out, row_chunk_id(response, row, chunk_id));
         buf_append_text(out, "\",\"document_id\":\"");
-        buf_append_text(out, id_format(document->id.id, id));
+        buf_append(out, chunk_id, ID_TEXT_SIZE - 1); /* it begins with it */
         buf_append_text(out, "\",\"external_id\":");
         append_text(out, document->external_id);
         buf_append_text(out, ",\"title\":");
