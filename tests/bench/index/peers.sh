@@ -39,26 +39,24 @@ build() {
         fi
 }
 
-archive() {
-        find "$out/$1" -maxdepth 1 \( -name '*.tar.gz' -o -name '*.whl' \) 2>/dev/null |
-                sort | tail -n 1
-}
-
-# fetch PACKAGE PIP-OPTION…: downloads once and unpacks into $out/PACKAGE/; its version to stdout.
+# fetch PACKAGE PIP-OPTION…: downloads and unpacks into $out/PACKAGE/, once; its version to stdout.
 fetch() {
-        package=$1
+        package=$1 folder=$out/$1
         shift
-        mkdir -p "$out/$package"
-        [ -n "$(archive "$package")" ] ||
-                $PYTHON -m pip --disable-pip-version-check download -q --no-deps \
-                        -d "$out/$package" "$@" "$package" > "$out/$package/pip.log" 2>&1 || return 1
-        file=$(archive "$package")
-        case "$file" in
-        *.tar.gz) tar -xzf "$file" -C "$out/$package" --strip-components=1 ;;
-        *.whl) $PYTHON -m zipfile -e "$file" "$out/$package" ;;
-        *) return 1 ;;
-        esac
-        basename "$file" | sed 's/^[^-]*-\([0-9][0-9.]*[0-9]\)[.-].*/\1/'
+        if [ ! -e "$folder/version" ]; then
+                rm -rf "$folder"
+                mkdir -p "$folder"
+                $PYTHON -m pip --disable-pip-version-check download -q --no-deps -d "$folder" \
+                        "$@" "$package" > "$folder/pip.log" 2>&1 || return 1
+                file=$(find "$folder" -name '*.tar.gz' -o -name '*.whl')
+                case "$file" in
+                *.tar.gz) tar -xzf "$file" -C "$folder" --strip-components=1 || return 1 ;;
+                *.whl) $PYTHON -m zipfile -e "$file" "$folder" || return 1 ;;
+                *) return 1 ;;
+                esac
+                basename "$file" | sed 's/^[^-]*-\([0-9][0-9.]*[0-9]\)[.-].*/\1/' > "$folder/version"
+        fi
+        cat "$folder/version"
 }
 
 peer_hnswlib() {
@@ -101,6 +99,7 @@ peer_pyglass() {
 }
 
 for peer in hnswlib hnswlib-new usearch faiss pyglass; do
-        [ -e "$out/$peer.so" ] && [ "$out/$peer.so" -nt "$here/adapter.h" ] ||
+        source=$here/peer_${peer%-new}.cc
+        [ "$out/$peer.so" -nt "$here/adapter.h" ] && [ "$out/$peer.so" -nt "$source" ] ||
                 "peer_$(echo "$peer" | tr - _)"
 done

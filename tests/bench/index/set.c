@@ -71,7 +71,7 @@ static int write_records(const char *from, const char *to, struct error *reterr)
 {
         struct mapping mapping = { 0 };
         struct framed framed = { 0 };
-        char part[4096 + 8];
+        char part[4096 + 32];
         cleanup_(fclose_cleanup) FILE *file = NULL;
         cleanup_free_ char *record = NULL;
         int r = map_file(from, &mapping, reterr);
@@ -79,7 +79,7 @@ static int write_records(const char *from, const char *to, struct error *reterr)
         if (r >= 0)
                 r = parse_framed(from, &mapping, &framed, reterr);
         if (r >= 0) {
-                (void) snprintf(part, sizeof part, "%s.part", to);
+                (void) snprintf(part, sizeof part, "%s.%d.part", to, (int) getpid());
                 file = fopen(part, "we");
                 record = calloc(1, record_bytes(framed.length));
                 if (!file || !record)

@@ -102,8 +102,9 @@ def write_rows(path, matrix):
     framed = np.empty((matrix.shape[0], matrix.shape[1] + 1), np.int32)
     framed[:, 0] = matrix.shape[1]
     framed[:, 1:] = matrix.view(np.int32)
-    framed.tofile(path + ".part")
-    os.rename(path + ".part", path)
+    part = f"{path}.{os.getpid()}.part"
+    framed.tofile(part)
+    os.rename(part, path)
 
 
 def make(folder, name):
