@@ -15,7 +15,8 @@
 
 #include <stdlib.h>
 
-#define LATER_USEC (5 * USEC_PER_SEC)
+#define LATER_FIRST_USEC (20 * USEC_PER_MSEC) /* something may be due soon, or in a minute */
+#define LATER_LONGEST_USEC (5 * USEC_PER_SEC)
 #define PAUSE_FIRST_USEC USEC_PER_SEC
 #define PAUSE_LONGEST_USEC (60 * USEC_PER_SEC)
 
@@ -29,7 +30,9 @@ struct upkeep {
         struct collection_id collection;
         atomic_bool leaving; /* its collection is being deleted */
         uint64_t due_usec;   /* monotonic, under upkeep_lock; 0: nothing waits for the timer */
-        uint64_t pause_usec; /* the task's own: how long the last pause was; 0: all goes well */
+        /* the task's own */
+        uint64_t later_usec; /* how long the last wait was; 0: there was work to do since */
+        uint64_t pause_usec; /* how long the last pause was; 0: all goes well */
 };
 
 /* ---- One collection ------------------------------------------------------------------------- */
@@ -41,13 +44,14 @@ static int is_over(void *userdata)
         return upkeep->ingest->stopping || upkeep->leaving ? -ECANCELED : 0;
 }
 
-static void report_damage(struct ingest *ingest, const struct collection *collection,
+static void report_damage(struct ingest *ingest, const struct collection *collection, uint32_t n,
                           const char *damage)
 {
-        if (!damage)
+        if (n == 0)
                 return;
-        atomic_fetch_add(&ingest->damages, 1);
-        log_warning("collection %s: %s", collection_get(collection)->name, damage);
+        atomic_fetch_add(&ingest->damages, n);
+        log_warning("collection %s: %s", collection_get(collection)->name,
+                    damage ? damage : "a damaged file was set aside");
 }
 
 /* Takes the generation.  The greater of its step and `before`: AGAIN goes before LATER. */
@@ -58,13 +62,14 @@ static int maintain(struct upkeep *upkeep, const struct collection *collection,
         const struct index_check check = { is_over, upkeep };
         cleanup_free_ char *damage = NULL;
         enum index_step step = INDEX_REST;
-        int r = 0;
+        uint32_t damages;
+        int r;
 
         if (before < 0 || !generation)
                 return before;
         r = generation_maintain(generation, &check, &step, reterr);
-        damage = generation_take_damage(generation);
-        report_damage(upkeep->ingest, collection, damage);
+        damages = generation_take_damage(generation, &damage);
+        report_damage(upkeep->ingest, collection, damages, damage);
         if (r < 0)
                 return r;
         return before == INDEX_AGAIN || step == INDEX_REST ? before : (int) step;
@@ -75,11 +80,13 @@ static int maintain_collection(struct upkeep *upkeep, struct error *reterr)
 {
         cleanup_(collection_unref_cleanup) struct collection *collection =
                 collection_find_open(upkeep->ingest->settings.store, upkeep->collection);
+        const char *damage;
         int r = INDEX_REST;
 
         if (!collection)
                 return r;
-        report_damage(upkeep->ingest, collection, collection_take_damage(collection));
+        damage = collection_take_damage(collection);
+        report_damage(upkeep->ingest, collection, damage != NULL, damage);
         r = maintain(upkeep, collection, collection_serving(collection), r, reterr);
         return maintain(upkeep, collection, collection_building(collection), r, reterr);
 }
@@ -94,15 +101,21 @@ static void wait_for(struct upkeep *upkeep, uint64_t usec)
         ingest_start_timer(ingest);
 }
 
+/* Twice as long as the time before. */
+static uint64_t longer(uint64_t before_usec, uint64_t first_usec, uint64_t longest_usec)
+{
+        if (before_usec == 0)
+                return first_usec;
+        return before_usec < longest_usec / 2 ? before_usec * 2 : longest_usec;
+}
+
 static void pause_upkeep(struct upkeep *upkeep, const struct error *why)
 {
         if (upkeep->pause_usec == 0) {
                 atomic_fetch_add(&upkeep->ingest->upkeep_failures, 1);
                 log_warning("upkeep of an index waits, searches go on: %s", error_text(why));
         }
-        upkeep->pause_usec = upkeep->pause_usec ? upkeep->pause_usec * 2 : PAUSE_FIRST_USEC;
-        if (upkeep->pause_usec > PAUSE_LONGEST_USEC)
-                upkeep->pause_usec = PAUSE_LONGEST_USEC;
+        upkeep->pause_usec = longer(upkeep->pause_usec, PAUSE_FIRST_USEC, PAUSE_LONGEST_USEC);
         wait_for(upkeep, upkeep->pause_usec);
 }
 
@@ -120,11 +133,15 @@ static enum worker_verdict upkeep_run(struct worker_task *task)
                         pause_upkeep(upkeep, &error);
                 return WORKER_DONE;
         }
-        if (upkeep->pause_usec > 0)
+        if (upkeep->pause_usec > 0 && r != INDEX_LATER) { /* what failed is tried again later */
                 log_notice("upkeep of an index goes on");
-        upkeep->pause_usec = 0;
+                upkeep->pause_usec = 0;
+        }
+        upkeep->later_usec = r != INDEX_LATER ? 0
+                                              : longer(upkeep->later_usec, LATER_FIRST_USEC,
+                                                       LATER_LONGEST_USEC);
         if (r == INDEX_LATER)
-                wait_for(upkeep, LATER_USEC);
+                wait_for(upkeep, upkeep->later_usec);
         return r == INDEX_AGAIN ? WORKER_AGAIN : WORKER_DONE;
 }
 

@@ -201,9 +201,9 @@ int generation_tidy(struct generation *generation, bool *ret_more, struct error 
  * damage: that is noted, and there is more to do.  A retired generation rests. */
 int generation_maintain(struct generation *generation, const struct index_check *check,
                         enum index_step *ret, struct error *reterr);
-/* Which derived files were found damaged and set aside since the last call, at opening or by
- * upkeep, in words for the log; heap, or NULL: none. */
-char *generation_take_damage(struct generation *generation);
+/* How many derived files were found damaged and set aside since the last call, at opening or by
+ * upkeep; *ret in words for the log (heap; NULL where there are none, or no memory). */
+uint32_t generation_take_damage(struct generation *generation, char **ret);
 
 /* Reads every vector record and compares checksums: -EBADMSG names the first damaged slot. */
 int generation_scrub(struct generation *generation, struct error *reterr);

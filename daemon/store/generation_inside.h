@@ -70,6 +70,7 @@ struct generation {
         struct pinned_view *view;  /* the current one; one of its references is ours */
         struct pinned_view *views; /* all that are pinned, newest first */
         char *damage;              /* for generation_take_damage(); also under view_lock */
+        uint32_t damages_taken;
 };
 
 extern const struct db_schema generation_schema;

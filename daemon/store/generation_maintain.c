@@ -18,8 +18,8 @@ void generation_note_damage(struct generation *generation, char *damage)
 
         if (!damage)
                 return;
-        (void) atomic_fetch_add(&generation->damages, 1);
         (void) pthread_mutex_lock(&generation->view_lock);
+        (void) atomic_fetch_add(&generation->damages, 1);
         if (generation->damage)
                 buf_append_format(&both, "%s; ", generation->damage);
         buf_append_text(&both, damage);
@@ -29,15 +29,17 @@ void generation_note_damage(struct generation *generation, char *damage)
         free(damage);
 }
 
-char *generation_take_damage(struct generation *generation)
+uint32_t generation_take_damage(struct generation *generation, char **ret)
 {
-        char *damage;
+        uint32_t n;
 
         (void) pthread_mutex_lock(&generation->view_lock);
-        damage = generation->damage;
+        n = atomic_load(&generation->damages) - generation->damages_taken;
+        generation->damages_taken += n;
+        *ret = generation->damage;
         generation->damage = NULL;
         (void) pthread_mutex_unlock(&generation->view_lock);
-        return damage;
+        return n;
 }
 
 /* ---- Steps ------------------------------------------------------------------------------ */

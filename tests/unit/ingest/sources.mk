@@ -2,7 +2,8 @@ if HAVE_CMOCKA
 ingest_test_libs = $(INGEST_LIBS) $(GATEWAY_LIBS) $(SCHEDULER_LIBS) $(PROVIDER_LIBS) $(STORE_LIBS) \
 	$(CONFIG_LIBS) $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 ingest_tests = tests/unit/ingest/test_chunk tests/unit/ingest/test_extract \
-	tests/unit/ingest/test_document tests/unit/ingest/test_pipeline tests/unit/ingest/test_room
+	tests/unit/ingest/test_document tests/unit/ingest/test_pipeline tests/unit/ingest/test_room \
+	tests/unit/ingest/test_upkeep
 
 check_PROGRAMS += $(ingest_tests)
 TESTS += $(ingest_tests)
@@ -18,4 +19,7 @@ tests_unit_ingest_test_pipeline_LDADD = $(ingest_test_libs)
 tests_unit_ingest_test_room_SOURCES = tests/unit/ingest/test_room.c \
 	tests/unit/ingest/pipeline.c tests/unit/ingest/pipeline.h
 tests_unit_ingest_test_room_LDADD = $(ingest_test_libs)
+tests_unit_ingest_test_upkeep_SOURCES = tests/unit/ingest/test_upkeep.c \
+	tests/unit/ingest/pipeline.c tests/unit/ingest/pipeline.h
+tests_unit_ingest_test_upkeep_LDADD = $(ingest_test_libs)
 endif
