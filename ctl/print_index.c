@@ -27,10 +27,10 @@ static const char *served_by(struct json_object *row)
 
 void print_indexes(const struct ctl *ctl, struct json_object *reply)
 {
-        static const char *const headers[] = { "COLLECTION", ">GEN",    "STATE", "ENGINE",
+        static const char *const headers[] = { "COLLECTION", ">GEN",    "STATE",  "ENGINE",
                                                "SERVED BY",  ">NODES",  ">BUILT", ">BESIDE",
-                                               ">DEAD",      ">MEMORY", ">FILE", ">GRAPH",
-                                               "NOTES",      NULL };
+                                               ">DEAD",      ">MEMORY", ">FILE",  ">GRAPH",
+                                               ">WORDS OF",  ">FILES",  "NOTES",  NULL };
         struct json_object *rows = member(reply, "indexes");
         size_t n = member_count(reply, "indexes");
         char bytes[SCREEN_NUMBER_SIZE];
@@ -57,6 +57,9 @@ void print_indexes(const struct ctl *ctl, struct json_object *reply)
                 table_add(&table, screen_bytes(member_double(row, "hot_bytes"), bytes));
                 table_add(&table, screen_bytes(member_double(row, "file_bytes"), bytes));
                 table_add_member(&table, row, "file_number");
+                table_add_member(&table, member(row, "words"), "documents");
+                table_add(&table, screen_bytes(member_double(member(row, "words"), "file_bytes"),
+                                               bytes));
                 if (damages > 0)
                         table_add_format(&table, "%s%ju damaged file%s set aside",
                                          is_true(row, "at_limit") ? "at its limit; " : "",

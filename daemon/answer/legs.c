@@ -221,6 +221,7 @@ static int run_bm25(const struct search_request *request, struct search_response
                         return error_prefix(reterr, r, "collection \"%s\"",
                                             collection_get(pin->collection)->name);
                 take_hits(leg, i, hits, n, depth);
+                response->degraded_bm25 |= !generation_view_bm25_complete(pin->view);
         }
         merge_hits(leg, response->n_pins, depth);
         return 0;
@@ -292,7 +293,7 @@ int legs_run(struct answer *answer, const struct search_request *request,
                 if (r < 0 && (!response->dense || r == -ENOMEM))
                         return r;
                 response->bm25 = r >= 0;
-                response->degraded_bm25 = r < 0;
+                response->degraded_bm25 |= r < 0;
                 if (r < 0)
                         bm25.n = 0;
         }

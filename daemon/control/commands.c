@@ -80,8 +80,10 @@ const struct command_type command_types[] = {
         { "Index",
           "(collection: string, generation: int, state: (building, serving), engine: string,"
           " serving_graph: bool, nodes: int, unindexed: int, dead: int, built: float,"
-          " hot_bytes: int, file_bytes: int, file_number: int, at_limit: bool, damages: int)",
-          "What the vector index of a generation is at." },
+          " hot_bytes: int, file_bytes: int, file_number: int, at_limit: bool, damages: int,"
+          " words: (documents: int, dead: int, segments: int, memory_bytes: int,"
+          " file_bytes: int))",
+          "What the indexes of a generation are at: of its vectors, and of its words." },
         { "Rung", "(ef_search: ?int, recall: float, p50_usec: float, p99_usec: float)",
           "What was measured at one ef_search, or of the exact scan." },
 };

@@ -208,7 +208,7 @@ CONTROL("generation remove <collection> <number>", GenerationRemove, on_generati
 /* ---- Indexes ---------------------------------------------------------------------------- */
 
 CONTROL("index status [<collection>]", IndexStatus, on_index_status, READ, OBSERVE, PLAIN, ONCE,
-        "Show what the vector indexes are at: all of them, or those of one collection.",
+        "Show what the indexes of vectors and words are at: all, or those of one collection.",
         IN(ARG("collection", "?string", "The collection.")), OUT("indexes: []Index"))
 
 CONTROL("index tune <collection>", IndexTune, on_index_tune, READ, ADMIN, PLAIN, MAY_MORE,

@@ -20,6 +20,18 @@ DEFINE_CLEANUP(struct generation *, generation_unref)
 
 /* ---- Status --------------------------------------------------------------------------------- */
 
+static struct json_object *words_json(const struct postings_status *words)
+{
+        struct json_object *object = json_object_new_object();
+
+        json_add_u64(object, "documents", words->documents);
+        json_add_u64(object, "dead", words->dead);
+        json_add_u64(object, "segments", words->segments);
+        json_add_u64(object, "memory_bytes", words->memory_bytes);
+        json_add_u64(object, "file_bytes", words->file_bytes);
+        return object;
+}
+
 static struct json_object *index_json(const char *collection, const struct generation_info *info)
 {
         const struct index_status *index = &info->index;
@@ -41,6 +53,7 @@ static struct json_object *index_json(const char *collection, const struct gener
         json_add_u64(object, "file_number", index->file_number);
         json_add_bool(object, "at_limit", index->at_limit);
         json_add_u64(object, "damages", info->damages);
+        json_add(object, "words", words_json(&info->words));
         return object;
 }
 
