@@ -17,6 +17,7 @@
 #define SCAN_COST_PICKED 1U /* a code at a known place */
 #define SCAN_SPEED_ALL 4U   /* codes one after the other come so much faster */
 
+#define MET_LEAST 0.5        /* of the wanted ones that a walk should meet */
 #define EXACT_ROWS_MAX 1024U /* so few are compared by their floats at once */
 #define EXACT_EXTRA 10U      /* beyond k: rows whose floats are looked at */
 #define AGAIN_MIN 64U        /* candidates of 4 bits that are looked at again with 8 */
@@ -195,6 +196,18 @@ static int scan_graph(struct search *search, struct error *reterr)
         return 0; /* with the tail, from slot 0 on */
 }
 
+/* Under the inner product hardly a link leads to what is shorter than its surroundings, so that
+ * a walk for short ones does not find the nearest of them.  It shows in that it meets fewer that
+ * are wanted than there are. */
+static bool is_astray(const struct search *search)
+{
+        const struct walk *walk = &search->walk;
+        double share = (double) search->matches / graph_count(search->graph, 0);
+
+        return search->index->params.metric == INDEX_INNER_PRODUCT &&
+               (double) walk->met_wanted < share * MET_LEAST * (double) walk->met;
+}
+
 /* The whole of one walk: 1 where it found enough. */
 static int walk_graph(struct search *search, bool matching)
 {
@@ -219,7 +232,8 @@ static int walk_graph(struct search *search, bool matching)
         if (n < 0)
                 return n;
         kept = keep_wanted(search, (size_t) n, precision == INDEX_PRECISION_4BIT ? again : (size_t) n);
-        if (gave_up || kept < search->query->k || (!matching && kept < (size_t) n / 2 && kept < again))
+        if (gave_up || is_astray(search) || kept < search->query->k ||
+            (!matching && kept < (size_t) n / 2 && kept < again))
                 return 0;
         if (precision == INDEX_PRECISION_4BIT) {
                 walk->precision = INDEX_PRECISION_8BIT;

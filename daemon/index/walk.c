@@ -425,10 +425,12 @@ static int take_in(struct walk *walk, struct matching *matching, const struct ne
                 if (r < 0)
                         return r;
                 prefetch_links(walk->graph, matching->layer, near->ids[i]);
-                if (roaring_bitmap_contains(matching->wanted,
-                                            walk->graph->slots[near->nodes[i]]))
-                        (void) pool_offer(pool, &matching->matches, matching->ef, near->keys[i],
-                                          near->ids[i]);
+                walk->met++;
+                if (!roaring_bitmap_contains(matching->wanted, walk->graph->slots[near->nodes[i]]))
+                        continue;
+                walk->met_wanted++;
+                (void) pool_offer(pool, &matching->matches, matching->ef, near->keys[i],
+                                  near->ids[i]);
         }
         return 0;
 }

@@ -72,6 +72,7 @@ struct walk {
         const struct code_query *query; /* of codes */
         const float *vector;            /* of floats */
         uint64_t compared;
+        uint64_t met, met_wanted; /* by walk_matching(): near enough to be walked on from */
 };
 
 /* Makes a node the asking side; precision is 8 bits with codes, floats without.  Its keys plus
