@@ -269,7 +269,7 @@ static struct graph_header make_header(const struct numbering *numbering)
         const struct graph *graph = numbering->graph;
         struct graph_top top = graph_top(graph);
         struct graph_header header = {
-                .metric = graph->params->metric,
+                .metric = (uint32_t) graph->params->metric,
                 .dimensions = graph->params->dimensions,
                 .m = graph->m,
                 .code_bytes = graph->coded ? graph->quantizer.code_bytes : 0,

@@ -208,10 +208,12 @@ static void test_a_checkpoint_waits_for_its_time(void **state)
 
         (void) state;
         graph_fixture_init_plain(&f);
-        f.params.checkpoint_seconds = 1;
-        graph_fixture_open(&f, NULL);
+        graph_fixture_open(&f, NULL); /* a minute */
+        assert_int_equal(graph_fixture_maintain(&f, NULL, NULL), INDEX_LATER);
         assert_int_equal(graph_fixture_maintain(&f, NULL, NULL), INDEX_LATER);
         assert_int_equal(graph_fixture_status(&f, NULL).file_number, 0);
+        f.params.checkpoint_seconds = 1;
+        graph_fixture_open(&f, NULL);
         (void) usleep(1100 * 1000);
         assert_int_equal(graph_fixture_maintain(&f, NULL, NULL), INDEX_REST);
         assert_int_equal(graph_fixture_status(&f, NULL).file_number, 1);
@@ -240,7 +242,6 @@ static void test_a_build_that_was_cut_short_goes_on_from_its_checkpoint(void **s
                 (void) usleep(300 * 1000);
                 r = index_maintain(f.index, &f.source, NULL, NULL, NULL);
         }
-        assert_int_equal(r, INDEX_AGAIN); /* not done */
         graph_fixture_open(&f, NULL);
         nodes = graph_fixture_status(&f, NULL).nodes;
         assert_true(nodes > 0 && nodes < 40000);
@@ -334,9 +335,10 @@ static void test_a_failure_is_told_once_and_tried_again_later(void **state)
 
         (void) state;
         graph_fixture_init_plain(&f);
+        graph_fixture_build(&f, NULL);
+        graph_fixture_grow(&f, GRAPH_ROWS + 5);
         f.params.checkpoint_seconds = 1;
         graph_fixture_open(&f, NULL);
-        assert_int_equal(graph_fixture_maintain(&f, NULL, NULL), INDEX_LATER);
         (void) usleep(1100 * 1000);
         faultfs_fail(2, ENOSPC, true);
         assert_int_equal(graph_fixture_maintain(&f, NULL, NULL), -ENOSPC);
@@ -345,7 +347,7 @@ static void test_a_failure_is_told_once_and_tried_again_later(void **state)
         faultfs_fail(0, 0, false);
         (void) usleep(1100 * 1000);
         assert_int_equal(graph_fixture_maintain(&f, NULL, NULL), INDEX_REST);
-        assert_int_equal(graph_fixture_status(&f, NULL).file_number, 1);
+        assert_int_equal(graph_fixture_status(&f, NULL).file_number, 2);
         graph_fixture_done(&f);
 }
 
@@ -380,7 +382,7 @@ static void check_folder(const struct graph_fixture *of, const char *folder)
         assert_true(f.dirfd >= 0);
         graph_fixture_open(&f, NULL);
         nodes = graph_fixture_status(&f, NULL).nodes;
-        assert_true(nodes == GRAPH_ROWS || nodes == GRAPH_ROWS + 2000);
+        assert_true(nodes == GRAPH_ROWS || nodes == GRAPH_ROWS + 50);
         assert_false(graph_fixture_has(&f, "graph.0002.partial"));
         assert_true(graph_fixture_maintain(&f, NULL, NULL) >= 0);
         check_recall(&f, NULL, 0.95);
@@ -414,7 +416,7 @@ static void test_a_crash_leaves_one_whole_file(void **state)
         graph_fixture_init_plain(&f);
         graph_fixture_build(&f, NULL);
         copy_first(&f, shadow);
-        graph_fixture_grow(&f, GRAPH_ROWS + 2000);
+        graph_fixture_grow(&f, GRAPH_ROWS + 50);
         f.params.checkpoint_seconds = 1;
         graph_fixture_open(&f, NULL);
         assert_int_equal(graph_fixture_maintain(&f, NULL, NULL), INDEX_LATER);
