@@ -88,15 +88,17 @@ static int begin_graph(struct index *index, const struct index_source *source,
 
 /* ---- Linking ---------------------------------------------------------------------------- */
 
-/* Small while the graph is: a batch sees the graph as it was before. */
+/* Small while the graph is: a batch sees the graph as it was before.  0: there is no room. */
 static size_t batch_size(const struct index *index, const struct graph *graph)
 {
         size_t nodes = graph_count(graph, 0), most = index->params.batch;
+        size_t limit = index->params.max_elements, room = graph->n_free;
 
         most = most < LINK_BATCH_MAX ? most : LINK_BATCH_MAX;
         if (nodes / 16 + 16 < most)
                 most = nodes / 16 + 16;
-        return most;
+        room += limit > nodes ? limit - nodes : 0;
+        return limit > 0 && room < most ? room : most;
 }
 
 static int link_step(struct index *index, struct graph *graph, const struct index_source *source,
@@ -108,7 +110,7 @@ static int link_step(struct index *index, struct graph *graph, const struct inde
         uint32_t from = atomic_load(&graph->linked_slot);
         struct hnsw *hnsw = index->state;
         struct linkers linkers;
-        size_t done = 0, n;
+        size_t done = 0, n, most;
         int r = crew_new(index->params.threads, &crew, reterr);
 
         if (r == 0)
@@ -116,10 +118,12 @@ static int link_step(struct index *index, struct graph *graph, const struct inde
         if (r < 0)
                 return r;
         while (r == 0 && done < STEP_SLOTS) {
-                n = next_slots(source, live, from, to, slots, batch_size(index, graph));
-                r = n > 0 ? link_batch(&linkers, slots, n, reterr)
-                          : graph_reserve(graph, graph_count(graph, 0), graph_count(graph, 1), to,
-                                          reterr);
+                most = batch_size(index, graph);
+                n = next_slots(source, live, from, to, slots, most > 0 ? most : 1);
+                r = n > most ? -EDQUOT
+                    : n > 0  ? link_batch(&linkers, slots, n, reterr)
+                             : graph_reserve(graph, graph_count(graph, 0), graph_count(graph, 1),
+                                             to, reterr);
                 if (r < 0)
                         break;
                 from = n > 0 ? slots[n - 1] + 1 : to;
@@ -188,7 +192,8 @@ static int change(struct index *index, const struct index_source *source,
         }
         fresh = atomic_load(&graph->linked_slot) < source->committed - source->unsettled;
         hnsw->mend_next = !hnsw->mend_next;
-        if ((!fresh || hnsw->mend_next) && mend_is_due(hnsw, graph, live, !fresh || hnsw->at_limit)) {
+        if ((!fresh || hnsw->mend_next) &&
+            mend_is_due(hnsw, graph, live, !fresh || hnsw->at_limit)) {
                 r = mend_slice(index, graph, source, live, check, reterr);
                 return r == INDEX_LATER && fresh ? INDEX_AGAIN : r;
         }
