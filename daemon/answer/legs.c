@@ -215,8 +215,8 @@ static int run_bm25(const struct search_request *request, struct search_response
 
                 if (has_nothing(pin))
                         continue;
-                r = generation_bm25(pin->view, request->query, depth, pin->filter, hits, &n,
-                                    reterr);
+                r = generation_bm25(pin->view, request->query, depth, pin->filter, &request->check,
+                                    hits, &n, reterr);
                 if (r < 0)
                         return error_prefix(reterr, r, "collection \"%s\"",
                                             collection_get(pin->collection)->name);

@@ -135,8 +135,8 @@ struct chunk *chunks_free(struct chunk *chunks, size_t n);
 /* BM25 over the view: as postings_search() of index/postings.h.  Where words are damaged it
  * finds nothing, and generation_view_bm25_complete() says why. */
 int generation_bm25(const struct generation_view *view, const char *query, uint32_t k,
-                    const roaring_bitmap_t *filter, struct index_hit *ret_hits, uint32_t *ret_n,
-                    struct error *reterr);
+                    const roaring_bitmap_t *filter, const struct index_check *check_or_null,
+                    struct index_hit *ret_hits, uint32_t *ret_n, struct error *reterr);
 
 /* Whether every word is there: false while postings that were lost are made from the texts
  * again; what is there already is found. */

@@ -186,8 +186,8 @@ void generation_add_words(struct generation *generation, uint32_t first,
 /* ---- Searching -------------------------------------------------------------------------- */
 
 int generation_bm25(const struct generation_view *view, const char *query, uint32_t k,
-                    const roaring_bitmap_t *filter, struct index_hit *ret_hits, uint32_t *ret_n,
-                    struct error *reterr)
+                    const roaring_bitmap_t *filter, const struct index_check *check,
+                    struct index_hit *ret_hits, uint32_t *ret_n, struct error *reterr)
 {
         const struct bm25_query request = {
                 .text = query,
@@ -196,6 +196,7 @@ int generation_bm25(const struct generation_view *view, const char *query, uint3
                 .committed = view->committed,
                 .filter = filter,
                 .live = view->live,
+                .check = check ? *check : (struct index_check){ 0 },
         };
         struct index_stats stats;
         size_t n = 0;

@@ -176,7 +176,7 @@ static void read_view(struct generation *generation)
         (void) index_search(view->index, &view->source, &query, hits, &n_dense, &stats, NULL);
         for (size_t i = 0; i < n_dense; i++)
                 (void) generation_view_check(view, hits[i].slot, NULL);
-        (void) generation_bm25(view, "copper", 8, NULL, hits, &n, NULL);
+        (void) generation_bm25(view, "copper", 8, NULL, NULL, hits, &n, NULL);
         for (uint32_t i = 0; i < n; i++) {
                 struct chunk chunk = { 0 };
 

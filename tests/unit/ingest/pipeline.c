@@ -169,7 +169,7 @@ uint32_t pipeline_find(struct pipeline *pipeline, const char *name, const char *
         struct index_hit hits[1000];
         uint32_t n = 0;
 
-        assert_ok(generation_bm25(view, word, 1000, NULL, hits, &n, NULL));
+        assert_ok(generation_bm25(view, word, 1000, NULL, NULL, hits, &n, NULL));
         (void) generation_view_unref(view);
         (void) generation_unref(generation);
         (void) collection_unref(collection);

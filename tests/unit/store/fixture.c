@@ -191,7 +191,7 @@ bool fixture_finds(struct fixture *fixture, const char *words, const char *exter
         uint32_t n = 0;
         bool found = false;
 
-        assert_ok(generation_bm25(view, words, 64, NULL, hits, &n, &error));
+        assert_ok(generation_bm25(view, words, 64, NULL, NULL, hits, &n, &error));
         for (uint32_t i = 0; i < n && !found; i++) {
                 struct document document = { 0 };
                 int r = docs_get_version(fixture->collection,

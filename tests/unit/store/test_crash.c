@@ -206,7 +206,8 @@ static unsigned find_live(struct fixture *fixture, unsigned document, unsigned v
         char text[32];
         uint32_t n = 0;
 
-        assert_ok(generation_bm25(view, word(document, version, text), 16, NULL, hits, &n, &error));
+        assert_ok(generation_bm25(view, word(document, version, text), 16, NULL, NULL, hits, &n,
+                                  &error));
         for (uint32_t i = 0; i < n; i++) {
                 struct chunk chunk;
 

@@ -58,7 +58,7 @@ static void test_a_pinned_view_sees_what_it_saw(void **state)
         (void) fixture_put(fixture, "a", "iron pan", NULL);
         follow(fixture);
         assert_ok(generation_tidy(fixture->generation, &more, &error));
-        assert_ok(generation_bm25(view, "kettle", 4, NULL, hits, &n, &error));
+        assert_ok(generation_bm25(view, "kettle", 4, NULL, NULL, hits, &n, &error));
         assert_int_equal(n, 1);
         assert_int_equal(generation_view_docver(view, hits[0].slot), 1);
         assert_int_equal(view->committed, 1);

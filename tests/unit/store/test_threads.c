@@ -106,7 +106,8 @@ static void *search(void *data)
                                             &stats, NULL) == 0);
                 for (size_t i = 0; i < n_dense; i++)
                         expect(shared, generation_view_check(view, hits[i].slot, NULL) == 0);
-                expect(shared, generation_bm25(view, "kettle", 16, slots, hits, &n, NULL) == 0);
+                expect(shared,
+                       generation_bm25(view, "kettle", 16, slots, NULL, hits, &n, NULL) == 0);
                 for (uint32_t i = 0; i < n; i++) {
                         struct chunk chunk = { 0 };
                         struct document document = { 0 };
@@ -221,7 +222,7 @@ static void test_all_may_happen_at_once(void **state)
                 (void) snprintf(text, sizeof text, "d%u", i);
                 if (docs_get(shared.fixture->collection, id, &document, NULL) < 0)
                         document.docver = 0;
-                assert_ok(generation_bm25(view, text, 64, NULL, hits, &n, &error));
+                assert_ok(generation_bm25(view, text, 64, NULL, NULL, hits, &n, &error));
                 assert_int_equal(n, document.docver ? 1 : 0);
                 if (n > 0) {
                         assert_int_equal(generation_view_docver(view, hits[0].slot),

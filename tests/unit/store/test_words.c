@@ -41,7 +41,7 @@ static uint32_t count(struct fixture *fixture, const char *words)
         uint32_t n = 0;
 
         assert_non_null(hits);
-        assert_ok(generation_bm25(view, words, 20000, NULL, hits, &n, &error));
+        assert_ok(generation_bm25(view, words, 20000, NULL, NULL, hits, &n, &error));
         (void) generation_view_unref(view);
         return n;
 }
