@@ -50,7 +50,7 @@ static void fixture_init(struct fixture *f, enum index_metric metric)
                         random_vector(&f->seed, metric,
                                       (float *) (void *) (f->memory[s] + (size_t) i * STRIDE));
         }
-        f->source = (struct index_source){ f->segments, SEGMENTS, SLOTS };
+        f->source = (struct index_source){ f->segments, SEGMENTS, SLOTS, 0 };
 }
 
 static void fixture_done(struct fixture *f)
@@ -202,7 +202,7 @@ static void test_equal_scores_come_in_the_order_of_slots(void **state)
         cleanup_(index_free_cleanup) struct index *index = small_index(INDEX_INNER_PRODUCT);
         const float rows[5][2] = { { 1, 0 }, { 2, 0 }, { 1, 0 }, { 2, 0 }, { 1, 0 } };
         const struct index_segment segment = { rows, 7, 5, sizeof rows[0] };
-        const struct index_source source = { &segment, 1, 12 };
+        const struct index_source source = { &segment, 1, 12, 0 };
         const struct index_query query = { .vector = rows[0], .dimensions = 2, .k = 4 };
         struct index_hit hits[4];
         struct index_stats stats;
@@ -223,7 +223,7 @@ static void test_a_row_that_rotted_to_nan_never_comes_back(void **state)
         cleanup_(index_free_cleanup) struct index *index = small_index(INDEX_COSINE);
         const float rows[2][2] = { { NAN, 0 }, { 0, 1 } };
         const struct index_segment segment = { rows, 0, 2, sizeof rows[0] };
-        const struct index_source source = { &segment, 1, 2 };
+        const struct index_source source = { &segment, 1, 2, 0 };
         const struct index_query query = { .vector = rows[1], .dimensions = 2, .k = 4 };
         struct index_hit hits[4];
         struct index_stats stats;
@@ -238,7 +238,7 @@ static void test_a_row_that_rotted_to_nan_never_comes_back(void **state)
 static void test_bad_questions_are_refused(void **state)
 {
         cleanup_(index_free_cleanup) struct index *index = small_index(INDEX_COSINE);
-        const struct index_source source = { NULL, 0, 0 };
+        const struct index_source source = { NULL, 0, 0, 0 };
         const float good[2] = { 1, 0 }, bad[2] = { NAN, 0 };
         struct index_query query = { .vector = good, .dimensions = 2, .k = 1 };
         struct index_params params = { .backend = INDEX_BACKEND_FLAT, .metric = INDEX_COSINE,
@@ -280,7 +280,7 @@ static void test_a_search_ends_when_nobody_waits(void **state)
         const uint32_t n = 100000;
         float *rows = calloc(n, 2 * sizeof(float));
         const struct index_segment segment = { rows, 0, n, 2 * sizeof(float) };
-        const struct index_source source = { &segment, 1, n };
+        const struct index_source source = { &segment, 1, n, 0 };
         int asked = 0;
         struct index_query query = { .vector = rows, .dimensions = 2, .k = 1,
                                      .check = { give_up, &asked } };
@@ -326,7 +326,7 @@ static void test_single_slots_are_scored_like_hits(void **state)
 static void test_changes_and_saving_succeed_where_an_engine_keeps_nothing(void **state)
 {
         cleanup_(index_free_cleanup) struct index *index = small_index(INDEX_COSINE);
-        const struct index_source source = { NULL, 0, 0 };
+        const struct index_source source = { NULL, 0, 0, 0 };
         const struct index_check check = { NULL, NULL };
 
         (void) state;
