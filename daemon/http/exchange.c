@@ -354,6 +354,9 @@ static enum MHD_Result take_end(struct exchange *exchange)
                 reject_trailer(request);
         if (!dispatch_is_inline(request) || request->hash)
                 return hand_to_worker(exchange, EXCHANGE_WORK);
+        /* From here on it is the server that takes its time, and keeps its own deadline. */
+        if (exchange->connection && !request_settled(request))
+                guard_enter(exchange->connection, CONNECTION_WORK, 0);
         dispatch_finish(request);
         return send_reply(exchange);
 }

@@ -636,6 +636,12 @@ int search_run(struct answer *answer, struct tenant_id tenant, const struct sear
                 return known("stale", reterr);
         if (strcmp(query, "slow") == 0)
                 (void) usleep(200000);
+        for (int r = 0; strcmp(query, "late") == 0;) {
+                (void) usleep(10000);
+                r = request->check.check(request->check.userdata);
+                if (r < 0)
+                        return error_set(reterr, r, "the search was ended early");
+        }
         *ret = calloc(1, sizeof **ret);
         (void) snprintf((*ret)->query, sizeof (*ret)->query, "%zu", strlen(query));
         return 0;

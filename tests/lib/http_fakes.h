@@ -5,7 +5,7 @@
  *   collection "docs" exists, "damaged" can't be opened, "stale" has another fingerprint
  *   document "d000" … "d024" exist; "same" is unchanged when put, "full" finds no room
  *   a question "forever" streams until its client is gone, "broken" fails
- *   the query "slow" takes a while                                                          */
+ *   the query "slow" takes a while, "late" all the time that it may                         */
 #pragma once
 #include "http/http.h"
 

@@ -526,6 +526,15 @@ static void test_a_kept_connection_may_not_trickle_either(void **state)
         assert_true(seconds > 0.8 && seconds < 3.0);
 }
 
+static void test_a_search_that_takes_too_long_is_told_so(void **state)
+{
+        (void) state;
+        assert_answer("POST", "/api/v1/search", JSON, "{\"query\":\"late\"}", 503,
+                      "deadline-exceeded");
+        assert_answer("POST", "/api/v1/search", JSON, "{\"query\":\"late\"}", 503,
+                      "Retry-After: 1\r\n");
+}
+
 static void test_a_body_that_trickles_is_cut_at_the_request_timeout(void **state)
 {
         cleanup_close_ int fd = client_connect(address);
@@ -760,6 +769,7 @@ int main(void)
                 cmocka_unit_test(test_waiting_streams_do_not_hold_up_requests),
                 cmocka_unit_test(test_a_head_that_trickles_is_cut_at_the_header_timeout),
                 cmocka_unit_test(test_a_kept_connection_may_not_trickle_either),
+                cmocka_unit_test(test_a_search_that_takes_too_long_is_told_so),
                 cmocka_unit_test(test_a_body_that_trickles_is_cut_at_the_request_timeout),
                 cmocka_unit_test(test_a_connection_may_rest_between_requests),
                 cmocka_unit_test(test_a_client_that_closed_its_half_gets_its_answer),
