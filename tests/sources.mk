@@ -3,6 +3,7 @@ SYSTEM_TESTS = \
 	tests/system/10-start-stop \
 	tests/system/20-ingest-search-ask \
 	tests/system/30-kill-loop \
+	tests/system/32-index-kill \
 	tests/system/35-resume \
 	tests/system/40-bad-input \
 	tests/system/45-everything-at-once \
@@ -31,9 +32,10 @@ AM_TESTS_ENVIRONMENT = \
 
 # ---- Longer campaigns -----------------------------------------------------------------------
 
-# The kill loop at any length: make check-kills KILLS=2000 SEED=7
+# The kill loops at any length: make check-kills KILLS=2000 SEED=7
 check-kills: ragd ragctl
 	$(AM_TESTS_ENVIRONMENT) KILLS=$${KILLS:-2000} $(PYTHON) $(srcdir)/tests/system/30-kill-loop
+	$(AM_TESTS_ENVIRONMENT) KILLS=$${KILLS:-500} $(PYTHON) $(srcdir)/tests/system/32-index-kill
 
 # The whole suite under a sanitizer, in a build folder of its own below this one.
 ASAN_FLAGS = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
