@@ -7,7 +7,8 @@
 #include <string.h>
 
 #define WINDOW 2048U
-#define CHECK_EVERY 16384 /* postings decoded between two calls of the caller's check */
+#define CHECK_EVERY 16384 /* postings between two calls of the caller's check */
+#define WINDOW_COST 256   /* of a window, in postings */
 #define NOT_DECODED UINT32_MAX
 #define GROUP 16U    /* sums that are compared together */
 #define SPARSE 8     /* a filter of at most one in so many slots is */
@@ -89,31 +90,36 @@ uint64_t postings_scan_candidates(const struct postings_scan *scan)
 
 /* ---- Cursors ---------------------------------------------------------------------------- */
 
+/* Asks after so many postings, or windows that had none. */
+static int check_on(struct postings_scan *scan, uint32_t more, struct error *reterr)
+{
+        const struct index_check *check = &scan->query->query->check;
+        int r;
+
+        scan->since_check += more;
+        if (scan->since_check < CHECK_EVERY || !check->check)
+                return 0;
+        scan->since_check = 0;
+        r = check->check(check->userdata);
+        return r < 0 ? error_set(reterr, r, "the search was ended early") : 0;
+}
+
 static int decode(struct postings_scan *scan, struct cursor *cursor, uint32_t block,
                   struct error *reterr)
 {
-        const struct index_check *check = &scan->query->query->check;
         int n;
 
         if (cursor->decoded == block)
                 return 0;
         n = postings_segment_decode(cursor->segment, &cursor->list, block, cursor->documents,
-                           &cursor->frequencies, reterr);
+                                    &cursor->frequencies, reterr);
         if (n < 0)
                 return n;
         cursor->decoded = block;
         cursor->n = (uint32_t) n;
         cursor->at = 0;
         cursor->worked_out = false;
-        scan->since_check += cursor->n;
-        if (scan->since_check >= CHECK_EVERY && check->check) {
-                int r = check->check(check->userdata);
-
-                if (r < 0)
-                        return error_set(reterr, r, "the search was ended early");
-                scan->since_check = 0;
-        }
-        return 0;
+        return check_on(scan, cursor->n, reterr);
 }
 
 /* The first of the decoded documents, from where it stood, that is not below. */
@@ -405,8 +411,10 @@ static int scan_window(struct postings_scan *scan, uint32_t begin, uint32_t end,
         bool added = false;
         uint32_t found;
         size_t n;
-        int r = 0;
+        int r = check_on(scan, WINDOW_COST, reterr);
 
+        if (r < 0)
+                return r;
         order_cursors(scan, begin, end);
         n = scan->n;
         if (!scan->sparse || !look_for_allowed(scan, begin, end, &found)) {
@@ -441,6 +449,7 @@ int postings_scan_segment(struct postings_scan *scan, const struct postings_segm
 {
         uint32_t first = segment->header.first_slot, end = segment->header.end_slot;
         double ratio = (double) segment->header.average / scan->query->average;
+        int r;
 
         if (end > scan->query->query->committed)
                 end = scan->query->query->committed;
@@ -462,14 +471,11 @@ int postings_scan_segment(struct postings_scan *scan, const struct postings_segm
                 cursor->block = 0;
                 cursor->decoded = NOT_DECODED;
         }
-        for (uint32_t begin = 0; begin < end - first; begin += WINDOW) {
-                uint32_t stop = end - first - begin < WINDOW ? end - first : begin + WINDOW;
-                int r = scan_window(scan, begin, stop, reterr);
+        r = check_on(scan, CHECK_EVERY, reterr);
+        for (uint64_t begin = 0; r == 0 && begin < end - first; begin += WINDOW) {
+                uint64_t stop = begin + WINDOW < end - first ? begin + WINDOW : end - first;
 
-                if (r < 0)
-                        return r;
-                if (UINT32_MAX - begin < WINDOW)
-                        break;
+                r = scan_window(scan, (uint32_t) begin, (uint32_t) stop, reterr);
         }
-        return 0;
+        return r;
 }

@@ -2,8 +2,6 @@ noinst_LIBRARIES += libindex.a libkernelgeneric.a
 libindex_a_SOURCES = \
 	daemon/index/attributes.c daemon/index/attributes.h \
 	daemon/index/best.c daemon/index/best.h \
-	daemon/index/bm25.c daemon/index/bm25.h \
-	daemon/index/bm25_fts.c daemon/index/bm25_fts.h \
 	daemon/index/budget.c daemon/index/budget.h \
 	daemon/index/crew.c daemon/index/crew.h \
 	daemon/index/engine.h \
@@ -59,4 +57,4 @@ libkernelneon_a_CFLAGS = $(AM_CFLAGS) $(KERNEL_CFLAGS)
 KERNEL_LIBS += libkernelneon.a
 endif
 
-INDEX_LIBS = libindex.a $(KERNEL_LIBS) $(SQLITE_LIBS) $(ROARING_LIBS) -lm
+INDEX_LIBS = libindex.a $(KERNEL_LIBS) $(ROARING_LIBS) -lm

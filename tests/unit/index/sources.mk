@@ -13,8 +13,9 @@ TESTS += \
 	tests/unit/index/test_index \
 	tests/unit/index/test_kernel \
 	tests/unit/index/test_quantizer
-tests_unit_index_test_bm25_SOURCES = tests/unit/index/test_bm25.c
-tests_unit_index_test_bm25_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+tests_unit_index_test_bm25_SOURCES = tests/unit/index/test_bm25.c \
+	tests/lib/bm25_fts5.c tests/lib/bm25_fts5.h
+tests_unit_index_test_bm25_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(SQLITE_LIBS) $(CMOCKA_LIBS)
 tests_unit_index_test_budget_SOURCES = tests/unit/index/test_budget.c
 tests_unit_index_test_budget_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 tests_unit_index_test_filter_SOURCES = tests/unit/index/test_filter.c
@@ -38,4 +39,25 @@ TESTS += tests/unit/index/test_hnsw_file
 tests_unit_index_test_hnsw_file_SOURCES = tests/unit/index/test_hnsw_file.c $(graph_test_fixture) \
 	tests/lib/faultfs.c tests/lib/faultfs.h
 tests_unit_index_test_hnsw_file_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS) -ldl
+
+postings_test_fixture = tests/unit/index/postings_fixture.c tests/unit/index/postings_fixture.h \
+	tests/lib/bm25_fts5.c tests/lib/bm25_fts5.h
+
+check_PROGRAMS += tests/unit/index/test_postings
+TESTS += tests/unit/index/test_postings
+tests_unit_index_test_postings_SOURCES = tests/unit/index/test_postings.c $(postings_test_fixture)
+tests_unit_index_test_postings_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(SQLITE_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/index/test_postings_file
+TESTS += tests/unit/index/test_postings_file
+tests_unit_index_test_postings_file_SOURCES = tests/unit/index/test_postings_file.c \
+	$(postings_test_fixture) tests/lib/faultfs.c tests/lib/faultfs.h \
+	tests/lib/faultmem.c tests/lib/faultmem.h
+tests_unit_index_test_postings_file_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(SQLITE_LIBS) \
+	$(CMOCKA_LIBS) -ldl
+tests_unit_index_test_postings_file_LDFLAGS = $(AM_LDFLAGS) $(wrap_memory)
 endif
+
+# What tests/lib/faultmem.h stands before.
+wrap_memory = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray \
+	-Wl,--wrap=aligned_alloc
