@@ -21,6 +21,8 @@
 #define EXACT_ROWS_MAX 1024U /* so few are compared by their floats at once */
 #define EXACT_EXTRA 10U      /* beyond k: rows whose floats are looked at */
 #define AGAIN_MIN 64U        /* candidates of 4 bits that are looked at again with 8 */
+#define AGAIN_SHARE 64U      /* of those scanned by codes, looked at again by floats: where the
+                                filter cuts through a crowd so many are alike to the codes */
 #define COARSE_EXTRA 8U      /* kept beyond ef on a walk by 4 bits, so that it loses nothing */
 
 /* One search on its way. */
@@ -145,7 +147,7 @@ static void offer_exactly(struct search *search, size_t n)
 static int scan_codes(struct search *search, struct error *reterr)
 {
         const struct graph *graph = search->graph;
-        size_t most = (size_t) search->query->k * 2 + AGAIN_MIN;
+        size_t most = (size_t) search->query->k * 2 + AGAIN_MIN + search->matches / AGAIN_SHARE;
         cleanup_free_ struct index_hit *hits = malloc(most * sizeof *hits);
         struct best near = { .hits = hits, .room = most };
         uint32_t n_nodes = graph_count(graph, 0), slots[WALK_AT_ONCE];
