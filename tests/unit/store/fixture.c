@@ -183,6 +183,59 @@ int fixture_follow(struct collection *collection, struct generation *generation,
         }
 }
 
+/* Somewhere, and for each number elsewhere. */
+static void scatter(uint32_t number, float ret[static FIXTURE_DIMENSIONS])
+{
+        for (uint32_t i = 0; i < FIXTURE_DIMENSIONS; i++) {
+                number = number * 1664525U + 1013904223U;
+                ret[i] = (float) (number >> 8) / (float) (1U << 24) - 0.5F;
+        }
+}
+
+void fixture_fill(struct fixture *fixture, uint32_t from, uint32_t n, bool publish)
+{
+        static char ids[FIXTURE_GROUP][16], texts[FIXTURE_GROUP][32], title[16];
+        static struct document_input inputs[FIXTURE_GROUP];
+        static struct docs_receipt receipts[FIXTURE_GROUP];
+        static struct generation_chunk chunks[FIXTURE_GROUP];
+        static struct generation_change changes[FIXTURE_GROUP];
+        static float vectors[FIXTURE_GROUP][FIXTURE_DIMENSIONS];
+        struct error error = { 0 };
+
+        assert_int_equal(n % FIXTURE_GROUP, 0);
+        for (uint32_t first = from; first < from + n; first += FIXTURE_GROUP) {
+                (void) snprintf(title, sizeof title, "title%u", first / FIXTURE_GROUP);
+                for (uint32_t i = 0; i < FIXTURE_GROUP; i++) {
+                        (void) snprintf(ids[i], sizeof ids[i], "doc%u", first + i);
+                        (void) snprintf(texts[i], sizeof texts[i], "common word%u", first + i);
+                        inputs[i] = (struct document_input){ .external_id = ids[i],
+                                                             .mime = "text/plain",
+                                                             .title = title,
+                                                             .body = texts[i],
+                                                             .body_len = strlen(texts[i]) };
+                }
+                assert_ok(docs_put(fixture->collection, inputs, FIXTURE_GROUP, (struct job_id){ 0 },
+                                   receipts, &error));
+                for (uint32_t i = 0; i < FIXTURE_GROUP; i++) {
+                        uint32_t docver = (uint32_t) receipts[i].doc_seq;
+
+                        scatter(first + i, vectors[i]);
+                        chunks[i] = (struct generation_chunk){ .docver = docver,
+                                                               .doc_no = first + i + 1,
+                                                               .end = 1,
+                                                               .tokens = 2,
+                                                               .title = title,
+                                                               .text = texts[i],
+                                                               .text_len = strlen(texts[i]),
+                                                               .vector = vectors[i] };
+                        changes[i] = (struct generation_change){ docver, first + i + 1, docver,
+                                                                 false };
+                }
+                assert_ok(generation_publish(fixture->generation, chunks, FIXTURE_GROUP, changes,
+                                             publish ? FIXTURE_GROUP : 0, &error));
+        }
+}
+
 bool fixture_finds(struct fixture *fixture, const char *words, const char *external_id)
 {
         struct generation_view *view = generation_view_ref(fixture->generation);

@@ -46,6 +46,11 @@ struct docs_receipt fixture_put(struct fixture *fixture, const char *external_id
 /* Follows the log to its end: one chunk for each document. */
 int fixture_follow(struct collection *collection, struct generation *generation,
                    struct error *reterr);
+/* Puts the documents first to first + n (a multiple of FIXTURE_GROUP) in a fresh collection, of
+ * one chunk each: document I is "docI", "common wordI" under the title "titleJ" with J = I /
+ * FIXTURE_GROUP; stages them, and publishes them where asked. */
+#define FIXTURE_GROUP 1000
+void fixture_fill(struct fixture *fixture, uint32_t first, uint32_t n, bool publish);
 /* Whether the words find the document in the serving generation. */
 bool fixture_finds(struct fixture *fixture, const char *words, const char *external_id);
 

@@ -118,6 +118,28 @@ static void acknowledge(int fd, enum act act, unsigned document, unsigned versio
                 _exit(1);
 }
 
+/* What goes on beside the writing, and what a stop writes. */
+static int look_after(struct fixture *fixture, unsigned *seed)
+{
+        enum index_step step;
+        bool more;
+
+        switch (next_random(seed) % 24) {
+        case 0:
+                fixture_reopen(fixture);
+                return 0;
+        case 1:
+        case 2:
+                return generation_maintain(fixture->generation, NULL, &step, NULL);
+        case 3:
+        case 4:
+        case 5:
+                return generation_tidy(fixture->generation, &more, NULL);
+        default:
+                return 0;
+        }
+}
+
 /* Runs until it is killed.  `promises` is what is there already. */
 static void work(struct fixture *fixture, int fd, unsigned seed,
                  struct promise promises[static DOCUMENTS])
@@ -129,7 +151,6 @@ static void work(struct fixture *fixture, int fd, unsigned seed,
                 struct promise *promise = &promises[document];
                 struct docs_receipt receipt;
                 char id[16];
-                bool more;
                 int r;
 
                 if (promise->published && next_random(&seed) % 4 == 0) {
@@ -149,8 +170,7 @@ static void work(struct fixture *fixture, int fd, unsigned seed,
                         _exit(4);
                 acknowledge(fd, ACT_PUBLISH, document, version);
                 promise->published = version;
-                if (next_random(&seed) % 8 == 0 &&
-                    generation_tidy(fixture->generation, &more, NULL) < 0)
+                if (look_after(fixture, &seed) < 0)
                         _exit(5);
         }
 }
@@ -283,11 +303,14 @@ static void check_databases(struct fixture *fixture)
 static void check(struct fixture *fixture, struct promise promises[static DOCUMENTS])
 {
         struct error error = { 0 };
+        char *damage = NULL;
 
         fixture_open(fixture);
         if (!fixture->generation)
                 fail_msg("%s", collection_get_damage(fixture->collection));
         assert_ok(generation_scrub(fixture->generation, &error));
+        if (generation_take_damage(fixture->generation, &damage) > 0)
+                fail_msg("a crash left damage: %s", damage);
         for (unsigned i = 0; i < DOCUMENTS; i++)
                 check_document(fixture, i, &promises[i]);
         check_databases(fixture);

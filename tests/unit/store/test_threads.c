@@ -77,6 +77,29 @@ static void *follow_log(void *data)
         return NULL;
 }
 
+static void *look_after(void *data)
+{
+        struct shared *shared = data;
+
+        while (!atomic_load(&shared->over)) {
+                struct generation *each[] = { collection_serving(shared->fixture->collection),
+                                              collection_building(shared->fixture->collection) };
+
+                for (size_t i = 0; i < ELEMENTSOF(each); i++) {
+                        struct generation_info info;
+                        enum index_step step;
+
+                        if (!each[i])
+                                continue;
+                        expect(shared, generation_maintain(each[i], NULL, &step, NULL) == 0);
+                        expect(shared, generation_get_info(each[i], &info, NULL) == 0 &&
+                                               info.damages == 0);
+                        (void) generation_unref(each[i]);
+                }
+        }
+        return NULL;
+}
+
 static void *search(void *data)
 {
         struct shared *shared = data;
@@ -187,8 +210,9 @@ static void *open_and_close(void *data)
 
 static void test_all_may_happen_at_once(void **state)
 {
-        static void *(*const background[])(void *) = { follow_log, search, search, open_and_close,
-                                                       open_and_close };
+        static void *(*const background[])(void *) = { follow_log,     look_after,
+                                                       search,         search,
+                                                       open_and_close, open_and_close };
         struct shared shared = { .fixture = *state };
         pthread_t backgrounds[ELEMENTSOF(background)], putters[4], rebuilder;
         struct error error = { 0 };
@@ -234,9 +258,107 @@ static void test_all_may_happen_at_once(void **state)
         }
 }
 
+/* ---- A graph ---------------------------------------------------------------------------- */
+
+#define MANY (6 * FIXTURE_GROUP) /* enough for one */
+
+static int graph_setup(void **state)
+{
+        struct generation_spec spec = fixture_spec;
+        struct fixture *fixture;
+        struct error error = { 0 };
+
+        assert_int_equal(fixture_setup(state), 0);
+        fixture = *state;
+        fixture->generation = generation_unref(fixture->generation);
+        spec.index.backend = "hnsw";
+        spec.index.quantization = "int8";
+        assert_ok(collection_new_generation(fixture->collection, &spec, &fixture->generation,
+                                            &error));
+        assert_ok(collection_switch(fixture->collection, &error));
+        return 0;
+}
+
+/* The vectors and the words of a view that is pinned agree about what is gone. */
+static void *search_graph(void *data)
+{
+        struct shared *shared = data;
+        struct generation *generation = shared->fixture->generation;
+        unsigned seed = atomic_fetch_add(&shared->number, 1);
+
+        while (!atomic_load(&shared->over)) {
+                struct generation_view *view = generation_view_ref(generation);
+                float vector[FIXTURE_DIMENSIONS];
+                struct index_query query = { .vector = vector, .dimensions = FIXTURE_DIMENSIONS,
+                                             .k = 10, .ef = 64, .live = view->live };
+                struct index_stats stats;
+                struct index_hit hits[10];
+                uint32_t n_words = 0;
+                char text[32];
+                size_t n = 0;
+
+                fixture_vector(seed, vector);
+                vector_prepare(INDEX_COSINE, vector, FIXTURE_DIMENSIONS);
+                expect(shared, index_search(view->index, &view->source, &query, hits, &n, &stats,
+                                            NULL) == 0);
+                for (size_t i = 0; i < n; i++)
+                        expect(shared, hits[i].slot < view->committed &&
+                                               roaring_bitmap_contains(view->live, hits[i].slot));
+                seed = seed * 1103515245U + 12345U;
+                (void) snprintf(text, sizeof text, "word%u", (seed >> 8) % MANY);
+                expect(shared, generation_bm25(view, text, 10, NULL, NULL, hits, &n_words, NULL) ==
+                                       0);
+                expect(shared, n_words <= 1 && (n_words == 0 || roaring_bitmap_contains(
+                                                                        view->live, hits[0].slot)));
+                (void) generation_view_unref(view);
+        }
+        return NULL;
+}
+
+static void test_a_graph_is_searched_while_it_grows_and_shrinks(void **state)
+{
+        static void *(*const background[])(void *) = { look_after, search_graph, search_graph,
+                                                       search_graph };
+        struct fixture *fixture = *state;
+        struct shared shared = { .fixture = fixture };
+        pthread_t threads[ELEMENTSOF(background)];
+        struct generation_info info;
+        enum index_step step = INDEX_AGAIN;
+        struct error error = { 0 };
+
+        for (size_t i = 0; i < ELEMENTSOF(background); i++)
+                assert_int_equal(pthread_create(&threads[i], NULL, background[i], &shared), 0);
+        for (uint32_t i = 0; i < MANY; i += FIXTURE_GROUP)
+                fixture_fill(fixture, i, FIXTURE_GROUP, true);
+        do
+                assert_ok(generation_get_info(fixture->generation, &info, &error));
+        while (info.index.nodes < 5000 && usleep(1000) == 0);
+        for (uint32_t i = 0; i < MANY; i += 100) { /* three in ten, a hundred at a time */
+                struct generation_change gone[30];
+
+                for (uint32_t j = 0; j < ELEMENTSOF(gone); j++)
+                        gone[j] = (struct generation_change){ .doc_no = i + j * 3 + 1 };
+                assert_ok(generation_publish(fixture->generation, NULL, 0, gone, ELEMENTSOF(gone),
+                                             &error));
+        }
+        atomic_store(&shared.over, true);
+        for (size_t i = 0; i < ELEMENTSOF(background); i++)
+                assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(atomic_load(&shared.failures), 0);
+        while (step == INDEX_AGAIN)
+                assert_ok(generation_maintain(fixture->generation, NULL, &step, &error));
+        assert_ok(generation_get_info(fixture->generation, &info, &error));
+        assert_true(info.index.serving_graph);
+        assert_int_equal(info.index.unindexed, 0);
+        assert_int_equal(info.chunks_live, MANY / 10 * 7);
+        assert_int_equal(info.damages, 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_a_graph_is_searched_while_it_grows_and_shrinks,
+                                                graph_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_all_may_happen_at_once, fixture_setup,
                                                 fixture_teardown),
         };

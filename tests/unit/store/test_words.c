@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define GROUP 1000
+#define GROUP FIXTURE_GROUP
 
 static void maintain(struct fixture *fixture)
 {
@@ -44,51 +44,6 @@ static uint32_t count(struct fixture *fixture, const char *words)
         assert_ok(generation_bm25(view, words, 20000, NULL, NULL, hits, &n, &error));
         (void) generation_view_unref(view);
         return n;
-}
-
-/* `n` documents of one chunk: "common wordI" under the title "titleJ", J = I / GROUP. */
-static void fill(struct fixture *fixture, uint32_t from, uint32_t n, bool publish)
-{
-        static char ids[GROUP][16], texts[GROUP][32], title[16];
-        static struct document_input inputs[GROUP];
-        static struct docs_receipt receipts[GROUP];
-        static struct generation_chunk chunks[GROUP];
-        static struct generation_change changes[GROUP];
-        float vector[FIXTURE_DIMENSIONS];
-        struct error error = { 0 };
-
-        assert_int_equal(n % GROUP, 0);
-        fixture_vector(1, vector);
-        for (uint32_t first = from; first < from + n; first += GROUP) {
-                (void) snprintf(title, sizeof title, "title%u", first / GROUP);
-                for (uint32_t i = 0; i < GROUP; i++) {
-                        (void) snprintf(ids[i], sizeof ids[i], "doc%u", first + i);
-                        (void) snprintf(texts[i], sizeof texts[i], "common word%u", first + i);
-                        inputs[i] = (struct document_input){ .external_id = ids[i],
-                                                             .mime = "text/plain",
-                                                             .title = title,
-                                                             .body = texts[i],
-                                                             .body_len = strlen(texts[i]) };
-                }
-                assert_ok(docs_put(fixture->collection, inputs, GROUP, (struct job_id){ 0 },
-                                   receipts, &error));
-                for (uint32_t i = 0; i < GROUP; i++) {
-                        uint32_t docver = (uint32_t) receipts[i].doc_seq;
-
-                        chunks[i] = (struct generation_chunk){ .docver = docver,
-                                                               .doc_no = first + i + 1,
-                                                               .end = 1,
-                                                               .tokens = 2,
-                                                               .title = title,
-                                                               .text = texts[i],
-                                                               .text_len = strlen(texts[i]),
-                                                               .vector = vector };
-                        changes[i] = (struct generation_change){ docver, first + i + 1, docver,
-                                                                 false };
-                }
-                assert_ok(generation_publish(fixture->generation, chunks, GROUP, changes,
-                                             publish ? GROUP : 0, &error));
-        }
 }
 
 /* The folder's files whose name begins so; `act` on each. */
@@ -148,7 +103,7 @@ static void test_words_are_kept_in_files_and_found_again(void **state)
 {
         struct fixture *fixture = *state;
 
-        fill(fixture, 0, 6 * GROUP, true);
+        fixture_fill(fixture, 0, 6 * GROUP, true);
         assert_true(is_complete(fixture));
         assert_int_equal(count(fixture, "common"), 6 * GROUP);
         maintain(fixture);
@@ -164,7 +119,7 @@ static void test_lost_words_of_a_few_chunks_are_there_at_once(void **state)
 {
         struct fixture *fixture = *state;
 
-        fill(fixture, 0, 3 * GROUP, true);
+        fixture_fill(fixture, 0, 3 * GROUP, true);
         mistreat(fixture, remove_file);
         assert_true(is_complete(fixture));
         assert_int_equal(count(fixture, "common"), 3 * GROUP);
@@ -178,7 +133,7 @@ static void test_lost_words_of_many_chunks_come_back_step_by_step(void **state)
         enum index_step step;
         struct error error = { 0 };
 
-        fill(fixture, 0, 12 * GROUP, true);
+        fixture_fill(fixture, 0, 12 * GROUP, true);
         maintain(fixture);
         mistreat(fixture, remove_file);
         assert_false(is_complete(fixture));
@@ -188,7 +143,7 @@ static void test_lost_words_of_many_chunks_come_back_step_by_step(void **state)
         assert_in_range(count(fixture, "common"), 1, 12 * GROUP - 1);
         assert_false(is_complete(fixture));
 
-        fill(fixture, 12 * GROUP, GROUP, true); /* what is new is found at once */
+        fixture_fill(fixture, 12 * GROUP, GROUP, true); /* what is new is found at once */
         assert_int_equal(count(fixture, "title12"), GROUP);
         assert_false(is_complete(fixture));
         maintain(fixture);
@@ -206,7 +161,7 @@ static void test_damaged_words_are_set_aside_and_made_anew(void **state)
         cleanup_free_ char *damage = NULL, *other = NULL;
         unsigned files;
 
-        fill(fixture, 0, 12 * GROUP, true);
+        fixture_fill(fixture, 0, 12 * GROUP, true);
         maintain(fixture);
         fixture_reopen(fixture);
         files = each_file(fixture, "postings.", NULL);
@@ -229,7 +184,7 @@ static void test_damage_found_by_a_search_is_told(void **state)
         cleanup_free_ char *damage = NULL;
         bool told = false;
 
-        fill(fixture, 0, 12 * GROUP, true);
+        fixture_fill(fixture, 0, 12 * GROUP, true);
         maintain(fixture);
         mistreat(fixture, damage_file);
         for (uint32_t i = 0; i < 12 * GROUP && !told; i += 7) {
@@ -257,8 +212,8 @@ static void test_upkeep_keeps_what_is_staged(void **state)
         size_t n = 0;
 
         assert_non_null(applied);
-        fill(fixture, 0, 6 * GROUP, true);
-        fill(fixture, 6 * GROUP, 6 * GROUP, false);
+        fixture_fill(fixture, 0, 6 * GROUP, true);
+        fixture_fill(fixture, 6 * GROUP, 6 * GROUP, false);
         for (uint32_t i = 0; i < 3 * GROUP; i++)
                 applied[i] = (struct generation_change){ .doc_no = i + 1 };
         assert_ok(generation_publish(fixture->generation, NULL, 0, applied, 3 * GROUP, &error));
@@ -304,7 +259,7 @@ static void test_postings_of_another_time_are_not_believed(void **state)
         char file[FIXTURE_PATH_SIZE], path[2 * FIXTURE_PATH_SIZE], kept[2 * FIXTURE_PATH_SIZE];
         struct error error = { 0 };
 
-        fill(fixture, 0, GROUP, true);
+        fixture_fill(fixture, 0, GROUP, true);
         fixture_reopen(fixture);
         (void) fixture_file(fixture, "g0001/gen.db", file);
         (void) snprintf(path, sizeof path, "%s/%s", fixture->path, file);
@@ -312,7 +267,7 @@ static void test_postings_of_another_time_are_not_believed(void **state)
         fixture_close(fixture);
         copy(path, kept);
         fixture_open(fixture);
-        fill(fixture, GROUP, GROUP, true);
+        fixture_fill(fixture, GROUP, GROUP, true);
         fixture_close(fixture);
         copy(kept, path);
         fixture_open(fixture);
