@@ -406,7 +406,7 @@ static int live_through(enum index_metric metric, enum index_quantization quanti
         struct life life = { .params = { .backend = INDEX_BACKEND_HNSW, .metric = metric,
                                          .dimensions = DIMENSIONS, .quantization = quantization,
                                          .keep_deleted = seed % 4 == 3, .map_files = seed % 2,
-                                         .seed = seed, .checkpoint_seconds = 1 },
+                                         .seed = seed, .checkpoint_seconds = 3600 },
                              .random = seed, .seed = seed, .floor = floor };
         double recall;
 
