@@ -13,7 +13,8 @@ libindex_a_SOURCES = \
 	daemon/index/hnsw.c daemon/index/hnsw.h daemon/index/hnsw_maintain.c \
 	daemon/index/hnsw_file.c daemon/index/hnsw_search.c \
 	daemon/index/index.c daemon/index/index.h \
-	daemon/index/link.c daemon/index/link.h \
+	daemon/index/link.c daemon/index/link.h daemon/index/link_inside.h \
+	daemon/index/link_answer.c daemon/index/link_look.c \
 	daemon/index/mend.c daemon/index/mend.h \
 	daemon/index/kernel.c daemon/index/kernel.h daemon/index/kernel_table.h \
 	daemon/index/postings.c daemon/index/postings.h daemon/index/postings_inside.h \
