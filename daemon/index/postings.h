@@ -98,16 +98,21 @@ int postings_search(const struct postings_view *view, const struct bm25_query *q
 
 /* ---- Behind the searches ---------------------------------------------------------------- */
 
+/* What a merge may drop for good: slots below `settled` that are not live.  Those from there on
+ * may yet become live: staged ones, and what is added while the merge runs. */
+struct postings_keep {
+        const roaring_bitmap_t *live;
+        uint32_t settled;
+};
+
 /* One bounded step: verify what was opened, write what is fresh to a file once it is
- * POSTINGS_TAIL slots, merge.  `keep` (NULL: all) are the slots that are, or may yet become,
- * live: what a merge finds outside of it is dropped for good, so slots that are staged and not
- * published belong into it.
+ * POSTINGS_TAIL slots, merge.  `keep` may be NULL: nothing is dropped.
  *
  * Returns enum index_step, or -errno: what the check returned, -ENOMEM, -ENOSPC and what else
  * the disk says, all of which leave everything as it was; -EBADMSG: a segment turned out
  * damaged and was set aside: postings_end() is where it began, and the texts from there on are
  * to be added again. */
-int postings_maintain(struct postings *postings, const roaring_bitmap_t *keep,
+int postings_maintain(struct postings *postings, const struct postings_keep *keep,
                       const struct index_check *check, struct error *reterr);
 
 /* Slots that are in memory only and wait for a file, where postings_maintain() is called. */

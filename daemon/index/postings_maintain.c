@@ -46,7 +46,7 @@ void postings_task_end(struct postings *postings)
         (void) pthread_mutex_unlock(&postings->lock);
 }
 
-static int prepare_task(struct postings *postings, struct run run, const roaring_bitmap_t *keep,
+static int prepare_task(struct postings *postings, struct run run, const struct postings_keep *keep,
                       struct error *reterr)
 {
         const struct postings_view *view = postings->view;
@@ -77,7 +77,7 @@ static int prepare_task(struct postings *postings, struct run run, const roaring
 }
 
 /* Under the lock. */
-static int begin_task(struct postings *postings, struct run run, const roaring_bitmap_t *keep,
+static int begin_task(struct postings *postings, struct run run, const struct postings_keep *keep,
                       struct error *reterr)
 {
         int r = prepare_task(postings, run, keep, reterr);
@@ -147,14 +147,18 @@ static int continue_task(struct postings *postings, struct error *reterr)
 
 /* ---- Choosing --------------------------------------------------------------------------- */
 
-static bool dead_enough(const struct postings_segment *segment, const roaring_bitmap_t *keep)
+static bool dead_enough(const struct postings_segment *segment, const struct postings_keep *keep)
 {
         const struct postings_header *header = &segment->header;
-        uint64_t kept;
+        uint64_t kept = 0, end = header->end_slot;
 
-        if (!keep)
+        if (!keep || keep->settled <= header->first_slot)
                 return false;
-        kept = roaring_bitmap_range_cardinality(keep, header->first_slot, header->end_slot);
+        if (end > keep->settled) {
+                kept = end - keep->settled;
+                end = keep->settled;
+        }
+        kept += roaring_bitmap_range_cardinality(keep->live, header->first_slot, end);
         return kept < header->documents &&
                (header->documents - kept) * DEAD_SHARE > header->documents;
 }
@@ -208,7 +212,7 @@ static bool find_fresh(const struct postings *postings, const struct postings_vi
 /* Files (in memory: segments that postings_add() merges no more) of which one is not twice as
  * large as the next, or that hold too much that is dead. */
 static bool find_due(const struct postings *postings, const struct postings_view *view,
-                     const roaring_bitmap_t *keep, struct run *ret)
+                     const struct postings_keep *keep, struct run *ret)
 {
         for (size_t end = view->n; end > 0; end--) {
                 const struct postings_segment *segment = view->segments[end - 1];
@@ -296,7 +300,7 @@ static int verify(struct postings *postings, struct error *reterr)
 /* ---- The calls -------------------------------------------------------------------------- */
 
 /* 1: a merge began; 0: there is nothing to merge. */
-static int begin_due(struct postings *postings, const roaring_bitmap_t *keep, struct error *reterr)
+static int begin_due(struct postings *postings, const struct postings_keep *keep, struct error *reterr)
 {
         const struct postings_view *view;
         struct run run;
@@ -316,7 +320,7 @@ static int begin_due(struct postings *postings, const roaring_bitmap_t *keep, st
         return r < 0 ? r : due;
 }
 
-int postings_maintain(struct postings *postings, const roaring_bitmap_t *keep,
+int postings_maintain(struct postings *postings, const struct postings_keep *keep,
                       const struct index_check *check, struct error *reterr)
 {
         int r = check && check->check ? check->check(check->userdata) : 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "index/postings_merge.h"
 
-#include "index/index.h"
+#include "index/postings.h"
 #include "index/postings_writer.h"
 
 #include <stdlib.h>
@@ -36,41 +36,46 @@ static int look_at_term(struct input *input, struct error *reterr)
                                      reterr);
 }
 
-static void copy_lengths(struct postings_merge *merge, const struct input *input,
-                         const roaring_bitmap_t *keep)
+static void copy_lengths(struct postings_merge *merge, const struct input *input)
 {
         const struct postings_segment *segment = input->segment;
-        uint32_t slots = postings_segment_slots(segment), next = keep ? UINT32_MAX : 0;
-        roaring_uint32_iterator_t at = { 0 };
-        bool more = false;
 
-        if (keep) {
-                roaring_init_iterator(keep, &at);
-                more = roaring_move_uint32_iterator_equalorlarger(&at, segment->header.first_slot);
-        }
-        for (;;) {
-                uint32_t length;
+        for (uint32_t i = 0; i < postings_segment_slots(segment); i++) {
+                uint32_t length = postings_segment_length(segment->lengths,
+                                                          segment->header.length_bytes, i);
 
-                if (keep) {
-                        if (!more || at.current_value >= segment->header.end_slot)
-                                return;
-                        next = at.current_value - segment->header.first_slot;
-                        more = roaring_advance_uint32_iterator(&at);
-                } else if (next == slots) {
-                        return;
-                }
-                length = postings_segment_length(segment->lengths, segment->header.length_bytes,
-                                                 next);
                 if (merge->length_bytes == 2)
-                        ((uint16_t *) merge->lengths)[input->shift + next] = (uint16_t) length;
+                        ((uint16_t *) merge->lengths)[input->shift + i] = (uint16_t) length;
                 else
-                        ((uint32_t *) merge->lengths)[input->shift + next] = length;
-                next++;
+                        ((uint32_t *) merge->lengths)[input->shift + i] = length;
         }
 }
 
+static void drop(struct postings_merge *merge, uint32_t begin, uint32_t end)
+{
+        memset((uint8_t *) merge->lengths + (size_t) begin * merge->length_bytes, 0,
+               (size_t) (end - begin) * merge->length_bytes);
+}
+
+static void drop_dead(struct postings_merge *merge, uint32_t first_slot, uint32_t end_slot,
+                      const struct postings_keep *keep)
+{
+        uint32_t end = end_slot < keep->settled ? end_slot : keep->settled, next = first_slot;
+        roaring_uint32_iterator_t live;
+        bool more;
+
+        roaring_init_iterator(keep->live, &live);
+        more = roaring_move_uint32_iterator_equalorlarger(&live, first_slot);
+        for (; more && live.current_value < end; more = roaring_advance_uint32_iterator(&live)) {
+                drop(merge, next - first_slot, live.current_value - first_slot);
+                next = live.current_value + 1;
+        }
+        if (next < end)
+                drop(merge, next - first_slot, end - first_slot);
+}
+
 int postings_merge_new(struct postings_segment *const *inputs, size_t n, uint32_t first_slot,
-                       uint32_t end_slot, const roaring_bitmap_t *keep, int fd,
+                       uint32_t end_slot, const struct postings_keep *keep, int fd,
                        const char *language, struct postings_merge **ret, struct error *reterr)
 {
         cleanup_(postings_merge_free_cleanup) struct postings_merge *merge =
@@ -98,8 +103,10 @@ int postings_merge_new(struct postings_segment *const *inputs, size_t n, uint32_
 
                 if (r < 0)
                         return r;
-                copy_lengths(merge, &merge->inputs[i], keep);
+                copy_lengths(merge, &merge->inputs[i]);
         }
+        if (keep)
+                drop_dead(merge, first_slot, end_slot, keep);
         postings_writer_begin(&merge->writer, fd, language, first_slot, end_slot, merge->lengths,
                               merge->length_bytes);
         *ret = take_ptr(merge);

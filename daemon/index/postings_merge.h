@@ -8,15 +8,14 @@
 #include "base/error.h"
 #include "index/postings_segment.h"
 
-#include <roaring/roaring.h>
-
+struct postings_keep;
 struct postings_merge;
 
 /* Of n segments that follow each other, into the segment of [first_slot, end_slot), which covers
  * theirs.  `keep` (NULL: all) is read now and not later.  `fd` is where it is written, borrowed;
  * -1: memory.  `language` is borrowed.  -ENOMEM. */
 int postings_merge_new(struct postings_segment *const *inputs, size_t n, uint32_t first_slot,
-                       uint32_t end_slot, const roaring_bitmap_t *keep, int fd,
+                       uint32_t end_slot, const struct postings_keep *keep, int fd,
                        const char *language, struct postings_merge **ret, struct error *reterr);
 void postings_merge_free(struct postings_merge *merge);
 DEFINE_CLEANUP(struct postings_merge *, postings_merge_free)

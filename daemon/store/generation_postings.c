@@ -215,31 +215,17 @@ int generation_bm25(const struct generation_view *view, const char *query, uint3
 
 /* ---- Upkeep ----------------------------------------------------------------------------- */
 
-/* What a merge may drop is dead for ever, and stays dead to every view to come. */
-static roaring_bitmap_t *slots_to_keep(const struct generation_view *view)
-{
-        roaring_bitmap_t *keep = roaring_bitmap_copy(view->live);
-
-        if (keep && view->source.unsettled > 0)
-                roaring_bitmap_add_range(keep, view->committed - view->source.unsettled,
-                                         view->committed);
-        return keep;
-}
-
 static int maintain(struct generation *generation, const struct generation_view *view,
                     const struct index_check *check, struct error *reterr)
 {
         struct error why = { 0 };
-        roaring_bitmap_t *keep;
+        const struct postings_keep keep = { view->live,
+                                            view->committed - view->source.unsettled };
         int r = add_next(generation, view->committed, reterr);
 
         if (r != 0)
                 return r < 0 ? r : INDEX_AGAIN;
-        keep = slots_to_keep(view);
-        if (!keep)
-                return error_oom(reterr);
-        r = postings_maintain(generation->postings, keep, check, &why);
-        roaring_bitmap_free(keep);
+        r = postings_maintain(generation->postings, &keep, check, &why);
         if (r == -EBADMSG) {
                 generation_note_damage(generation, strdup(error_text(&why)));
                 return INDEX_AGAIN;

@@ -138,13 +138,15 @@ char *fixture_reopen(struct fixture *f)
         return damage;
 }
 
-unsigned fixture_maintain(struct fixture *f, const roaring_bitmap_t *keep)
+unsigned fixture_maintain(struct fixture *f, const roaring_bitmap_t *live)
 {
+        const struct postings_keep keep = { live, UINT32_MAX };
         struct error error = { 0 };
         unsigned steps = 0;
         int r;
 
-        while ((r = postings_maintain(f->postings, keep, NULL, &error)) == INDEX_AGAIN)
+        while ((r = postings_maintain(f->postings, live ? &keep : NULL, NULL,
+                                      &error)) == INDEX_AGAIN)
                 steps++;
         if (r != INDEX_REST)
                 fail_msg("%s", error_text(&error));

@@ -39,8 +39,8 @@ void fixture_catch_up(struct fixture *f);
 
 /* Opens what is in the folder; returns the text about damage: heap or NULL. */
 char *fixture_reopen(struct fixture *f);
-/* postings_maintain() until it rests, with `keep`; the number of steps. */
-unsigned fixture_maintain(struct fixture *f, const roaring_bitmap_t *keep);
+/* postings_maintain() until it rests, keeping what is live (NULL: all); the number of steps. */
+unsigned fixture_maintain(struct fixture *f, const roaring_bitmap_t *live);
 
 /* Deletes from the reference what a merge has dropped. */
 void fixture_follow_drops(struct fixture *f);

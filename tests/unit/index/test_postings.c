@@ -212,6 +212,30 @@ static void test_merges_drop_what_is_dead(void **state)
         fixture_free(f);
 }
 
+/* What is not live yet, or was added behind the back of whoever asks, may still become live. */
+static void test_what_is_not_settled_is_kept(void **state)
+{
+        struct fixture *f = fixture_new(27);
+        struct postings_keep keep = { f->live, 4000 };
+        int r;
+
+        (void) state;
+        fixture_invent(f, 9000, 5, false);
+        fixture_catch_up(f);
+        roaring_bitmap_clear(f->live);
+        while ((r = postings_maintain(f->postings, &keep, NULL, NULL)) == INDEX_AGAIN)
+                ;
+        assert_int_equal(r, INDEX_REST);
+        assert_false(fixture_finds(f, 0) || fixture_finds(f, 3999));
+        assert_true(fixture_finds(f, 4000) && fixture_finds(f, 8999));
+        keep.settled = 0;
+        roaring_bitmap_add_range(f->live, 4000, 9000);
+        assert_int_equal(postings_maintain(f->postings, &keep, NULL, NULL), INDEX_REST);
+        fixture_follow_drops(f);
+        fixture_compare(f, 5);
+        fixture_free(f);
+}
+
 static void test_memory_alone_is_merged_and_freed_of_the_dead_as_well(void **state)
 {
         struct fixture *f = fixture_new(29);
@@ -418,6 +442,7 @@ int main(void)
                 cmocka_unit_test(test_every_way_of_adding_says_what_the_reference_says),
                 cmocka_unit_test(test_flushes_merges_and_openings_change_nothing),
                 cmocka_unit_test(test_merges_drop_what_is_dead),
+                cmocka_unit_test(test_what_is_not_settled_is_kept),
                 cmocka_unit_test(test_memory_alone_is_merged_and_freed_of_the_dead_as_well),
                 cmocka_unit_test(test_single_texts_make_few_segments),
                 cmocka_unit_test(test_what_is_in_is_passed_over_and_order_is_demanded),
