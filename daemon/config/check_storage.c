@@ -16,7 +16,8 @@
 static double hot_bytes_each(const struct vector_storage_config *storage)
 {
         const uint32_t block = 128;
-        double m = storage->hnsw.m, codes = 0;
+        uint32_t codes = 0;
+        double m = storage->hnsw.m;
 
         if (storage->backend != VECTOR_BACKEND_HNSW)
                 return 0;
