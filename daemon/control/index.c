@@ -57,27 +57,31 @@ static struct json_object *index_json(const char *collection, const struct gener
         return object;
 }
 
+/* Takes the reference, or NULL. */
+static int add_generation(const struct collection *collection, struct generation *takes_generation,
+                          struct json_object *array, struct error *reterr)
+{
+        cleanup_(generation_unref_cleanup) struct generation *generation = takes_generation;
+        struct generation_info info;
+        int r;
+
+        if (!generation)
+                return 0;
+        r = generation_get_info(generation, &info, reterr);
+        if (r < 0)
+                return r;
+        json_add(array, NULL, index_json(collection_get(collection)->name, &info));
+        return 0;
+}
+
 /* The generation that answers, and the one that is being built. */
 static int add_collection(struct collection *collection, struct json_object *array,
                           struct error *reterr)
 {
-        struct generation *(*const kinds[])(struct collection *) = { collection_serving,
-                                                                      collection_building };
+        int r = add_generation(collection, collection_serving(collection), array, reterr);
 
-        for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
-                cleanup_(generation_unref_cleanup) struct generation *generation =
-                        kinds[i](collection);
-                struct generation_info info;
-                int r;
-
-                if (!generation)
-                        continue;
-                r = generation_get_info(generation, &info, reterr);
-                if (r < 0)
-                        return r;
-                json_add(array, NULL, index_json(collection_get(collection)->name, &info));
-        }
-        return 0;
+        return r < 0 ? r
+                     : add_generation(collection, collection_building(collection), array, reterr);
 }
 
 static int add_all(const struct control_services *services, struct json_object *array,
