@@ -7,15 +7,11 @@
  * strategies and optimizations": MaxScore): the postings of the others are added up, and only
  * documents whose sum may still be enough are looked for in the rest.  MaxScore and not WAND,
  * because it does little for each posting, and whole questions have many terms: WAND sorts its
- * terms anew for each document.
- *
- * Each posting's share of a score is rounded to a multiple of one small number (some 2^-50 of
- * what all terms can add), so that sums are exact whatever their order: documents with the same
- * words and lengths have the same score. */
+ * terms anew for each document. */
 #pragma once
 #include "index/best.h"
 #include "index/postings.h"
-#include "index/postings_segment.h"
+#include "index/postings_cursor.h"
 
 struct postings_scan_list {
         struct postings_segment *segment; /* what holds the list; borrowed */
@@ -31,8 +27,8 @@ struct postings_scan_query {
 
 struct postings_scan; /* memory that the segments of a search use one after the other */
 
-struct postings_scan *
-postings_scan_new(const struct postings_scan_query *query); /* which is borrowed; NULL: no memory */
+/* `query` is borrowed; NULL: no memory. */
+struct postings_scan *postings_scan_new(const struct postings_scan_query *query);
 void postings_scan_free(struct postings_scan *scan);
 DEFINE_CLEANUP(struct postings_scan *, postings_scan_free)
 

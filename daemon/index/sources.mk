@@ -19,6 +19,7 @@ libindex_a_SOURCES = \
 	daemon/index/kernel.c daemon/index/kernel.h daemon/index/kernel_table.h \
 	daemon/index/postings.c daemon/index/postings.h daemon/index/postings_inside.h \
 	daemon/index/postings_build.c daemon/index/postings_build.h \
+	daemon/index/postings_cursor.c daemon/index/postings_cursor.h \
 	daemon/index/postings_file.c daemon/index/postings_maintain.c \
 	daemon/index/postings_merge.c daemon/index/postings_merge.h \
 	daemon/index/postings_pack.c daemon/index/postings_pack.h \
