@@ -143,43 +143,59 @@ static void offer_exactly(struct search *search, size_t n)
 
 /* ---- The plans -------------------------------------------------------------------------- */
 
+/* Compares slots by their nodes' codes.  Those that have none, since they died after this view
+ * was made, are compared by their floats. */
+static void scan_slots(struct search *search, const uint32_t *slots, uint32_t count,
+                       struct best *near)
+{
+        const struct graph *graph = search->graph;
+        bool unverified = atomic_load_explicit(&graph->unverified, memory_order_relaxed);
+        uint32_t n_nodes = graph_count(graph, 0), n = 0, n_others = 0;
+        uint32_t nodes[WALK_AT_ONCE + 3], others[WALK_AT_ONCE];
+        float keys[WALK_AT_ONCE + 3];
+
+        for (uint32_t i = 0; i < count; i++) {
+                uint32_t node = atomic_load_explicit(&graph->nodes[slots[i]],
+                                                     memory_order_relaxed);
+
+                if (node < n_nodes && (!unverified || graph->slots[node] == slots[i]))
+                        walk_prefetch(&search->walk, nodes[n++] = node);
+                else
+                        others[n_others++] = slots[i];
+        }
+        if (n > 0)
+                walk_keys(&search->walk, nodes, n, keys);
+        for (uint32_t i = 0; i < n; i++)
+                best_offer(near, (struct index_hit){ nodes[i], keys[i] });
+        flat_offer(search->index, search->source, search->query->vector, others, n_others,
+                   search->best);
+}
+
 /* Each wanted slot of the graph, by the codes of 8 bits, then the best by their floats. */
 static int scan_codes(struct search *search, struct error *reterr)
 {
-        const struct graph *graph = search->graph;
         size_t most = (size_t) search->query->k * 2 + AGAIN_MIN + search->matches / AGAIN_SHARE;
         cleanup_free_ struct index_hit *hits = malloc(most * sizeof *hits);
         struct best near = { .hits = hits, .room = most };
-        uint32_t n_nodes = graph_count(graph, 0), slots[WALK_AT_ONCE];
-        bool unverified = atomic_load_explicit(&graph->unverified, memory_order_relaxed);
+        const struct index_check *check = &search->query->check;
+        uint32_t slots[WALK_AT_ONCE], got;
         roaring_uint32_iterator_t at;
 
-        if (!hits || walker_prepare(search->walk.walker, 0, most, graph->quantizer.code_bytes) < 0)
+        if (!hits || walker_prepare(search->walk.walker, 0, most,
+                                    search->graph->quantizer.code_bytes) < 0)
                 return error_oom(reterr);
         prepare_query(search, INDEX_PRECISION_8BIT);
         roaring_init_iterator(search->wanted, &at);
-        for (uint32_t got; (got = roaring_read_uint32_iterator(&at, slots, WALK_AT_ONCE)) > 0;) {
-                uint32_t nodes[WALK_AT_ONCE + 3], n = 0;
-                float keys[WALK_AT_ONCE + 3];
+        while ((got = roaring_read_uint32_iterator(&at, slots, WALK_AT_ONCE)) > 0) {
+                int r = check->check ? check->check(check->userdata) : 0;
 
-                for (uint32_t i = 0; i < got && slots[i] < search->linked; i++) {
-                        nodes[n] = graph->nodes[slots[i]];
-                        if (nodes[n] < n_nodes &&
-                            (!unverified || graph->slots[nodes[n]] == slots[i]))
-                                walk_prefetch(&search->walk, nodes[n++]);
-                }
-                if (n > 0)
-                        walk_keys(&search->walk, nodes, n, keys);
-                for (uint32_t i = 0; i < n; i++)
-                        best_offer(&near, (struct index_hit){ nodes[i], keys[i] });
-                if (slots[got - 1] >= search->linked)
+                if (r < 0)
+                        return error_set(reterr, r, "the search was ended early");
+                while (got > 0 && slots[got - 1] >= search->linked)
+                        got--;
+                if (got == 0)
                         break;
-                if (search->query->check.check) {
-                        int r = search->query->check.check(search->query->check.userdata);
-
-                        if (r < 0)
-                                return r;
-                }
+                scan_slots(search, slots, got, &near);
         }
         best_sort(&near);
         for (size_t i = 0; i < near.count; i++)
