@@ -40,6 +40,18 @@ tests_unit_index_test_hnsw_file_SOURCES = tests/unit/index/test_hnsw_file.c $(gr
 	tests/lib/faultfs.c tests/lib/faultfs.h
 tests_unit_index_test_hnsw_file_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS) -ldl
 
+graph_test_stage = tests/unit/index/graph_check.c tests/unit/index/graph_check.h \
+	tests/recall/stage.c tests/recall/stage.h tests/recall/cloud.c tests/recall/cloud.h
+
+check_PROGRAMS += tests/unit/index/test_graph tests/unit/index/test_mend tests/unit/index/test_hnsw
+TESTS += tests/unit/index/test_graph tests/unit/index/test_mend tests/unit/index/test_hnsw
+tests_unit_index_test_graph_SOURCES = tests/unit/index/test_graph.c $(graph_test_stage)
+tests_unit_index_test_graph_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+tests_unit_index_test_mend_SOURCES = tests/unit/index/test_mend.c $(graph_test_stage)
+tests_unit_index_test_mend_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+tests_unit_index_test_hnsw_SOURCES = tests/unit/index/test_hnsw.c $(graph_test_stage)
+tests_unit_index_test_hnsw_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
 postings_test_fixture = tests/unit/index/postings_fixture.c tests/unit/index/postings_fixture.h \
 	tests/lib/bm25_fts5.c tests/lib/bm25_fts5.h
 
