@@ -315,6 +315,19 @@ static void *search_graph(void *data)
         return NULL;
 }
 
+static uint32_t count_words(struct generation *generation, const char *words)
+{
+        struct generation_view *view = generation_view_ref(generation);
+        cleanup_free_ struct index_hit *hits = calloc(MANY, sizeof *hits);
+        struct error error = { 0 };
+        uint32_t n = 0;
+
+        assert_non_null(hits);
+        assert_ok(generation_bm25(view, words, MANY, NULL, NULL, hits, &n, &error));
+        (void) generation_view_unref(view);
+        return n;
+}
+
 static void test_a_graph_is_searched_while_it_grows_and_shrinks(void **state)
 {
         static void *(*const background[])(void *) = { look_after, search_graph, search_graph,
@@ -352,6 +365,7 @@ static void test_a_graph_is_searched_while_it_grows_and_shrinks(void **state)
         assert_int_equal(info.index.unindexed, 0);
         assert_int_equal(info.chunks_live, MANY / 10 * 7);
         assert_int_equal(info.damages, 0);
+        assert_int_equal(count_words(fixture->generation, "common"), MANY / 10 * 7);
 }
 
 int main(void)
