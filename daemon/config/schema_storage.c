@@ -78,7 +78,7 @@ const struct config_row hnsw_rows[] = {
         { "rag.vector_storage.hnsw.max_elements", CONFIG_U64, HNSW(max_elements), .min = 1,
           .max = 4e9, .dflt = "1000000", .impact = IMPACT_HOT,
           .flags = CONFIG_STAGE_VARIANT, .since = "0.1",
-          .doc = "Vectors that a graph may hold; further ones are scanned, which is slower." },
+          .doc = "Vectors that a collection may hold; documents that bring more fail and say so." },
         { "rag.vector_storage.hnsw.metric", CONFIG_ENUM, HNSW(metric),
           .names = vector_metric_names, .dflt = "cosine", .impact = IMPACT_REBUILD_INDEX,
           .since = "0.1", .doc = "What near means." },
