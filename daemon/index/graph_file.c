@@ -38,7 +38,7 @@ size_t graph_header_blocks(const struct graph_header *header)
         return (size_t) ((bytes + GRAPH_FILE_BLOCK - 1) / GRAPH_FILE_BLOCK);
 }
 
-/* No product overflows: counts have 32 bits, and nothing of a node has 64 KiB. */
+/* Nothing overflows: a count of nodes has 31 bits, the bytes of one element have 32. */
 void graph_header_complete(struct graph_header *header)
 {
         bool coded = header->code_bytes > 0;

@@ -3,10 +3,14 @@
 
 #include "base/checksum.h"
 #include "base/cleanup.h"
+#include "base/io.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 static struct graph_answer before[GRAPH_QUERIES], after[GRAPH_QUERIES];
 
@@ -289,6 +293,47 @@ static void test_a_header_that_fits_another_index_or_none_is_refused(void **stat
         victim_done(&v);
 }
 
+/* Refused before anything is reserved or read for them: there would be no room. */
+static void test_huge_counts_take_no_memory(void **state)
+{
+        static const size_t fields[] = { offsetof(struct graph_header, n_nodes),
+                                         offsetof(struct graph_header, n_entries),
+                                         offsetof(struct graph_header, linked_slot),
+                                         offsetof(struct graph_header, code_bytes) };
+        struct rlimit limit, former;
+        cleanup_free_ char *statm = NULL;
+        size_t len = 0;
+        struct victim v;
+
+        (void) state;
+        victim_init(&v);
+        assert_int_equal(getrlimit(RLIMIT_AS, &former), 0);
+        assert_int_equal(io_read_file(AT_FDCWD, "/proc/self/statm", 4096, &statm, &len, NULL), 0);
+        limit = former;
+        limit.rlim_cur = strtoul(statm, NULL, 10) * (rlim_t) sysconf(_SC_PAGESIZE) + (16 << 20);
+        for (size_t i = 0; i < ELEMENTSOF(fields); i++) {
+                struct graph_header *header = (struct graph_header *) (void *) v.bytes;
+                struct index_params params = v.f.params;
+                struct graph *graph = NULL;
+                struct graph_file file;
+                uint32_t huge = GRAPH_NODES_MAX;
+
+                params.m = v.header.m;
+                memcpy(v.bytes + fields[i], &huge, sizeof huge);
+                header->linked_slot = huge;
+                graph_header_complete(header);
+                header->crc = checksum_crc32c(0, header, offsetof(struct graph_header, crc));
+                graph_fixture_write(&v.f, "graph.0001", v.bytes, v.len);
+                assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
+                assert_int_equal(graph_open(&params, kernel_best(), v.f.dirfd, 1, &graph, &file,
+                                            NULL),
+                                 -EBADMSG);
+                assert_int_equal(setrlimit(RLIMIT_AS, &former), 0);
+                memcpy(v.bytes, v.good, v.len);
+        }
+        victim_done(&v);
+}
+
 /* ---- Nonsense with right checksums ------------------------------------------------------ */
 
 static uint32_t *words_of(const struct victim *v, enum graph_array array)
@@ -380,6 +425,7 @@ int main(void)
                 cmocka_unit_test(test_a_flipped_bit_is_found_wherever_it_is),
                 cmocka_unit_test(test_a_file_that_is_shorter_or_longer_is_found_at_once),
                 cmocka_unit_test(test_a_header_that_fits_another_index_or_none_is_refused),
+                cmocka_unit_test(test_huge_counts_take_no_memory),
                 cmocka_unit_test(test_nonsense_is_found_even_where_all_checksums_are_right),
                 cmocka_unit_test(test_the_graph_of_other_vectors_is_refused),
                 cmocka_unit_test(test_a_graph_that_is_ahead_of_the_vectors_is_refused),
