@@ -57,7 +57,7 @@ struct graph_header {
 
 /* A file that was opened or written. */
 struct graph_file {
-        int fd;          /* open for reading, or -1 */
+        int fd;          /* of one that was opened, or -1 */
         uint32_t number; /* 0: there is none */
         struct graph_header header;
 };

@@ -145,6 +145,7 @@ int hnsw_file_step(struct index *index, const struct index_source *source,
                 return verify_step(hnsw, graph, source, reterr);
         if (!index->params.map_files && graph_load_step(graph, NULL) > 0)
                 return INDEX_AGAIN;
+        (void) close(take_fd(hnsw->file.fd));
         hnsw->was_opened = false; /* what is not in memory by now stays mapped */
         return INDEX_REST;
 }
