@@ -52,6 +52,12 @@ tests_unit_index_test_mend_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 tests_unit_index_test_hnsw_SOURCES = tests/unit/index/test_hnsw.c $(graph_test_stage)
 tests_unit_index_test_hnsw_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/index/test_hnsw_threads
+TESTS += tests/unit/index/test_hnsw_threads
+tests_unit_index_test_hnsw_threads_SOURCES = tests/unit/index/test_hnsw_threads.c \
+	tests/recall/cloud.c tests/recall/cloud.h
+tests_unit_index_test_hnsw_threads_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
 postings_test_fixture = tests/unit/index/postings_fixture.c tests/unit/index/postings_fixture.h \
 	tests/lib/bm25_fts5.c tests/lib/bm25_fts5.h
 
