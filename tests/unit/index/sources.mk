@@ -36,9 +36,14 @@ tests_unit_index_test_graph_file_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIB
 
 check_PROGRAMS += tests/unit/index/test_hnsw_file
 TESTS += tests/unit/index/test_hnsw_file
-tests_unit_index_test_hnsw_file_SOURCES = tests/unit/index/test_hnsw_file.c $(graph_test_fixture) \
-	tests/lib/faultfs.c tests/lib/faultfs.h
-tests_unit_index_test_hnsw_file_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS) -ldl
+tests_unit_index_test_hnsw_file_SOURCES = tests/unit/index/test_hnsw_file.c $(graph_test_fixture)
+tests_unit_index_test_hnsw_file_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/index/test_hnsw_file_crash
+TESTS += tests/unit/index/test_hnsw_file_crash
+tests_unit_index_test_hnsw_file_crash_SOURCES = tests/unit/index/test_hnsw_file_crash.c \
+	$(graph_test_fixture) tests/lib/faultfs.c tests/lib/faultfs.h
+tests_unit_index_test_hnsw_file_crash_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS) -ldl
 
 graph_test_stage = tests/unit/index/graph_check.c tests/unit/index/graph_check.h \
 	tests/recall/stage.c tests/recall/stage.h tests/recall/cloud.c tests/recall/cloud.h
