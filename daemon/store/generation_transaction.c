@@ -73,8 +73,9 @@ static int flush_change(struct write *write, struct error *reterr)
         int r = 0;
 
         if (write->change.count > 0 && !write->facts.unsaved) {
-                r = live_change(write->db, write->change.first, write->change.count,
-                                write->change.alive, reterr);
+                if (write->facts.changes < LIVE_CHANGES_MAX) /* else all is written at the end */
+                        r = live_change(write->db, write->change.first, write->change.count,
+                                        write->change.alive, reterr);
                 write->facts.changes++;
         }
         write->change.count = 0;

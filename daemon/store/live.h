@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which slots of a generation are live, as gen.db keeps it, so that opening reads no row per
  * version: the bitmap as of some commit (table `live`) and the ranges that changed since (table
- * `live_change`, at most LIVE_CHANGES_MAX and what one transaction added).  Both are written in
- * the transaction of the change itself.  Table `version` says the same in rows and is the truth:
- * where there is doubt, the bitmap is made from it anew.
+ * `live_change`, fewer than LIVE_CHANGES_MAX).  Both are written in the transaction of the change
+ * itself.  Table `version` says the same in rows and is the truth: where there is doubt, the
+ * bitmap is made from it anew.
  *
  * The bitmap lies in roaring's portable format (github.com/RoaringBitmap/RoaringFormatSpec). */
 #pragma once

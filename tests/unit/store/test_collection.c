@@ -124,6 +124,101 @@ static void test_more_collections_than_may_be_open_are_closed_again(void **state
                 }
 }
 
+/* Opened and given up again; its upkeep done or not. */
+static struct collection_id visit(struct fixture *fixture, const char *name, bool look_after)
+{
+        struct collection *collection;
+        struct generation *generation;
+        struct collection_id id;
+        struct error error = { 0 };
+
+        assert_ok(collection_open(fixture->store, fixture->tenant, name, &collection, &error));
+        generation = collection_serving(collection);
+        for (enum index_step step = INDEX_AGAIN; look_after && step == INDEX_AGAIN;)
+                assert_ok(generation_maintain(generation, NULL, &step, &error));
+        (void) generation_unref(generation);
+        id = collection_get(collection)->id;
+        (void) collection_unref(collection);
+        return id;
+}
+
+static bool is_open(struct fixture *fixture, struct collection_id id)
+{
+        struct collection *collection = collection_find_open(fixture->store, id);
+        bool open = collection;
+
+        (void) collection_unref(collection);
+        return open;
+}
+
+static void test_what_needs_no_saving_is_closed_first(void **state)
+{
+        static const struct store_limits limits = { .max_open_collections = 3 };
+        static const char *const names[] = { "busy", "first", "second", "third" };
+        struct fixture *fixture = *state;
+        struct collection_id ids[ELEMENTSOF(names)];
+        struct error error = { 0 };
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                struct collection *collection;
+                struct generation *made;
+
+                create(fixture, names[i]);
+                assert_ok(collection_open(fixture->store, fixture->tenant, names[i], &collection,
+                                          &error));
+                assert_ok(collection_new_generation(collection, &fixture_spec, &made, &error));
+                assert_ok(collection_switch(collection, &error));
+                (void) generation_unref(made);
+                (void) collection_unref(collection);
+        }
+        fixture_close(fixture);
+        assert_ok(store_open(fixture->path, &limits, &fixture->store, &error));
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                ids[i] = visit(fixture, names[i], i > 0);
+        assert_true(is_open(fixture, ids[0])); /* it was given up longest ago */
+        assert_false(is_open(fixture, ids[1]));
+        assert_true(is_open(fixture, ids[2]));
+        assert_true(is_open(fixture, ids[3]));
+        fixture->store = store_close(fixture->store);
+        fixture_open(fixture);
+}
+
+struct notices {
+        struct collection_id of;
+        unsigned n;
+};
+
+static void count_notice(void *data, struct tenant_id tenant, struct collection_id collection)
+{
+        struct notices *notices = data;
+
+        (void) tenant;
+        notices->n += id_equal(collection.id, notices->of.id);
+}
+
+static void test_who_looks_after_collections_is_told_of_them(void **state)
+{
+        struct fixture *fixture = *state;
+        struct notices notices = { collection_get(fixture->collection)->id, 0 };
+        struct error error = { 0 };
+
+        store_observe(fixture->store, count_notice, &notices);
+        (void) fixture_put(fixture, "a", "copper kettle", NULL);
+        assert_int_equal(notices.n, 0);
+        assert_ok(fixture_follow(fixture->collection, fixture->generation, &error));
+        assert_true(notices.n > 0); /* a new view */
+        store_observe(fixture->store, NULL, NULL);
+        fixture_close(fixture);
+        assert_ok(store_open(fixture->path, &fixture_limits, &fixture->store, &error));
+        notices.n = 0;
+        store_observe(fixture->store, count_notice, &notices);
+        assert_ok(collection_open(fixture->store, fixture->tenant, "things", &fixture->collection,
+                                  &error));
+        assert_true(notices.n > 0); /* opened */
+        fixture->generation = collection_serving(fixture->collection);
+        store_observe(fixture->store, NULL, NULL);
+}
+
 static void test_a_new_generation_serves_after_the_switch(void **state)
 {
         struct fixture *fixture = *state;
@@ -256,6 +351,8 @@ int main(void)
                 TEST(test_a_deleted_collection_lives_for_those_who_hold_it),
                 TEST(test_another_tenant_cannot_open_it_by_id),
                 TEST(test_more_collections_than_may_be_open_are_closed_again),
+                TEST(test_what_needs_no_saving_is_closed_first),
+                TEST(test_who_looks_after_collections_is_told_of_them),
                 TEST(test_a_new_generation_serves_after_the_switch),
                 TEST(test_an_abandoned_generation_is_gone_when_nobody_holds_it),
                 TEST(test_a_generation_that_was_never_finished_is_removed),
