@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WINDOW 2048U
+#define WINDOW 4096U
 #define CHECK_EVERY 16384 /* postings between two calls of the caller's check */
-#define WINDOW_COST 256   /* of a window, in postings */
-#define GROUP 16U    /* sums that are compared together */
-#define SPARSE 8     /* a filter of at most one in so many slots is */
-#define LOOK_COST 12 /* of looking for one document in a list, against adding one posting */
+#define WINDOW_COST 512   /* of a window, in postings */
+#define GROUP 16U         /* sums that are compared together */
+#define SPARSE 8          /* a filter of at most one in so many slots is */
+#define LOOK_COST 16      /* of looking for a document in a list, in postings that are added */
 
 /* Two lanes: SSE2, NEON, or whatever the machine has. */
 typedef double pair __attribute__((vector_size(16)));

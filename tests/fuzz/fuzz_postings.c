@@ -33,22 +33,24 @@ static void need(bool is)
                 abort();
 }
 
-static void add_texts(struct postings *postings)
+static void add_texts(struct postings *postings, uint32_t at_most)
 {
         static char text[TEXTS][64];
         static struct postings_text texts[TEXTS];
         uint32_t first = postings_end(postings);
 
+        uint32_t end = first + at_most < TEXTS ? first + at_most : TEXTS;
+
         if (first >= TEXTS)
                 return;
-        for (uint32_t slot = first; slot < TEXTS; slot++) {
+        for (uint32_t slot = first; slot < end; slot++) {
                 int len = snprintf(text[slot], sizeof text[slot], "kettle %u of %u 東京 %s", slot,
                                    slot % 7, slot % 3 ? "iron" : "a pot of tea");
 
                 texts[slot] = (struct postings_text){ slot, "水道 copper", strlen("水道 copper"),
                                                       text[slot], (size_t) len };
         }
-        (void) postings_add(postings, first, TEXTS, texts + first, TEXTS - first, NULL);
+        (void) postings_add(postings, first, end, texts + first, end - first, NULL);
 }
 
 /* A sound folder, and the bytes of its file. */
@@ -65,7 +67,7 @@ static void prepare(void)
         dirfd_root = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         need(dirfd_root >= 0);
         need(postings_open(dirfd_root, "english", &postings, NULL, &error) == 0);
-        add_texts(postings);
+        add_texts(postings, TEXTS);
         need(postings_save(postings, &error) == 0);
         postings_free(postings);
         need(io_read_file(dirfd_root, "postings.0001", 1 << 24, &good, &good_len, NULL) == 0);
@@ -194,7 +196,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         even = roaring_bitmap_from_range(0, 5000, 2);
         maintain(postings, &(struct postings_keep){ even, TEXTS - 20 }); /* a merge */
         ask(postings);
-        add_texts(postings);
+        add_texts(postings, 10);
         ask(postings);
         postings_get_status(postings, even, &status);
         roaring_bitmap_free(even);

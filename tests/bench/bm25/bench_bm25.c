@@ -172,7 +172,7 @@ static char *put_together(struct bench *bench)
                 if (chance(bench, 4) == 0)
                         at = chance(bench, bench->sentences.n);
         }
-        return text;
+        return need(realloc(text, len + 1));
 }
 
 static void make_chunks(struct bench *bench)

@@ -169,6 +169,17 @@ unsigned fixture_count_files(const struct fixture *f, const char *prefix, const 
         return n;
 }
 
+struct fixture *fixture_with_file(uint64_t seed, uint32_t n)
+{
+        struct fixture *f = fixture_new(seed);
+
+        fixture_invent(f, n, 5, false);
+        fixture_catch_up(f);
+        assert_int_equal(postings_save(f->postings, NULL), 0);
+        assert_int_equal(fixture_count_files(f, "postings.", ""), 1);
+        return f;
+}
+
 /* ---- Comparing -------------------------------------------------------------------------- */
 
 bool fixture_finds(struct fixture *f, uint32_t slot)

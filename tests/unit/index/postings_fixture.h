@@ -25,6 +25,8 @@ struct fixture {
 };
 
 struct fixture *fixture_new(uint64_t seed);
+/* With so many short texts in one file. */
+struct fixture *fixture_with_file(uint64_t seed, uint32_t n);
 void fixture_free(struct fixture *f);
 
 uint32_t fixture_chance(struct fixture *f, uint32_t n); /* 0 to n - 1 */

@@ -74,11 +74,18 @@ tests_unit_index_test_postings_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(SQLITE_LIBS)
 check_PROGRAMS += tests/unit/index/test_postings_file
 TESTS += tests/unit/index/test_postings_file
 tests_unit_index_test_postings_file_SOURCES = tests/unit/index/test_postings_file.c \
-	$(postings_test_fixture) tests/lib/faultfs.c tests/lib/faultfs.h \
-	tests/lib/faultmem.c tests/lib/faultmem.h
+	$(postings_test_fixture) tests/lib/faultfs.c tests/lib/faultfs.h
 tests_unit_index_test_postings_file_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(SQLITE_LIBS) \
 	$(CMOCKA_LIBS) -ldl
-tests_unit_index_test_postings_file_LDFLAGS = $(AM_LDFLAGS) $(wrap_memory)
+
+check_PROGRAMS += tests/unit/index/test_postings_faults
+TESTS += tests/unit/index/test_postings_faults
+tests_unit_index_test_postings_faults_SOURCES = tests/unit/index/test_postings_faults.c \
+	$(postings_test_fixture) tests/lib/faultfs.c tests/lib/faultfs.h \
+	tests/lib/faultmem.c tests/lib/faultmem.h
+tests_unit_index_test_postings_faults_LDADD = $(INDEX_LIBS) $(BASE_LIBS) $(SQLITE_LIBS) \
+	$(CMOCKA_LIBS) -ldl
+tests_unit_index_test_postings_faults_LDFLAGS = $(AM_LDFLAGS) $(wrap_memory)
 endif
 
 # What tests/lib/faultmem.h stands before.

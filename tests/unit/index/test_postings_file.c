@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What becomes of postings when files are damaged, disks full, memory short and power cut. */
+/* What becomes of postings whose files are damaged, foreign, or half a crash's. */
 #include "postings_fixture.h"
-#include "tests/lib/faultfs.h"
-#include "tests/lib/faultmem.h"
 
 #include "base/checksum.h"
 #include "base/io.h"
@@ -38,18 +36,6 @@ static void file_write(const struct file *file, size_t len)
         assert_non_null(stream);
         assert_int_equal(fwrite(file->bytes, 1, len, stream), len);
         assert_int_equal(fclose(stream), 0);
-}
-
-/* A folder with one file of so many texts. */
-static struct fixture *with_file(uint64_t seed, uint32_t n)
-{
-        struct fixture *f = fixture_new(seed);
-
-        fixture_invent(f, n, 5, false);
-        fixture_catch_up(f);
-        assert_int_equal(postings_save(f->postings, NULL), 0);
-        assert_int_equal(fixture_count_files(f, "postings.", ""), 1);
-        return f;
 }
 
 /* ---- Damage ----------------------------------------------------------------------------- */
@@ -121,7 +107,7 @@ static bool means_something(const struct file *file, size_t at)
 
 static void test_every_damaged_byte_is_noticed_and_mended(void **state)
 {
-        struct fixture *f = with_file(3, 150);
+        struct fixture *f = fixture_with_file(3, 150);
         struct file file = file_read(f, "postings.0001");
         unsigned noticed = 0, harmless = 0;
 
@@ -157,7 +143,7 @@ static void test_every_damaged_byte_is_noticed_and_mended(void **state)
 
 static void test_a_file_that_is_cut_off_or_too_long_is_set_aside(void **state)
 {
-        struct fixture *f = with_file(5, 100);
+        struct fixture *f = fixture_with_file(5, 100);
         struct file file = file_read(f, "postings.0001");
 
         (void) state;
@@ -211,7 +197,7 @@ static void test_foreign_files_are_set_aside_and_newer_ones_left_alone(void **st
 
         (void) state;
         for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-                struct fixture *f = with_file(7, 50);
+                struct fixture *f = fixture_with_file(7, 50);
                 struct file file = file_read(f, "postings.0001");
                 char *damage;
 
@@ -226,7 +212,7 @@ static void test_foreign_files_are_set_aside_and_newer_ones_left_alone(void **st
                 fixture_free(f);
         }
         {
-                struct fixture *f = with_file(7, 50);
+                struct fixture *f = fixture_with_file(7, 50);
                 struct file file = file_read(f, "postings.0001");
                 char *damage;
 
@@ -251,7 +237,7 @@ static void test_what_is_no_file_of_ours_is_not_touched(void **state)
         static const char *const names[] = { "postings.", "postings.x", "postings.1",
                                              "postings.0000", "postings.12345678901",
                                              "graph.0001", "postings.0003.damaged" };
-        struct fixture *f = with_file(9, 50);
+        struct fixture *f = fixture_with_file(9, 50);
         struct file file = file_read(f, "postings.0001");
 
         (void) state;
@@ -319,7 +305,7 @@ static void test_a_gap_that_damage_left_is_filled_while_the_rest_serves(void **s
 /* A crash between the new file's name and the removal of those it replaces. */
 static void test_a_file_that_a_newer_one_replaces_is_removed_at_opening(void **state)
 {
-        struct fixture *f = with_file(13, 500);
+        struct fixture *f = fixture_with_file(13, 500);
         struct file file = file_read(f, "postings.0001");
 
         (void) state;
@@ -337,202 +323,6 @@ static void test_a_file_that_a_newer_one_replaces_is_removed_at_opening(void **s
         fixture_free(f);
 }
 
-/* ---- Disks and power -------------------------------------------------------------------- */
-
-static void test_a_full_disk_leaves_everything_as_it_was(void **state)
-{
-        static const int errors[] = { ENOSPC, EIO };
-        unsigned nth;
-
-        (void) state;
-        for (size_t e = 0; e < 2; e++) {
-                struct fixture *f = with_file(17, 3000);
-
-                fixture_invent(f, 4500, 5, false);
-                fixture_catch_up(f);
-                for (nth = 1; nth < 60; nth++) {
-                        struct error error = { 0 };
-                        int r;
-
-                        faultfs_fail(nth, errors[e], false);
-                        while ((r = postings_maintain(f->postings, NULL, NULL, &error)) ==
-                               INDEX_AGAIN)
-                                ;
-                        faultfs_fail(0, 0, false);
-                        if (r == INDEX_REST)
-                                break;
-                        assert_int_equal(r, -errors[e]);
-                        assert_int_equal(postings_end(f->postings), f->next);
-                        assert_int_equal(fixture_count_files(f, "postings.", ""), 1);
-                        fixture_compare(f, 1);
-                }
-                assert_true(nth > 3 && nth < 60);
-                fixture_compare(f, 10);
-                assert_null(fixture_reopen(f));
-                assert_int_equal(postings_end(f->postings), f->next);
-                fixture_free(f);
-        }
-}
-
-/* Whatever was synced at any time opens, and lacks a tail at most. */
-static void test_a_power_cut_at_any_time_loses_a_tail_at_most(void **state)
-{
-        struct fixture *f = fixture_new(19);
-        char shadow[80];
-
-        (void) state;
-        (void) snprintf(shadow, sizeof shadow, "%s-shadow", f->folder);
-        assert_int_equal(mkdir(shadow, 0700), 0);
-        faultfs_shadow(f->folder, shadow);
-        for (unsigned round = 0; round < 8; round++) {
-                int r = INDEX_AGAIN;
-
-                fixture_invent(f, 3000, 5, true);
-                fixture_catch_up(f);
-                while (r == INDEX_AGAIN) {
-                        struct postings *postings = NULL;
-                        int dirfd = open(shadow, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                        char *damage = NULL;
-
-                        r = postings_maintain(f->postings, NULL, NULL, NULL);
-                        assert_int_equal(postings_open(dirfd, "english", &postings, &damage, NULL),
-                                         0);
-                        assert_null(damage);
-                        if (r == INDEX_REST)
-                                assert_true(f->next - postings_end(postings) < POSTINGS_TAIL);
-                        while (r == INDEX_REST && postings_maintain(postings, NULL, NULL, NULL) !=
-                                                          INDEX_REST)
-                                ;
-                        postings_free(postings);
-                        (void) close(dirfd);
-                }
-        }
-        faultfs_shadow("", "");
-        assert_int_equal(io_remove_tree(AT_FDCWD, shadow), 0);
-        fixture_free(f);
-}
-
-static int stop_at_once(void *userdata)
-{
-        (void) userdata;
-        return -ECANCELED;
-}
-
-static void test_maintaining_is_interrupted_and_goes_on(void **state)
-{
-        const struct index_check check = { stop_at_once, NULL };
-        struct fixture *f = fixture_new(21);
-
-        (void) state;
-        fixture_invent(f, 12000, 40, false);
-        fixture_catch_up(f);
-        assert_int_equal(postings_maintain(f->postings, NULL, NULL, NULL), INDEX_AGAIN);
-        assert_int_equal(postings_maintain(f->postings, NULL, &check, NULL), -ECANCELED);
-        fixture_compare(f, 3);
-        (void) fixture_maintain(f, NULL);
-        fixture_compare(f, 3);
-        fixture_free(f);
-}
-
-/* A merge under way is given up: nothing of it stays. */
-static void test_freeing_and_saving_in_the_middle_of_a_merge(void **state)
-{
-        struct fixture *f = fixture_new(25);
-
-        (void) state;
-        fixture_invent(f, 30000, 50, false);
-        fixture_catch_up(f);
-        assert_int_equal(postings_maintain(f->postings, NULL, NULL, NULL), INDEX_AGAIN);
-        assert_int_equal(fixture_count_files(f, "postings.", ".tmp"), 1);
-        assert_null(fixture_reopen(f));
-        assert_int_equal(fixture_count_files(f, "postings.", ""), 0);
-        fixture_catch_up(f);
-        assert_int_equal(postings_maintain(f->postings, NULL, NULL, NULL), INDEX_AGAIN);
-        assert_int_equal(postings_save(f->postings, NULL), 0);
-        assert_int_equal(fixture_count_files(f, "postings.", ".tmp"), 0);
-        assert_null(fixture_reopen(f));
-        assert_int_equal(postings_end(f->postings), f->next);
-        fixture_compare(f, 3);
-        fixture_free(f);
-}
-
-/* ---- Memory ----------------------------------------------------------------------------- */
-
-static void test_without_memory_nothing_has_happened(void **state)
-{
-        struct fixture *f = with_file(27, 300);
-        const struct postings_keep keep = { f->live, UINT32_MAX };
-        unsigned nth, failures = 0;
-        int r;
-
-        (void) state;
-        fixture_invent(f, 200, 20, true);
-        for (nth = 1; nth < 2000; nth++) { /* adding */
-                faultmem_fail(nth);
-                r = fixture_add(f, 300, 500, NULL);
-                faultmem_fail(0);
-                if (r == 0)
-                        break;
-                assert_int_equal(r, -ENOMEM);
-                assert_int_equal(postings_end(f->postings), 300);
-                failures++;
-        }
-        assert_true(failures > 10 && nth < 2000);
-        fixture_compare(f, 10);
-
-        for (nth = 1, r = -ENOMEM; r == -ENOMEM; nth++) { /* searching */
-                cleanup_(postings_unref_cleanup) struct postings_view *view =
-                        postings_ref(f->postings);
-                struct bm25_query query = { .text = "w5e w100e 水", .len = 15, .k = 5,
-                                            .committed = f->next };
-                struct index_stats stats;
-                struct index_hit hits[5];
-                size_t n;
-
-                query.len = strlen(query.text);
-                faultmem_fail(nth);
-                r = postings_search(view, &query, hits, &n, &stats, NULL);
-                faultmem_fail(0);
-        }
-        assert_int_equal(r, 0);
-        assert_true(nth > 4);
-
-        for (nth = 1, r = -ENOMEM; r == -ENOMEM; nth++) { /* saving */
-                faultmem_fail(nth);
-                r = postings_save(f->postings, NULL);
-                faultmem_fail(0);
-                assert_int_equal(fixture_count_files(f, "postings.", ".tmp"), 0);
-        }
-        assert_int_equal(r, 0);
-        assert_true(nth > 10);
-        fixture_compare(f, 10);
-
-        for (nth = 1, r = -ENOMEM; r == -ENOMEM; nth++) { /* opening */
-                postings_free(f->postings);
-                f->postings = NULL;
-                faultmem_fail(nth);
-                r = postings_open(f->dirfd, "english", &f->postings, NULL, NULL);
-                faultmem_fail(0);
-        }
-        assert_int_equal(r, 0);
-        assert_true(nth > 5);
-        assert_int_equal(postings_end(f->postings), f->next);
-        fixture_compare(f, 10);
-
-        roaring_bitmap_remove_range(f->live, 0, 250); /* a merge */
-        for (nth = 1, r = -ENOMEM; r == -ENOMEM; nth++) {
-                faultmem_fail(nth);
-                while ((r = postings_maintain(f->postings, &keep, NULL, NULL)) == INDEX_AGAIN)
-                        ;
-                faultmem_fail(0);
-        }
-        assert_int_equal(r, INDEX_REST);
-        fixture_follow_drops(f);
-        assert_false(f->in_reference[100]);
-        fixture_compare(f, 10);
-        fixture_free(f);
-}
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -542,11 +332,6 @@ int main(void)
                 cmocka_unit_test(test_what_is_no_file_of_ours_is_not_touched),
                 cmocka_unit_test(test_a_gap_that_damage_left_is_filled_while_the_rest_serves),
                 cmocka_unit_test(test_a_file_that_a_newer_one_replaces_is_removed_at_opening),
-                cmocka_unit_test(test_a_full_disk_leaves_everything_as_it_was),
-                cmocka_unit_test(test_a_power_cut_at_any_time_loses_a_tail_at_most),
-                cmocka_unit_test(test_maintaining_is_interrupted_and_goes_on),
-                cmocka_unit_test(test_freeing_and_saving_in_the_middle_of_a_merge),
-                cmocka_unit_test(test_without_memory_nothing_has_happened),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
