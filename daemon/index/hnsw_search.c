@@ -23,7 +23,7 @@
 #define AGAIN_MIN 64U        /* candidates of 4 bits that are looked at again with 8 */
 #define AGAIN_SHARE 64U      /* of those scanned by codes, looked at again by floats: where the
                                 filter cuts through a crowd so many are alike to the codes */
-#define COARSE_EXTRA 8U      /* kept beyond ef on a walk by 4 bits, so that it loses nothing */
+#define COARSE_EXTRA 5U      /* kept beyond ef on a walk by 4 bits, so that it loses nothing */
 
 /* One search on its way. */
 struct search {
