@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "index/best.h"
 
+#include <float.h>
+
 static bool worse(struct index_hit a, struct index_hit b)
 {
         return a.score < b.score || (a.score <= b.score && a.slot > b.slot);
@@ -29,7 +31,7 @@ void best_offer(struct best *best, struct index_hit hit)
 {
         size_t at;
 
-        if (hit.score != hit.score)
+        if (!(hit.score <= FLT_MAX)) /* NaN or infinite: the row has rotted */
                 return;
         if (best->count == best->room) {
                 if (worse(hit, best->hits[0]))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The best k of a stream of hits: a heap in the caller's array whose root is the worst that is
- * kept.  Higher scores win, equal ones by the lower slot; a NaN never enters.  Nothing to
+ * kept.  Higher scores win, equal ones by the lower slot; NaN and infinity never enter.  Nothing to
  * free; one thread. */
 #pragma once
 #include "index/index.h"

@@ -10,6 +10,7 @@
 #define BLOCK 128 /* components whose nibbles share 64 bytes of a plane */
 #define LEVELS 127.0F
 #define SCALE_MIN (8 * FLT_MIN) /* below, 1 / scale might not be finite */
+#define SCALE_MAX (2 * VECTOR_COMPONENT_MAX / LEVELS)
 
 /* Sums run in lanes side by side, which the compiler may not arrange by itself. */
 #define LANES 4
@@ -65,10 +66,19 @@ static int quantizer_new(enum index_metric metric, uint32_t dimensions, struct q
         return 0;
 }
 
+static bool is_rotten(const float *vector, uint32_t dimensions)
+{
+        for (uint32_t i = 0; i < dimensions; i++)
+                if (!(fabsf(vector[i]) <= VECTOR_COMPONENT_MAX))
+                        return true;
+        return false;
+}
+
 int quantizer_train(enum index_metric metric, uint32_t dimensions, const float *const *vectors,
                     size_t rows, struct quantizer *ret, struct error *reterr)
 {
         cleanup_free_ double *sums = calloc(dimensions, sizeof *sums);
+        size_t sound = 0;
         int r;
 
         if (!sums)
@@ -76,11 +86,15 @@ int quantizer_train(enum index_metric metric, uint32_t dimensions, const float *
         r = quantizer_new(metric, dimensions, ret, reterr);
         if (r < 0)
                 return r;
-        for (size_t row = 0; row < rows; row++)
+        for (size_t row = 0; row < rows; row++) {
+                if (is_rotten(vectors[row], dimensions))
+                        continue;
+                sound++;
                 for (uint32_t i = 0; i < dimensions; i++)
                         sums[i] += (double) vectors[row][i];
-        for (uint32_t i = 0; rows > 0 && i < dimensions; i++)
-                ret->mean[i] = (float) (sums[i] / (double) rows);
+        }
+        for (uint32_t i = 0; sound > 0 && i < dimensions; i++)
+                ret->mean[i] = (float) (sums[i] / (double) sound);
         return 0;
 }
 
@@ -103,12 +117,13 @@ void quantizer_done(struct quantizer *quantizer)
 /* In what follows `values` are the components of x' / scale, padded with 0 to `n`, which is a
  * multiple of BLOCK and at most VECTOR_DIMENSIONS_MAX. */
 
-/* Of the sizes of all values.  Floats without their sign are ordered as the integers of the
- * same bits. */
+/* Of the sizes of all values; NaN where any is.  Floats without their sign are ordered as the
+ * integers of the same bits. */
 static float largest(const float *values, size_t n)
 {
         int_lanes peaks[SUMS] = { 0 };
-        float peak = 0.0F;
+        int32_t peak = 0;
+        float result;
 
         for (size_t i = 0; i < n; i += SUMS * LANES)
                 for (size_t k = 0; k < SUMS; k++) {
@@ -119,8 +134,9 @@ static float largest(const float *values, size_t n)
                 }
         for (size_t k = 0; k < SUMS; k++)
                 for (size_t j = 0; j < LANES; j++)
-                        peak = fmaxf(peak, ((lanes) peaks[k])[j]);
-        return peak;
+                        peak = peaks[k][j] > peak ? peaks[k][j] : peak;
+        memcpy(&result, &peak, sizeof result);
+        return result;
 }
 
 static float sum_of_products(const float *a, const float *b, size_t n)
@@ -134,7 +150,9 @@ static float sum_of_products(const float *a, const float *b, size_t n)
 }
 
 /* Returns the scale: the largest component becomes 127 or -127.  To cut it off for a finer scale
- * would cost 8 bits more than 4 bits gain.  0: all are 0, or as good as. */
+ * would cost 8 bits more than 4 bits gain.  0: all are 0, or as good as.  ROTTEN: NaN or beyond what
+ * a row is stored with, so something happened to it since; all are taken for 0. */
+#define ROTTEN (-1.0F)
 static float fit(const struct quantizer *quantizer, const float *vector, size_t n, float *values)
 {
         float scale, per_scale;
@@ -144,6 +162,10 @@ static float fit(const struct quantizer *quantizer, const float *vector, size_t 
         for (size_t i = quantizer->dimensions; i < n; i++)
                 values[i] = 0.0F;
         scale = largest(values, n) / LEVELS;
+        if (!(scale <= SCALE_MAX)) {
+                memset(values, 0, n * sizeof *values);
+                return ROTTEN;
+        }
         if (scale < SCALE_MIN)
                 scale = 0.0F;
         per_scale = scale > 0.0F ? 1.0F / scale : 0.0F;
@@ -272,8 +294,9 @@ void quantizer_encode(const struct quantizer *quantizer, const float *vector, ui
                 bytes_store(high + at, (a >> 4) | (b & 0xF0));
                 bytes_store(low + at, (a & 0x0F) | (b << 4));
         }
+        ret_factors->bias = scale < 0.0F ? -FLT_MAX : bias(quantizer, values, scale);
+        scale = scale < 0.0F ? 0.0F : scale;
         ret_factors->scale = scale;
-        ret_factors->bias = bias(quantizer, values, scale);
         if (ret_error)
                 *ret_error = scale * sqrtf(rounded_off(values, n) + more);
 }

@@ -53,7 +53,8 @@ struct code_query {
         int32_t sum; /* of codes: what the 128 of the other side adds */
 };
 
-/* Takes the mean of up to `rows` rows; `rows` 0 gives mean 0.  -ENOMEM. */
+/* Takes the mean of up to `rows` rows; `rows` 0 gives mean 0.  Rows with components that are NaN or
+ * beyond VECTOR_COMPONENT_MAX are left out.  -ENOMEM. */
 int quantizer_train(enum index_metric metric, uint32_t dimensions, const float *const *vectors,
                     size_t rows, struct quantizer *ret, struct error *reterr);
 /* From a stored mean of `dimensions` floats, which is copied. */
@@ -62,7 +63,7 @@ int quantizer_load(enum index_metric metric, uint32_t dimensions, const float *m
 void quantizer_done(struct quantizer *quantizer);
 
 /* `code` has room for code_bytes.  *ret_error, where wanted, is the length of what the code
- * leaves out: |x' - scale * (code - 128)|. */
+ * leaves out: |x' - scale * (code - 128)|.  A row that has rotted is farther than any other. */
 void quantizer_encode(const struct quantizer *quantizer, const float *vector, uint8_t *code,
                       struct code_factors *ret_factors, float *ret_error);
 

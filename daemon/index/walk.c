@@ -8,6 +8,7 @@
 
 #include "index/engine.h"
 
+#include <math.h>
 #include <string.h>
 
 #define LINE 64U
@@ -82,7 +83,7 @@ static inline void code_keys(struct walk *walk, const uint32_t *nodes, size_t n,
         }
 }
 
-/* A node whose row is not lent is farther than any other. */
+/* A node whose row is not lent, or has rotted, is farther than any other. */
 static void float_keys(const struct walk *walk, const uint32_t *nodes, size_t n, float *ret_keys)
 {
         const struct graph *graph = walk->graph;
@@ -102,10 +103,11 @@ static void float_keys(const struct walk *walk, const uint32_t *nodes, size_t n,
                 (euclidean ? graph->kernels->l2sq_batch
                            : graph->kernels->dot_batch)(walk->vector, rows, dimensions,
                                                         ret_keys + i);
-                for (size_t j = 0; j < KERNEL_BATCH; j++)
-                        ret_keys[i + j] = !lent[j]    ? -__FLT_MAX__
-                                          : euclidean ? -ret_keys[i + j]
-                                                      : ret_keys[i + j];
+                for (size_t j = 0; j < KERNEL_BATCH; j++) {
+                        float key = euclidean ? -ret_keys[i + j] : ret_keys[i + j];
+
+                        ret_keys[i + j] = lent[j] && fabsf(key) <= __FLT_MAX__ ? key : -__FLT_MAX__;
+                }
         }
 }
 
