@@ -176,7 +176,7 @@ static int publish_locked(struct generation *generation, const struct generation
                 r = write_apply(&write, changes, n_changes, reterr);
         if (r == 0)
                 r = end_write(&write, reterr);
-        if (r < 0)
+        if (r != 0)
                 return r;
         generation_add_words(generation, generation->facts.committed, chunks, n_chunks);
         return show(&write, reterr);

@@ -116,7 +116,7 @@ static void publish_group(struct bench *bench, struct group *group, uint32_t fir
 /* Three in ten, scattered. */
 static void delete_some(struct bench *bench, uint32_t documents)
 {
-        cleanup_free_ struct generation_change *gone = calloc(documents, sizeof *gone);
+        cleanup_free_ struct generation_change *gone = calloc(documents + 1, sizeof *gone);
         struct error error = { 0 };
         size_t n = 0;
 
