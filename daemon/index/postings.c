@@ -145,6 +145,7 @@ int postings_open(int dirfd, const char *language, struct postings **ret, char *
 {
         cleanup_(postings_free_cleanup) struct postings *postings = calloc(1, sizeof *postings);
         char *damage = NULL;
+        size_t len;
         int r;
 
         if (!postings)
@@ -155,9 +156,10 @@ int postings_open(int dirfd, const char *language, struct postings **ret, char *
         (void) pthread_mutex_init(&postings->lock, NULL);
         if (!language)
                 language = "none";
-        if (strlen(language) >= sizeof postings->language)
+        len = strlen(language);
+        if (len >= sizeof postings->language)
                 return error_set(reterr, -EINVAL, "no stemmer for language \"%s\"", language);
-        (void) strcpy(postings->language, language);
+        memcpy(postings->language, language, len);
         r = text_analyzer_new(language, &postings->analyzer, reterr);
         if (r < 0)
                 return r;
@@ -339,10 +341,5 @@ int postings_add(struct postings *postings, uint32_t first, uint32_t end,
 
 uint32_t postings_end(struct postings *postings)
 {
-        uint32_t end;
-
-        (void) pthread_mutex_lock(&postings->lock);
-        end = postings->end;
-        (void) pthread_mutex_unlock(&postings->lock);
-        return end;
+        return atomic_load(&postings->end);
 }

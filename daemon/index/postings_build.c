@@ -105,7 +105,7 @@ static int find_entry(struct builder *b, const char *name, uint32_t len, uint32_
                 const struct entry *entry = &b->entries[b->table[at] - 1];
 
                 if (entry->hash == hash && entry->len == len &&
-                    memcmp(b->names.data + entry->name, name, len) == 0) {
+                    memcmp(buf_text(&b->names) + entry->name, name, len) == 0) {
                         *ret = b->table[at] - 1;
                         return 0;
                 }
@@ -271,7 +271,8 @@ int postings_build(struct text_analyzer *analyzer, const char *language, uint32_
         int r = 0;
 
         b.lengths = calloc((size_t) (end_slot - first_slot) + 1, sizeof *b.lengths);
-        if (!b.lengths)
+        if (!b.lengths || grow(&b.entries, &b.entries_room, sizeof *b.entries) < 0 ||
+            grow(&b.postings, &b.postings_room, sizeof *b.postings) < 0)
                 return error_oom(reterr);
         for (size_t i = 0; r == 0 && i < n; i++) {
                 uint32_t document = texts[i].slot - first_slot;

@@ -232,7 +232,7 @@ static bool insert(struct postings_segment **segments, size_t n, struct postings
                         return false;
         while (at > 0 && segments[at - 1]->header.first_slot > segment->header.first_slot)
                 at--;
-        memmove(segments + at + 1, segments + at, (n - at) * sizeof *segments);
+        memmove(segments + at + 1, segments + at, (n - at) * sizeof(struct postings_segment *));
         segments[at] = segment;
         return true;
 }

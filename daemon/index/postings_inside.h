@@ -37,7 +37,7 @@ struct postings {
         struct postings_view *view;
 
         pthread_mutex_t lock; /* held while the list of segments changes, not while files do */
-        uint32_t end;
+        atomic_uint end;
         struct text_analyzer *analyzer; /* the adding thread's */
 
         /* The maintainer's. */

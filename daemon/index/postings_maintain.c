@@ -300,7 +300,8 @@ static int verify(struct postings *postings, struct error *reterr)
 /* ---- The calls -------------------------------------------------------------------------- */
 
 /* 1: a merge began; 0: there is nothing to merge. */
-static int begin_due(struct postings *postings, const struct postings_keep *keep, struct error *reterr)
+static int begin_due(struct postings *postings, const struct postings_keep *keep,
+                     struct error *reterr)
 {
         const struct postings_view *view;
         struct run run;

@@ -51,11 +51,12 @@ static size_t put_packed(const uint32_t gaps[static POSTINGS_BLOCK], uint32_t bi
         return (size_t) bits * 16;
 }
 
+/* All but the last. */
 static size_t put_variable(const uint32_t *gaps, size_t n, uint8_t *to)
 {
         uint8_t *begin = to;
 
-        for (size_t i = 0; i < n; i++) {
+        for (size_t i = 0; i + 1 < n; i++) {
                 uint32_t rest = gaps[i];
 
                 for (; rest >= 0x80; rest >>= 7)
@@ -79,7 +80,7 @@ size_t postings_pack(const uint32_t *documents, const uint32_t *frequencies, siz
         *to++ = (uint8_t) (shift << 6 | bits_of(all));
         to += put_frequencies(frequencies, n, shift, to);
         to += n == POSTINGS_BLOCK ? put_packed(gaps, bits_of(all), to)
-                                  : put_variable(gaps, n - 1, to);
+                                  : put_variable(gaps, n, to);
         return (size_t) (to - ret);
 }
 

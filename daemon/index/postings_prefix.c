@@ -73,7 +73,7 @@ static int add_part(struct prefix *prefix, struct part *part, uint32_t begin, st
                         return 0;
                 n = postings_segment_decode(prefix->segment, &part->list, part->block, documents,
                                    &frequencies, reterr);
-                if (n < 0)
+                if (n <= 0)
                         return n;
                 for (int i = 0; i < n; i++)
                         if (documents[i] - begin < RANGE)

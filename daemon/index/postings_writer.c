@@ -54,6 +54,7 @@ void postings_writer_begin(struct postings_writer *writer, int fd, const char *l
         header->average = 1.0F;
         if (header->length_sum > 0)
                 header->average = (float) ((double) header->length_sum / header->documents);
+        writer->norm_per_term = BM25_K1 * BM25_B / (double) header->average;
 }
 
 /* ---- Postings --------------------------------------------------------------------------- */
@@ -123,8 +124,8 @@ static void end_block(struct postings_writer *writer)
 
 void postings_writer_add(struct postings_writer *writer, uint32_t document, uint32_t frequency)
 {
-        double norm = BM25_K1 * (1.0 - BM25_B + BM25_B * (length_of(writer, document) - 1.0) /
-                                                        (double) writer->header.average);
+        double norm = BM25_K1 * (1.0 - BM25_B) +
+                      writer->norm_per_term * (length_of(writer, document) - 1.0);
 
         if (writer->n == POSTINGS_BLOCK)
                 end_block(writer);
@@ -264,6 +265,7 @@ void postings_writer_begin_list(struct postings_writer *writer,
         writer->header = segment->header;
         writer->header.blocks = writer->header.terms = 0;
         writer->lengths = segment->lengths;
+        writer->norm_per_term = BM25_K1 * BM25_B / (double) writer->header.average;
         writer->bound = HUGE_VAL;
 }
 

@@ -20,6 +20,7 @@ struct postings_writer {
         uint32_t documents[POSTINGS_BLOCK], frequencies[POSTINGS_BLOCK]; /* the block at hand */
         uint32_t n, base;
         uint32_t term_documents;
+        double norm_per_term; /* k1 * b / average */
         double bound;
 };
 
