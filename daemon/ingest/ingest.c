@@ -197,12 +197,13 @@ int ingest_new(const struct ingest_settings *settings, struct ingest **ret, stru
         (void) pthread_mutex_init(&ingest->upkeep_lock, NULL);
         init_condition(&ingest->changed);
         init_condition(&ingest->timer_wake);
-        r = resume_jobs(ingest, reterr);
+        r = upkeep_start(ingest, reterr);
+        if (r == 0)
+                r = resume_jobs(ingest, reterr);
         if (r < 0) {
                 (void) ingest_free(ingest);
                 return r;
         }
-        store_observe(ingest->settings.store, upkeep_post, ingest);
         *ret = ingest;
         return 0;
 }
@@ -213,7 +214,6 @@ struct ingest *ingest_free(struct ingest *ingest)
 
         if (!ingest)
                 return NULL;
-        store_observe(ingest->settings.store, NULL, NULL);
         pthread_mutex_lock(&ingest->lock);
         ingest->stopping = true;
         followers = ingest->followers;

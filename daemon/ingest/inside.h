@@ -60,6 +60,7 @@ struct ingest {
 
         pthread_mutex_t upkeep_lock; /* see upkeep.c; taken with `lock` held, not before it */
         struct upkeep *upkeeps;
+        struct workers *keepers;
 
         pthread_t timer; /* runs while `timing`; posts what has waited long enough */
         pthread_cond_t timer_wake;
@@ -111,13 +112,14 @@ void ingest_stop_timer(struct ingest *ingest);
 
 /* ---- upkeep.c --------------------------------------------------------------------------- */
 
+int upkeep_start(struct ingest *ingest, struct error *reterr);
 /* A store_notice: there may be something to do. */
 void upkeep_post(void *data, struct tenant_id tenant, struct collection_id collection);
 /* Posts what is due, returns when the next one is (0: none waits). */
 uint64_t upkeep_post_due(struct ingest *ingest, uint64_t now_usec);
 /* Takes the collection's out of the list and waits for its task, which ends early. */
 void upkeep_stop(struct ingest *ingest, struct collection_id collection);
-void upkeep_stop_all(struct ingest *ingest); /* when nothing is posted any more */
+void upkeep_stop_all(struct ingest *ingest); /* after the timer */
 
 /* ---- apply.c ---------------------------------------------------------------------------- */
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What keeps the indexes of open collections up to date: linking, mending, checkpoints.
  *
- * A worker task per collection, beside its follower, so that a long step does not hold up what
- * is written.  The store says when there may be something to do; a collection that is not open
+ * A task per collection, on a thread of their own, so that a long step does not hold up what is
+ * written; collections take turns.  The store says when there may be something to do; a collection that is not open
  * is left alone.  What is due later, and what failed, waits for the timer of the pauses: no
  * worker sleeps, and a full disk costs checkpoints, not searches.
  *
@@ -15,6 +15,7 @@
 
 #include <stdlib.h>
 
+#define NICE 10 /* as the other workers */
 #define LATER_FIRST_USEC (20 * USEC_PER_MSEC) /* something may be due soon, or in a minute */
 #define LATER_LONGEST_USEC (5 * USEC_PER_SEC)
 #define PAUSE_FIRST_USEC USEC_PER_SEC
@@ -166,6 +167,15 @@ static struct upkeep *find_or_add(struct ingest *ingest, struct collection_id co
         return upkeep;
 }
 
+int upkeep_start(struct ingest *ingest, struct error *reterr)
+{
+        int r = workers_new("index", 1, NICE, &ingest->keepers, reterr);
+
+        if (r == 0)
+                store_observe(ingest->settings.store, upkeep_post, ingest);
+        return r;
+}
+
 void upkeep_post(void *data, struct tenant_id tenant, struct collection_id collection)
 {
         struct ingest *ingest = data;
@@ -175,7 +185,7 @@ void upkeep_post(void *data, struct tenant_id tenant, struct collection_id colle
         pthread_mutex_lock(&ingest->upkeep_lock);
         upkeep = find_or_add(ingest, collection);
         if (upkeep)
-                workers_post(ingest->settings.workers, &upkeep->task);
+                workers_post(ingest->keepers, &upkeep->task);
         pthread_mutex_unlock(&ingest->upkeep_lock);
 }
 
@@ -189,7 +199,7 @@ uint64_t upkeep_post_due(struct ingest *ingest, uint64_t now_usec)
                         continue;
                 if (at->due_usec <= now_usec) {
                         at->due_usec = 0;
-                        workers_post(ingest->settings.workers, &at->task);
+                        workers_post(ingest->keepers, &at->task);
                 } else if (next == 0 || at->due_usec < next) {
                         next = at->due_usec;
                 }
@@ -201,7 +211,7 @@ uint64_t upkeep_post_due(struct ingest *ingest, uint64_t now_usec)
 static void free_upkeep(struct upkeep *upkeep)
 {
         atomic_store(&upkeep->leaving, true);
-        workers_cancel(upkeep->ingest->settings.workers, &upkeep->task);
+        workers_cancel(upkeep->ingest->keepers, &upkeep->task);
         free(upkeep);
 }
 
@@ -226,6 +236,7 @@ void upkeep_stop_all(struct ingest *ingest)
 {
         struct upkeep *upkeep;
 
+        store_observe(ingest->settings.store, NULL, NULL);
         pthread_mutex_lock(&ingest->upkeep_lock);
         upkeep = ingest->upkeeps;
         ingest->upkeeps = NULL;
@@ -236,4 +247,5 @@ void upkeep_stop_all(struct ingest *ingest)
                 free_upkeep(upkeep);
                 upkeep = next;
         }
+        ingest->keepers = workers_free(ingest->keepers);
 }
