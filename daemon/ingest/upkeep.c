@@ -34,6 +34,7 @@ struct upkeep {
         /* the task's own */
         uint64_t later_usec; /* how long the last wait was; 0: there was work to do since */
         uint64_t pause_usec; /* how long the last pause was; 0: all goes well */
+        uint64_t until_usec; /* monotonic; when it is over, whatever is written meanwhile */
 };
 
 /* ---- One collection ------------------------------------------------------------------------- */
@@ -117,6 +118,7 @@ static void pause_upkeep(struct upkeep *upkeep, const struct error *why)
                 log_warning("upkeep of an index waits, searches go on: %s", error_text(why));
         }
         upkeep->pause_usec = longer(upkeep->pause_usec, PAUSE_FIRST_USEC, PAUSE_LONGEST_USEC);
+        upkeep->until_usec = clock_monotonic_usec() + upkeep->pause_usec;
         wait_for(upkeep, upkeep->pause_usec);
 }
 
@@ -126,7 +128,8 @@ static enum worker_verdict upkeep_run(struct worker_task *task)
         struct error error = { 0 };
         int r;
 
-        if (is_over(upkeep) < 0)
+        if (is_over(upkeep) < 0 ||
+            (upkeep->pause_usec > 0 && clock_monotonic_usec() < upkeep->until_usec))
                 return WORKER_DONE;
         r = maintain_collection(upkeep, &error);
         if (r < 0) {
