@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-#define BLOCK 64U         /* rows that one thread takes at a time */
-#define CHECK_ROWS 4096U  /* between two calls of the caller's check */
+#define BLOCK 32U         /* rows that one thread takes at a time */
+#define CHUNK 1024U       /* rows between two calls of the caller's check */
 #define STEP_ROWS 65536U  /* of one slice */
 #define THROUGH_MAX 256U  /* dead nodes that are looked through around one row */
 #define FOUND_MAX 1024U   /* candidates for one row */
@@ -19,6 +19,11 @@ struct mender {
         struct walker walker, judge;
         uint32_t through[THROUGH_MAX];
         struct candidate candidates[FOUND_MAX], nearest[FOUND_MAX];
+};
+
+/* A link that was made, to be answered. */
+struct answer_due {
+        uint32_t target, source;
 };
 
 struct mend {
@@ -33,10 +38,12 @@ struct mend {
         struct mender *each;
         uint32_t threads;
 
-        /* Of the slice that is being done. */
+        /* Of the chunk that is being done. */
         const struct index_source *source;
         const roaring_bitmap_t *live;
         uint32_t end;
+        struct answer_due *due; /* room for as many as a chunk's rows hold */
+        atomic_uint n_due;
 };
 
 static uint32_t layer_count(const struct mend *mend)
@@ -157,31 +164,32 @@ static void compare(const struct mend *mend, struct mender *mender, uint32_t id,
 }
 
 /* What stays stays: a link that were dropped might be the last one to its node.  In the places of
- * what was lost come the candidates in directions of their own, then the nearest of the others:
- * with as many links as before the graph is found to be as good as one that is linked anew. */
+ * what was lost come candidates in directions of their own, and if those are few the nearest of
+ * the others until half of the places are taken: so a mended graph is as good as one that was
+ * linked anew (make check-recall). */
 static size_t fill_up(const struct mend *mend, struct mender *mender, const struct around *around)
 {
         struct walk judge = { .graph = mend->graph, .source = mend->source,
                               .walker = &mender->judge };
-        struct candidate *candidates = mender->candidates;
+        struct candidate *candidates = mender->candidates, *nearest = mender->nearest;
         size_t n = select_sort(candidates + around->kept, around->found - around->kept);
-        size_t most = around->kept + around->lost, chosen;
+        size_t enough = around->kept + (around->lost + 1) / 2, chosen, all;
 
-        memcpy(mender->nearest, candidates + around->kept, n * sizeof *candidates);
-        chosen = n = select_more(&judge, mend->layer, candidates, around->kept, around->kept + n,
-                                 most);
-        for (size_t i = 0; n < most && i < around->found - around->kept; i++) {
+        memcpy(nearest, candidates + around->kept, n * sizeof *candidates);
+        chosen = all = select_more(&judge, mend->layer, candidates, around->kept,
+                                   around->kept + n, around->kept + around->lost);
+        for (size_t i = 0; i < n && all < enough; i++) {
                 bool known = false;
 
                 for (size_t j = around->kept; j < chosen && !known; j++)
-                        known = candidates[j].id == mender->nearest[i].id;
+                        known = candidates[j].id == nearest[i].id;
                 if (!known)
-                        candidates[n++] = mender->nearest[i];
+                        candidates[all++] = nearest[i];
         }
-        return n;
+        return all;
 }
 
-static void mend_row(const struct mend *mend, struct mender *mender, uint32_t id)
+static void mend_row(struct mend *mend, struct mender *mender, uint32_t id)
 {
         struct around around = read_own(mend, mender, id);
         size_t n;
@@ -193,6 +201,49 @@ static void mend_row(const struct mend *mend, struct mender *mender, uint32_t id
         n = fill_up(mend, mender, &around);
         link_write_row(graph_row(mend->graph, mend->layer, id), mender->candidates, n,
                        graph_room(mend->graph, mend->layer));
+        for (size_t i = around.kept; i < n; i++)
+                mend->due[atomic_fetch_add_explicit(&mend->n_due, 1, memory_order_relaxed)] =
+                        (struct answer_due){ mender->candidates[i].id, id };
+}
+
+/* ---- Answering -------------------------------------------------------------------------- */
+
+static int compare_due(const void *left, const void *right)
+{
+        const struct answer_due *a = left, *b = right;
+
+        if (a->target != b->target)
+                return a->target < b->target ? -1 : 1;
+        return (a->source > b->source) - (a->source < b->source);
+}
+
+/* A row that has room takes the link. */
+static void answer(struct mend *mend, const struct answer_due *due)
+{
+        graph_link *row = graph_row(mend->graph, mend->layer, due->target);
+        uint32_t room = graph_room(mend->graph, mend->layer);
+
+        for (uint32_t i = 0; i < room; i++) {
+                uint32_t to = atomic_load_explicit(&row[i], memory_order_relaxed);
+
+                if (to == due->source)
+                        return;
+                if (to == GRAPH_NONE) {
+                        atomic_store_explicit(&row[i], due->source, memory_order_release);
+                        return;
+                }
+        }
+}
+
+/* In an order of their own, whatever thread found them. */
+static void answer_all(struct mend *mend)
+{
+        uint32_t n = atomic_load(&mend->n_due);
+
+        qsort(mend->due, n, sizeof *mend->due, compare_due);
+        for (uint32_t i = 0; i < n; i++)
+                answer(mend, &mend->due[i]);
+        atomic_store(&mend->n_due, 0);
 }
 
 /* ---- A slice of rows -------------------------------------------------------------------- */
@@ -215,8 +266,9 @@ static int mend_rows(struct mend *mend, struct crew *crew, const struct index_ch
         int r = 0;
 
         while (r == 0 && mend->at < count && mend->at - begin < STEP_ROWS) {
-                mend->end = count - mend->at < CHECK_ROWS ? count : mend->at + CHECK_ROWS;
+                mend->end = count - mend->at < CHUNK ? count : mend->at + CHUNK;
                 crew_run(crew, (mend->end - mend->at + BLOCK - 1) / BLOCK, mend_block, mend);
+                answer_all(mend);
                 mend->at = mend->end;
                 if (check && check->check)
                         r = check->check(check->userdata);
@@ -352,6 +404,7 @@ void mend_free(struct mend *mend)
         }
         free(mend->each);
         free(mend->dead);
+        free(mend->due);
         free(mend);
 }
 
@@ -366,7 +419,8 @@ int mend_new(struct graph *graph, const roaring_bitmap_t *live, struct mend **re
         mend->n_nodes = graph_count(graph, BOTTOM);
         mend->n_entries = graph_count(graph, ABOVE);
         mend->dead = calloc((size_t) mend->n_nodes / 64 + 1, sizeof *mend->dead);
-        if (!mend->dead)
+        mend->due = malloc((size_t) CHUNK * graph->m0 * sizeof *mend->due);
+        if (!mend->dead || !mend->due)
                 return error_oom(reterr);
         for (uint32_t node = 0; live && node < mend->n_nodes; node++) {
                 uint32_t slot = graph->slots[node];

@@ -4,9 +4,10 @@
  * arXiv 2502.13826).
  *
  * A sweep begins by fixing the set of the nodes that are dead now.  Then, a slice at a time, each
- * row that leads to some of them gets links to their live neighbours instead.  When no row leads
- * to them any more they wait until no walk that began before is under way, and become free: their
- * places are given to new nodes and entries, unless params->keep_deleted.
+ * row that leads to some of them gets links to their live neighbours instead, which link back
+ * where they have room.  When no row leads to them any more they wait until no walk that began
+ * before is under way, and become free: their places are given to new nodes and entries, unless
+ * params->keep_deleted.
  *
  * Between two slices the graph is whole: slots may be linked, the file may be saved, the sweep may
  * be given up.  What is linked meanwhile leads to no dead node, since the linker leaves out what
