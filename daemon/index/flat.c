@@ -132,7 +132,7 @@ static void prefetch(const float *const *vectors, size_t n, size_t bytes)
 {
         for (size_t i = 0; i < n; i++)
                 for (size_t at = 0; at < bytes; at += LINE)
-                        __builtin_prefetch((const char *) vectors[i] + at);
+                        PREFETCH((const char *) vectors[i] + at);
 }
 
 static void scan(const struct index *index, const float *query, const uint32_t *slots,

@@ -19,11 +19,12 @@
 
 #define MET_LEAST 0.5        /* of the wanted ones that a walk should meet */
 #define EXACT_ROWS_MAX 1024U /* so few are compared by their floats at once */
-#define EXACT_EXTRA 10U      /* beyond k: rows whose floats are looked at */
+#define EXACT_EXTRA 4U       /* beyond k, at least: rows whose floats are looked at */
 #define AGAIN_MIN 64U        /* candidates of 4 bits that are looked at again with 8 */
 #define AGAIN_SHARE 64U      /* of those scanned by codes, looked at again by floats: where the
                                 filter cuts through a crowd so many are alike to the codes */
 #define COARSE_EXTRA 5U      /* kept beyond ef on a walk by 4 bits, so that it loses nothing */
+#define FILTER_EXTRA 4U      /* the same under a filter, whose walk expands one at a time */
 
 /* One search on its way. */
 struct search {
@@ -54,6 +55,8 @@ static uint32_t pool_of(const struct search *search)
 {
         uint32_t ef = search->query->ef > search->query->k ? search->query->ef : search->query->k;
 
+        if (search->query->filter)
+                ef += FILTER_EXTRA;
         return precision_of(search) == INDEX_PRECISION_4BIT ? ef + COARSE_EXTRA : ef;
 }
 

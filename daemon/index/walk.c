@@ -19,7 +19,7 @@
 static inline void prefetch_lines(const void *from, size_t bytes)
 {
         for (size_t at = 0; at < bytes; at += LINE)
-                __builtin_prefetch((const char *) from + at);
+                PREFETCH((const char *) from + at);
 }
 
 static inline size_t code_bytes_read(const struct walk *walk)
@@ -48,7 +48,7 @@ static inline void prefetch_node(const struct walk *walk, uint32_t node, size_t 
                 return;
         }
         prefetch_lines(graph_code(walk->graph, node), code_bytes);
-        __builtin_prefetch(&walk->graph->factors[node]);
+        PREFETCH(&walk->graph->factors[node]);
 }
 
 void walk_prefetch(const struct walk *walk, uint32_t node)
@@ -143,16 +143,18 @@ void walk_keys(struct walk *walk, uint32_t *nodes, size_t n, float *ret_keys)
 
 /* ---- Neighbours ------------------------------------------------------------------------- */
 
-/* What one step reads: the ids linked with `id` that exist, and the nodes they stand for. */
+/* What one step reads: the ids that are linked with those it expands, and the nodes they stand
+ * for. */
 struct neighbours {
         uint32_t ids[WALK_AT_ONCE + 3], nodes[WALK_AT_ONCE + 3];
         float keys[WALK_AT_ONCE + 3];
         size_t n;
 };
 
-/* Those that this walk has not seen, which it has from now on. */
+/* Adds those linked with `id` that exist and that this walk has not seen, which it has from now
+ * on. */
 static inline void gather(const struct walk *walk, uint32_t layer, uint32_t id, uint32_t limit,
-                          struct neighbours *ret)
+                          struct neighbours *near)
 {
         const struct graph *graph = walk->graph;
         struct walker *walker = walk->walker;
@@ -162,7 +164,6 @@ static inline void gather(const struct walk *walk, uint32_t layer, uint32_t id, 
         size_t code_bytes = code_bytes_read(walk);
         uint8_t mark = walker->mark, *seen = walker->seen;
 
-        ret->n = 0;
         for (uint32_t i = 0; i < most; i++) {
                 uint32_t next = atomic_load_explicit(&links[i], memory_order_acquire);
                 uint32_t node;
@@ -178,8 +179,8 @@ static inline void gather(const struct walk *walk, uint32_t layer, uint32_t id, 
                 node = graph_node_of(graph, layer, next);
                 if (node >= n_nodes)
                         continue;
-                ret->ids[ret->n] = next;
-                ret->nodes[ret->n++] = node;
+                near->ids[near->n] = next;
+                near->nodes[near->n++] = node;
                 prefetch_node(walk, node, code_bytes);
         }
 }
@@ -202,6 +203,7 @@ static uint32_t climb(struct walk *walk, uint32_t layer, uint32_t id, float *key
 
         do {
                 from = id;
+                near.n = 0;
                 gather(walk, layer, from, limit, &near);
                 if (near.n == 0)
                         break;
@@ -283,6 +285,41 @@ static int checked(const struct index_check *check)
         return check && check->check ? check->check(check->userdata) : 0;
 }
 
+/* Where the best candidate from place `at` on stands that was not expanded; n: there is none. */
+static inline size_t next_to_expand(const struct candidate *pool, size_t at, size_t n)
+{
+        while (at < n && pool[at].id & CANDIDATE_EXPANDED)
+                at++;
+        return at;
+}
+
+static inline void expand(const struct walk *walk, uint32_t layer, struct candidate *candidate,
+                          uint32_t limit, struct neighbours *near)
+{
+        uint32_t id = candidate->id;
+
+        candidate->id |= CANDIDATE_EXPANDED;
+        gather(walk, layer, id, limit, near);
+}
+
+/* Offers what a step found to the pool; returns the best place that was taken, or `at`. */
+static inline size_t offer_all(const struct walk *walk, uint32_t layer,
+                               const struct neighbours *near, size_t *n, size_t room, size_t at)
+{
+        struct candidate *pool = walk->walker->pool;
+        float worst = *n == room ? pool[room - 1].key : -INFINITY;
+
+        for (size_t i = 0; i < near->n; i++)
+                if (near->keys[i] > worst)
+                        prefetch_links(walk->graph, layer, near->ids[i]);
+        for (size_t i = 0; i < near->n; i++) {
+                size_t place = pool_offer(pool, n, room, near->keys[i], near->ids[i]);
+
+                at = place < at ? place : at;
+        }
+        return at;
+}
+
 int walk_layer(struct walk *walk, uint32_t layer, uint32_t start, uint32_t ef,
                const struct index_check *check)
 {
@@ -294,29 +331,18 @@ int walk_layer(struct walk *walk, uint32_t layer, uint32_t start, uint32_t ef,
         walker_forget(walk->walker);
         walk->walker->seen[start] = walk->walker->mark;
         pool[0] = (struct candidate){ key_of(walk, layer, start), start };
-        while (at < n) {
-                uint32_t id = pool[at].id;
-                size_t nearest = at + 1;
+        while ((at = next_to_expand(pool, at, n)) < n) {
+                size_t second = n == ef ? next_to_expand(pool, at + 1, n) : n;
 
-                if (id & CANDIDATE_EXPANDED) {
-                        at++;
-                        continue;
-                }
-                pool[at].id |= CANDIDATE_EXPANDED;
-                if (at + 1 < n) /* mostly the next one */
-                        prefetch_links(walk->graph, layer, pool[at + 1].id & ~CANDIDATE_EXPANDED);
-                gather(walk, layer, id, limit, &near);
+                near.n = 0;
+                expand(walk, layer, &pool[at], limit, &near);
+                /* What a full pool holds is mostly expanded in the end: two at a time wait for
+                 * memory together. */
+                if (second < n)
+                        expand(walk, layer, &pool[second], limit, &near);
                 if (near.n > 0)
                         walk_keys(walk, near.nodes, near.n, near.keys);
-                for (size_t i = 0; i < near.n; i++) {
-                        size_t place = pool_offer(pool, &n, ef, near.keys[i], near.ids[i]);
-
-                        if (place == SIZE_MAX)
-                                continue;
-                        prefetch_links(walk->graph, layer, near.ids[i]);
-                        nearest = place < nearest ? place : nearest;
-                }
-                at = nearest;
+                at = offer_all(walk, layer, &near, &n, ef, at + 1);
                 if (++steps % CHECK_EVERY == 0) {
                         int r = checked(check);
 
@@ -463,6 +489,7 @@ int walk_matching(struct walk *walk, uint32_t layer, uint32_t start, uint32_t ef
                         *ret_gave_up = true;
                         break;
                 }
+                near.n = 0;
                 gather(walk, layer, next.id, limit, &near);
                 if (near.n > 0)
                         walk_keys(walk, near.nodes, near.n, near.keys);

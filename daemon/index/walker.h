@@ -92,7 +92,7 @@ static inline float walk_bias(const struct walk *walk, uint32_t node)
 }
 
 /* The keys of up to WALK_AT_ONCE nodes; both arrays have room for three more. */
-#define WALK_AT_ONCE 256 /* of which a node has at most 200 neighbours */
+#define WALK_AT_ONCE 400 /* two nodes have at most so many neighbours */
 void walk_keys(struct walk *walk, uint32_t *nodes, size_t n, float *ret_keys);
 /* Fetches what walk_keys() will read. */
 void walk_prefetch(const struct walk *walk, uint32_t node);
