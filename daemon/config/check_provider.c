@@ -90,6 +90,36 @@ static void check_provider(struct config_check *check, const struct provider_con
         check_endpoint(check, provider);
 }
 
+/* Keys that say something only together with another, or only to providers of the network. */
+static void check_provider_details(struct config_check *check,
+                                   const struct provider_config *provider)
+{
+        bool remote = provider_kind_traits(provider->kind)->endpoint ||
+                      (provider_kind_traits(provider->kind)->needs_endpoint &&
+                       provider->kind != PROVIDER_KIND_RECORDED);
+        char key[CHECK_KEY_SIZE], other[CHECK_KEY_SIZE];
+
+        if (provider->burst && !provider->requests_per_minute)
+                check_error(check, "E_BURST",
+                            KEYS(check_provider_key(provider, "burst", key),
+                                 check_provider_key(provider, "requests_per_minute", other)),
+                            "says nothing without requests_per_minute");
+        if (provider->proxy && !is_url(provider->proxy) &&
+            check_error(check, "E_PROXY", KEYS(check_provider_key(provider, "proxy", key)),
+                        "not a URL"))
+                check_hint(check, "for example http://proxy.example:3128");
+        if (provider->ca_file && provider->ca_file[0] != '/')
+                check_error(check, "E_PATH", KEYS(check_provider_key(provider, "ca_file", key)),
+                            "not an absolute path");
+        if (!remote && (provider->proxy || provider->ca_file))
+                check_warning(check, "W_UNUSED",
+                              KEYS(check_provider_key(provider,
+                                                      provider->proxy ? "proxy" : "ca_file", key),
+                                   check_provider_key(provider, "kind", other)),
+                              "has no effect: kind %s is built in",
+                              provider_kind_name(provider->kind));
+}
+
 void check_providers(struct config_check *check)
 {
         const struct config *config = check->config;
@@ -109,8 +139,10 @@ void check_providers(struct config_check *check)
                                 check_hint(check, "for example kind = \"openai-compatible\"");
                         continue;
                 }
-                if (!kind.origin->invalid)
+                if (!kind.origin->invalid) {
                         check_provider(check, provider);
+                        check_provider_details(check, provider);
+                }
         }
 }
 
@@ -246,6 +278,44 @@ static void check_any_width(struct config_check *check)
                     config->vector_storage.dimensions);
 }
 
+static bool same_text(const char *a, const char *b)
+{
+        return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* Vectors of two models do not belong into one index, whatever their width. */
+static void check_fallback(struct config_check *check)
+{
+        static const char key[] = "rag.embedding.fallback";
+        const struct config_strings *names = &check->config->embedding.fallback;
+        const struct provider_config *embedder = NULL;
+        char model_key[CHECK_KEY_SIZE];
+        struct error error;
+
+        check_twice(check, key, names);
+        if (names->count == 0 || config_embedder(check->config, &embedder, &error) < 0)
+                return; /* no embedder: reported where that is its fault */
+        for (size_t i = 0; i < names->count; i++) {
+                const struct provider_config *provider =
+                        NAMED(check, key, names->items[i], "embed", embeds);
+
+                if (!provider)
+                        continue;
+                if (provider == embedder)
+                        check_error(check, "E_TWICE", KEYS(key, "rag.embedding.default_provider"),
+                                    "\"%.63s\" embeds already", provider->name);
+                else if (!provider->model || !same_text(provider->model, embedder->model))
+                        check_error(check, "E_FINGERPRINT",
+                                    KEYS(key, check_provider_key(provider, "model", model_key)),
+                                    "\"%.63s\" does not serve model %s: its vectors would not "
+                                    "belong to those of \"%.63s\"",
+                                    provider->name, embedder->model ? embedder->model : "(none)",
+                                    embedder->name);
+                else
+                        check_width(check, provider, false);
+        }
+}
+
 void check_embedding(struct config_check *check)
 {
         const struct config *config = check->config;
@@ -285,18 +355,39 @@ void check_embedding(struct config_check *check)
         }
         if (several)
                 check_any_width(check);
+        check_fallback(check);
 }
 
 /* ---- Generation and retrieval ------------------------------------------------------------ */
+
+/* What a model reads at once has room for the passages and for the answer. */
+static void check_context(struct config_check *check, const struct provider_config *provider)
+{
+        const struct generation_config *generation = &check->config->generation;
+        uint64_t need = (uint64_t) generation->max_context_tokens + generation->max_tokens;
+        char key[CHECK_KEY_SIZE];
+
+        if (provider->context_tokens && provider->context_tokens < need)
+                check_warning(check, "W_CONTEXT",
+                              KEYS(check_provider_key(provider, "context_tokens", key),
+                                   "rag.generation.max_context_tokens",
+                                   "rag.generation.max_tokens"),
+                              "%u tokens do not hold %u of passages and %u of answer: fewer "
+                              "passages will be given",
+                              provider->context_tokens, generation->max_context_tokens,
+                              generation->max_tokens);
+}
 
 static void check_generator(struct config_check *check, const char *key, const char *name)
 {
         const struct provider_config *provider =
                 NAMED(check, key, name, "write answers", generates);
 
-        if (provider)
-                check_rate(check, provider, check->config->generation.max_tokens, "max_tokens",
-                           (const char *const[]){ "rag.generation.max_tokens", NULL, NULL });
+        if (!provider)
+                return;
+        check_rate(check, provider, check->config->generation.max_tokens, "max_tokens",
+                   (const char *const[]){ "rag.generation.max_tokens", NULL, NULL });
+        check_context(check, provider);
 }
 
 void check_generation(struct config_check *check)

@@ -17,6 +17,10 @@ const struct config_row embedding_rows[] = {
           .dflt = "", .impact = IMPACT_REEMBED, .since = "0.1",
           .doc = "Providers in order of preference; the first whose key is present embeds. "
                  "Empty: default_provider." },
+        { "rag.embedding.fallback", CONFIG_STRINGS, CONFIG_FIELD(embedding.fallback), .dflt = "",
+          .impact = IMPACT_RELOAD_MODEL, .flags = CONFIG_STAGE_VARIANT, .since = "0.1",
+          .doc = "Tables of providers that serve the very same model, asked in this order while "
+                 "the first cannot answer." },
         { "rag.embedding.cache_enabled", CONFIG_BOOL, CONFIG_FIELD(embedding.cache_enabled),
           .dflt = "true", .impact = IMPACT_HOT, .flags = CONFIG_STAGE_VARIANT, .since = "0.1",
           .doc = "Keep vectors of texts that were embedded." },
@@ -75,6 +79,10 @@ const struct config_row generation_rows[] = {
         { "rag.generation.timeout_seconds", CONFIG_U32, CONFIG_FIELD(generation.timeout_seconds),
           .min = 1, .max = 3600, .dflt = "30", .unit = UNIT_SECONDS, .impact = IMPACT_HOT,
           .flags = CONFIG_STAGE_VARIANT, .since = "0.1", .doc = "Time for one answer." },
+        { "rag.generation.max_retries", CONFIG_U32, CONFIG_FIELD(generation.max_retries),
+          .min = 0, .max = 100, .dflt = "2", .impact = IMPACT_HOT,
+          .flags = CONFIG_STAGE_VARIANT, .since = "0.1",
+          .doc = "Attempts after the first at one provider." },
         { "rag.generation.degraded", CONFIG_ENUM, CONFIG_FIELD(generation.degraded),
           .names = degraded_mode_names, .dflt = "context", .impact = IMPACT_HOT,
           .flags = CONFIG_STAGE_VARIANT, .since = "0.1",

@@ -24,6 +24,14 @@ const struct config_row provider_rows[] = {
         { "rag.providers.NAME.api_version", CONFIG_STRING, PROVIDER_FIELD(api_version),
           .impact = IMPACT_RELOAD_MODEL, .since = "0.1",
           .doc = "Dated version of the API (azure-openai)." },
+        { "rag.providers.NAME.proxy", CONFIG_STRING, PROVIDER_FIELD(proxy),
+          .impact = IMPACT_RELOAD_MODEL, .flags = CONFIG_STAGE_VARIANT, .since = "0.1",
+          .doc = "URL of the proxy through which the provider is reached; unset: none. No "
+                 "variable of the environment names one." },
+        { "rag.providers.NAME.ca_file", CONFIG_STRING, PROVIDER_FIELD(ca_file),
+          .impact = IMPACT_RELOAD_MODEL, .flags = CONFIG_STAGE_VARIANT, .since = "0.1",
+          .doc = "File of the certificates (PEM) that vouch for the provider; unset: the "
+                 "system's." },
         { "rag.providers.NAME.dimensions", CONFIG_U32, PROVIDER_FIELD(dimensions), .min = 1,
           .max = 4096, .impact = IMPACT_REEMBED, .since = "0.1",
           .doc = "Width of this provider's vectors, where it is not known by the model." },
@@ -39,6 +47,10 @@ const struct config_row provider_rows[] = {
           PROVIDER_FIELD(requests_per_minute), .min = 1, .max = 100000000,
           .unit = UNIT_PER_MINUTE, .impact = IMPACT_HOT, .flags = CONFIG_STAGE_VARIANT,
           .since = "0.1", .doc = "Requests that the provider accepts; unset: no limit." },
+        { "rag.providers.NAME.burst", CONFIG_U32, PROVIDER_FIELD(burst), .min = 1, .max = 1000000,
+          .impact = IMPACT_HOT, .flags = CONFIG_STAGE_VARIANT, .since = "0.1",
+          .doc = "Requests that may be sent at once; further ones follow evenly at "
+                 "requests_per_minute. Unset: a minute's requests may come together." },
         { "rag.providers.NAME.requests_per_day", CONFIG_U32, PROVIDER_FIELD(requests_per_day),
           .min = 1, .max = 4e9, .unit = UNIT_PER_DAY, .impact = IMPACT_HOT,
           .flags = CONFIG_STAGE_VARIANT, .since = "0.1",
@@ -68,6 +80,19 @@ const struct config_row provider_rows[] = {
           .since = "0.1",
           .doc = "Put the system prompt into the first question, for models that refuse the "
                  "system role." },
+        { "rag.providers.NAME.send_sampling", CONFIG_BOOL, PROVIDER_FIELD(send_sampling),
+          .dflt = "true", .impact = IMPACT_HOT, .since = "0.1",
+          .doc = "Send temperature and top_p; false for models that refuse them." },
+        { "rag.providers.NAME.token_parameter", CONFIG_ENUM, PROVIDER_FIELD(token_parameter),
+          .names = token_parameter_names, .dflt = "auto", .impact = IMPACT_HOT, .since = "0.1",
+          .doc = "What the limit of an answer's length is called in requests of the OpenAI "
+                 "shape; auto: max_completion_tokens for openai and groq, max_tokens elsewhere." },
+        { "rag.providers.NAME.context_tokens", CONFIG_U32, PROVIDER_FIELD(context_tokens),
+          .min = 256, .max = 100000000, .unit = UNIT_TOKENS, .impact = IMPACT_HOT,
+          .since = "0.1",
+          .doc = "What the model can read at once, prompt and answer together: longer prompts "
+                 "are refused before they are sent, and Ollama is told to make room for it. "
+                 "Unset: not known." },
 };
 const size_t provider_row_count = ELEMENTSOF(provider_rows);
 

@@ -108,3 +108,11 @@ const char *const budget_action_names[BUDGET_ACTION_MAX + 1] = {
         [BUDGET_ACTION_REFUSE] = "refuse",
 };
 DEFINE_ENUM_NAMES(budget_action, enum budget_action)
+
+const char *const token_parameter_names[] = {
+        [TOKEN_PARAMETER_AUTO] = "auto",
+        [TOKEN_PARAMETER_MAX_TOKENS] = "max_tokens",
+        [TOKEN_PARAMETER_MAX_COMPLETION_TOKENS] = "max_completion_tokens",
+        NULL,
+};
+DEFINE_ENUM_NAMES(token_parameter, enum token_parameter)

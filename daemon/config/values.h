@@ -64,11 +64,14 @@ struct provider_config {
         char *CONFIG_KEY(api_key); /* a reference, never the secret: config_secret_read() */
         char *CONFIG_KEY(deployment);
         char *CONFIG_KEY(api_version);
+        char *CONFIG_KEY(proxy);              /* URL, or NULL: none */
+        char *CONFIG_KEY(ca_file);            /* or NULL: the system's certificates */
         uint32_t CONFIG_KEY(dimensions);      /* 0: unset */
         uint32_t CONFIG_KEY(timeout_seconds); /* 0: that of the section which calls */
         bool has_max_retries;                 /* false: that of the section which calls */
         uint32_t CONFIG_KEY(max_retries);
-        uint32_t CONFIG_KEY(requests_per_minute); /* 0: no limit, as in the next three */
+        uint32_t CONFIG_KEY(requests_per_minute); /* 0: no limit, as in the next four */
+        uint32_t CONFIG_KEY(burst);
         uint32_t CONFIG_KEY(requests_per_day);
         uint32_t CONFIG_KEY(tokens_per_minute);
         uint32_t CONFIG_KEY(max_concurrent);
@@ -78,6 +81,9 @@ struct provider_config {
         bool has_price_output_usd_per_mtok;
         double CONFIG_KEY(price_output_usd_per_mtok);
         bool CONFIG_KEY(fold_system_prompt);
+        bool CONFIG_KEY(send_sampling);
+        enum token_parameter CONFIG_KEY(token_parameter);
+        uint32_t CONFIG_KEY(context_tokens); /* 0: not known */
 };
 #undef CONFIG_SECTION
 
@@ -123,6 +129,7 @@ struct vector_storage_config {
 struct embedding_config {
         char *CONFIG_KEY(default_provider);
         struct config_strings CONFIG_KEY(providers); /* empty: default_provider alone */
+        struct config_strings CONFIG_KEY(fallback);  /* tables that serve the same model */
         bool CONFIG_KEY(cache_enabled);
         uint32_t CONFIG_KEY(cache_size); /* entries */
         uint32_t CONFIG_KEY(cache_ttl_seconds);
@@ -153,7 +160,9 @@ struct generation_config {
         double CONFIG_KEY(temperature);
         double CONFIG_KEY(top_p);
         uint32_t CONFIG_KEY(max_tokens);
+        uint32_t CONFIG_KEY(max_context_tokens);
         uint32_t CONFIG_KEY(timeout_seconds);
+        uint32_t CONFIG_KEY(max_retries);
         enum degraded_mode CONFIG_KEY(degraded);
         struct routing_config routing;
 };

@@ -135,6 +135,15 @@ enum budget_action {
         BUDGET_ACTION_INVALID = -EINVAL,
 };
 
+/* What the limit of an answer's length is called in requests of the OpenAI shape. */
+enum token_parameter {
+        TOKEN_PARAMETER_AUTO,
+        TOKEN_PARAMETER_MAX_TOKENS,
+        TOKEN_PARAMETER_MAX_COMPLETION_TOKENS,
+        TOKEN_PARAMETER_MAX,
+        TOKEN_PARAMETER_INVALID = -EINVAL,
+};
+
 #define CONFIG_DECLARE_ENUM(stem)                             \
         extern const char *const stem##_names[];              \
         const char *stem##_name(enum stem value);             \
@@ -153,3 +162,4 @@ CONFIG_DECLARE_ENUM(score_kind)
 CONFIG_DECLARE_ENUM(degraded_mode)
 CONFIG_DECLARE_ENUM(routing_strategy)
 CONFIG_DECLARE_ENUM(budget_action)
+CONFIG_DECLARE_ENUM(token_parameter)

@@ -156,6 +156,16 @@ static const struct fault {
                     "rag.retrieval.min_score_of = \"bm25\"\n",
           "E_SCORE", "rag.retrieval.min_score_of", 0 },
         /* one comparison each */
+        { ON CLIENT "rag.providers.p.kind = \"ollama\"\nrag.providers.p.model = \"m\"\n"
+             "rag.providers.p.burst = 5\n", "E_BURST", "rag.providers.p.burst", 0 },
+        { ON CLIENT "rag.providers.p.kind = \"ollama\"\nrag.providers.p.model = \"m\"\n"
+             "rag.providers.p.proxy = \"proxy:3128\"\n", "E_PROXY", "rag.providers.p.proxy", 0 },
+        { ON CLIENT "rag.providers.p.kind = \"ollama\"\nrag.providers.p.model = \"m\"\n"
+             "rag.providers.p.ca_file = \"ca.pem\"\n", "E_PATH", "rag.providers.p.ca_file", 0 },
+        { ON "rag.embedding.default_provider = \"q\"\nrag.providers.p.kind = \"mock\"\n"
+             "rag.providers.p.model = \"m\"\nrag.providers.q.kind = \"mock\"\n"
+             "rag.providers.q.model = \"n\"\nrag.embedding.fallback = [\"p\"]\n",
+          "E_FINGERPRINT", "rag.embedding.fallback", 0 },
         { ON CLIENT "rag.resilience.backoff_initial_ms = 60001\n", "E_BACKOFF",
           "rag.resilience.backoff_initial_ms", 0 },
         { ON CLIENT "rag.budget.daily_usd = 10.5\n", "W_BUDGET", "rag.budget.daily_usd", 0 },
