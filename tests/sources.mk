@@ -13,12 +13,15 @@ SYSTEM_TESTS = \
 	tests/system/60-retrieval-quality \
 	tests/system/62-golden-set \
 	tests/system/70-http-hardening \
-	tests/system/80-control
+	tests/system/80-control \
+	tests/system/85-scripted-provider
 
 STRUCTURE_TESTS = tests/structure/floors tests/structure/unread tests/structure/unit
 
 dist_check_SCRIPTS += $(SYSTEM_TESTS) $(STRUCTURE_TESTS)
 TESTS += $(STRUCTURE_TESTS) $(SYSTEM_TESTS)
+EXTRA_DIST += tests/lib/provider.py tests/lib/provider_faults.py tests/lib/provider_openai.py
+EXTRA_DIST += tests/lib/provider_vendors.py tests/lib/provider_wire.py tests/lib/gatewaytest.py
 EXTRA_DIST += tests/lib/ragdtest.py tests/demo tests/bench/run tests/fuzz/run
 EXTRA_DIST += tests/structure/lint .clang-tidy
 
