@@ -2,6 +2,7 @@ noinst_LIBRARIES += libconfig.a
 libconfig_a_SOURCES = \
 	daemon/config/apply.c daemon/config/apply.h \
 	daemon/config/check.c daemon/config/check.h \
+	daemon/config/check_answer.c \
 	daemon/config/check_provider.c \
 	daemon/config/check_server.c \
 	daemon/config/check_storage.c \
