@@ -1,48 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/batches.h"
 
-#include "base/buf.h"
 #include "base/cleanup.h"
 #include "config/values.h"
+#include "gateway/prefix.h"
 #include "gateway/vectors.h"
-
-#include <string.h>
-
-/* Texts with a prefix need memory of their own; without one they go as they are. */
-struct prefixed {
-        struct buf bytes;
-        struct embed_text *texts;
-};
-
-static void prefixed_done(struct prefixed *prefixed)
-{
-        buf_done(&prefixed->bytes);
-        free(prefixed->texts);
-}
-
-static int add_prefix(const char *prefix, const struct embed_text *texts, size_t n,
-                      struct prefixed *prefixed, struct error *reterr)
-{
-        size_t prefix_len = strlen(prefix), at = 0;
-
-        if (!prefixed->texts)
-                prefixed->texts = calloc(n, sizeof *prefixed->texts);
-        buf_clear(&prefixed->bytes);
-        for (size_t i = 0; i < n; i++) {
-                buf_append(&prefixed->bytes, prefix, prefix_len);
-                buf_append(&prefixed->bytes, texts[i].text, texts[i].len);
-        }
-        if (!prefixed->texts || buf_failed(&prefixed->bytes))
-                return error_oom(reterr);
-        for (size_t i = 0; i < n; i++) {
-                prefixed->texts[i] = (struct embed_text){
-                        .text = prefixed->bytes.data + at,
-                        .len = prefix_len + texts[i].len,
-                };
-                at += prefixed->texts[i].len;
-        }
-        return 0;
-}
 
 static int embed_batch(struct provider *provider, const struct embed_rules *rules,
                        enum embed_purpose purpose, const struct embed_text *texts, size_t n,
@@ -81,7 +43,7 @@ int embed_batches(struct provider *provider, const struct embed_rules *rules,
                 const struct embed_text *these = texts + at;
 
                 if (with_prefix) {
-                        r = add_prefix(rules->prefix, these, count, &prefixed, reterr);
+                        r = prefixed_set(&prefixed, rules->prefix, these, count, reterr);
                         these = prefixed.texts;
                 }
                 if (r == 0)

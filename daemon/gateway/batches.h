@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Many texts through one provider: prefixes added, cut into batches, every vector checked. */
+/* Many texts through one built-in provider, on the calling thread: prefixes added, cut into
+ * batches, every vector checked. */
 #pragma once
 #include "provider/provider.h"
 

@@ -1,28 +1,274 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Building the gateway upward, and ending it. */
 #include "gateway/gateway.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "config/values.h"
-#include "gateway/batches.h"
+#include "gateway/books.h"
+#include "gateway/call.h"
+#include "gateway/inside.h"
+#include "gateway/price.h"
+#include "gateway/responses.h"
+#include "gateway/thread.h"
 #include "gateway/vectors.h"
+#include "store/embedding_cache.h"
+#include "store/ledger.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
-struct gateway {
-        struct provider *embedder;
-        const struct embedding_config *embedding;
+#define EMBEDDING_MEMORY_BYTES (64U << 20U)
+
+/* Where the settings name none: as the schema's defaults. */
+static const struct resilience_config usual_resilience = {
+        .breaker_failures = 3,
+        .breaker_reset_seconds = 30,
+        .backoff_initial_ms = 1000,
+        .backoff_max_ms = 60000,
+        .retry_budget_ratio = 0.2,
 };
+
+/* ---- Lanes ----------------------------------------------------------------------------------- */
+
+struct lane *gateway_find_lane(const struct gateway *gateway, const char *name)
+{
+        for (size_t i = 0; i < gateway->n_lanes; i++)
+                if (strcmp(gateway->lanes[i].config->name, name) == 0)
+                        return &gateway->lanes[i];
+        return NULL;
+}
+
+static unsigned roles_of(const struct gateway_settings *settings, const char *name)
+{
+        const struct config_strings *fallback = &settings->embedding->fallback;
+        unsigned roles = 0;
+
+        if (strcmp(settings->embedder->name, name) == 0)
+                roles |= LANE_EMBEDS;
+        for (size_t i = 0; i < fallback->count; i++)
+                if (strcmp(fallback->items[i], name) == 0)
+                        roles |= LANE_EMBEDS;
+        for (size_t i = 0; settings->generation && i < settings->generation->providers.count; i++)
+                if (strcmp(settings->generation->providers.items[i], name) == 0)
+                        roles |= LANE_GENERATES;
+        if (settings->generation &&
+            settings->generation->routing.strategy == ROUTING_STRATEGY_CONDITIONAL &&
+            ((settings->generation->routing.simple &&
+              strcmp(settings->generation->routing.simple, name) == 0) ||
+             (settings->generation->routing.complex &&
+              strcmp(settings->generation->routing.complex, name) == 0)))
+                roles |= LANE_GENERATES;
+        if (settings->reranker && strcmp(settings->reranker->name, name) == 0)
+                roles |= LANE_RERANKS;
+        return roles;
+}
+
+static int open_lane(struct gateway *gateway, const struct provider_config *config,
+                     struct error *reterr)
+{
+        unsigned roles = roles_of(&gateway->settings, config->name);
+        const struct lane_settings lane = {
+                .config = config,
+                .resilience = gateway->resilience,
+                .dimensions = roles & LANE_EMBEDS ? gateway->settings.dimensions : 0,
+                .batch_size = gateway->settings.embedding->batch_size,
+                .loop = thread_loop(gateway->thread),
+        };
+        int r;
+
+        if (gateway_find_lane(gateway, config->name))
+                return 0;
+        gateway->recordings[gateway->n_lanes] = -1;
+        r = lane_init(&gateway->lanes[gateway->n_lanes], &lane, reterr);
+        gateway->lanes[gateway->n_lanes++].roles = roles; /* a half-built one is freed, too */
+        return r;
+}
+
+static int open_lanes(struct gateway *gateway, struct error *reterr)
+{
+        const struct gateway_settings *settings = &gateway->settings;
+        size_t room = settings->n_providers + 2; /* embedder and reranker may have no table */
+        int r;
+
+        gateway->lanes = calloc(room, sizeof *gateway->lanes);
+        gateway->recordings = calloc(room, sizeof *gateway->recordings);
+        if (!gateway->lanes || !gateway->recordings)
+                return error_oom(reterr);
+        r = open_lane(gateway, settings->embedder, reterr);
+        for (size_t i = 0; r == 0 && i < settings->n_providers; i++)
+                r = open_lane(gateway, settings->providers[i], reterr);
+        if (r == 0 && settings->reranker)
+                r = open_lane(gateway, settings->reranker, reterr);
+        if (r == 0 && !gateway->lanes[0].provider) {
+                if (reterr)
+                        *reterr = gateway->lanes[0].open_error;
+                return gateway->lanes[0].open_error.code;
+        }
+        return r;
+}
+
+static int add_lane(const struct gateway *gateway, struct lanes *lanes, const char *name,
+                    struct error *reterr)
+{
+        struct lane *lane = gateway_find_lane(gateway, name);
+
+        if (!lane)
+                return error_set(reterr, -EINVAL, "there is no provider %s", name);
+        for (size_t i = 0; i < lanes->count; i++)
+                if (lanes->items[i] == lane)
+                        return 0;
+        lanes->items[lanes->count++] = lane;
+        return 0;
+}
+
+static int list_roles(struct gateway *gateway, struct error *reterr)
+{
+        const struct gateway_settings *settings = &gateway->settings;
+        const struct config_strings *fallback = &settings->embedding->fallback;
+        int r = 0;
+
+        gateway->embedders.items = calloc(gateway->n_lanes, sizeof(struct lane *));
+        gateway->generators.items = calloc(gateway->n_lanes, sizeof(struct lane *));
+        if (!gateway->embedders.items || !gateway->generators.items)
+                return error_oom(reterr);
+        gateway->embedders.items[gateway->embedders.count++] = &gateway->lanes[0];
+        for (size_t i = 0; r == 0 && i < fallback->count; i++)
+                r = add_lane(gateway, &gateway->embedders, fallback->items[i], reterr);
+        for (size_t i = 0; r == 0 && settings->generation &&
+                           i < settings->generation->providers.count; i++)
+                r = add_lane(gateway, &gateway->generators,
+                             settings->generation->providers.items[i], reterr);
+        if (settings->reranker)
+                gateway->reranker = gateway_find_lane(gateway, settings->reranker->name);
+        return r;
+}
+
+/* ---- What is remembered and what is counted --------------------------------------------------- */
+
+static int open_caches(struct gateway *gateway, struct error *reterr)
+{
+        const struct embedding_config *embedding = gateway->settings.embedding;
+        const struct cache_config *cache = gateway->settings.cache;
+        char identity[256], fingerprint[1024];
+        int r = 0;
+
+        if (embedding->cache_enabled && gateway_embeds_remotely(gateway)) {
+                const struct embedding_cache_settings settings = {
+                        .path = gateway->settings.cache_path,
+                        .fingerprint = fingerprint,
+                        .dimensions = gateway->settings.dimensions,
+                        .max_entries = embedding->cache_size,
+                        .ttl_usec = embedding->cache_ttl_seconds * USEC_PER_SEC,
+                        .memory_bytes = EMBEDDING_MEMORY_BYTES,
+                };
+
+                (void) snprintf(fingerprint, sizeof fingerprint, "%s\n%u\n%s\n%s\n%s",
+                                provider_identity(gateway->lanes[0].provider, identity,
+                                                  sizeof identity),
+                                gateway->settings.dimensions,
+                                embedding->normalize ? "unit" : "raw",
+                                embedding->query_prefix ? embedding->query_prefix : "",
+                                embedding->document_prefix ? embedding->document_prefix : "");
+                r = embedding_cache_open(&settings, &gateway->cache, reterr);
+        }
+        if (r == 0 && cache && cache->response_cache_enabled && gateway->generators.count > 0)
+                r = responses_new((size_t) cache->response_cache_size_mb << 20U,
+                                  cache->response_cache_ttl_seconds * USEC_PER_SEC,
+                                  &gateway->responses, reterr);
+        return r;
+}
+
+static int restore(struct gateway *gateway, uint32_t today, struct error *reterr)
+{
+        struct ledger_query query = { .first_day = today, .last_day = today,
+                                      .by = LEDGER_BY_PROVIDER | LEDGER_BY_DAY };
+        cleanup_free_ struct ledger_entry *day = NULL, *month = NULL;
+        size_t n_day = 0, n_month = 0;
+        uint64_t spent_day = 0, spent_month = 0;
+        int r = ledger_sum(gateway->settings.store, &query, &day, &n_day, reterr);
+
+        if (r < 0)
+                return r;
+        query.first_day = ledger_month_begin(today);
+        query.by = LEDGER_BY_DAY;
+        r = ledger_sum(gateway->settings.store, &query, &month, &n_month, reterr);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n_day; i++) {
+                struct lane *lane = gateway_find_lane(gateway, day[i].provider);
+
+                spent_day += day[i].cost_microusd;
+                if (lane)
+                        lane_restore(lane, &day[i]);
+        }
+        for (size_t i = 0; i < n_month; i++)
+                spent_month += month[i].cost_microusd;
+        budget_restore(&gateway->budget, spent_day, spent_month);
+        return 0;
+}
+
+static void on_books_failed(void *data, const struct error *error)
+{
+        const struct gateway_event event = { .news = GATEWAY_LEDGER_FAILED,
+                                             .text = error_text(error) };
+
+        gateway_tell(data, &event);
+}
+
+static int open_books(struct gateway *gateway, struct error *reterr)
+{
+        const struct budget_config *budget = gateway->settings.budget;
+        const struct books_events events = { .failed = on_books_failed, .data = gateway };
+        uint32_t today = ledger_day(clock_wall_usec());
+        int r;
+
+        budget_init(&gateway->budget, budget ? price_microusd(budget->daily_usd) : UINT64_MAX,
+                    budget ? price_microusd(budget->monthly_usd) : UINT64_MAX,
+                    budget ? budget->alert_ratio : 1.0, today);
+        if (!gateway->settings.store)
+                return 0;
+        r = restore(gateway, today, reterr);
+        if (r == 0)
+                r = books_new(gateway->settings.store, gateway->thread, &events, &gateway->books,
+                              reterr);
+        return r;
+}
+
+/* ---- The whole ------------------------------------------------------------------------------- */
+
+static int build(struct gateway *gateway, struct error *reterr)
+{
+        int r = thread_new(&gateway->thread, reterr);
+
+        if (r == 0)
+                r = open_lanes(gateway, reterr);
+        if (r == 0)
+                r = list_roles(gateway, reterr);
+        if (r == 0)
+                r = open_caches(gateway, reterr);
+        if (r == 0)
+                r = open_books(gateway, reterr);
+        return r;
+}
 
 int gateway_new(const struct gateway_settings *settings, struct gateway **ret,
                 struct error *reterr)
 {
         struct gateway *gateway = calloc(1, sizeof *gateway);
+        struct id seed = id_random();
         int r;
 
         if (!gateway)
                 return error_oom(reterr);
-        gateway->embedding = settings->embedding;
-        r = provider_open(settings->embedder, settings->dimensions, &gateway->embedder, reterr);
+        (void) pthread_mutex_init(&gateway->door, NULL);
+        (void) pthread_cond_init(&gateway->empty, NULL);
+        gateway->settings = *settings;
+        gateway->resilience = settings->resilience ? settings->resilience : &usual_resilience;
+        memcpy(&gateway->random, seed.bytes, sizeof gateway->random);
+        r = build(gateway, reterr);
         if (r < 0) {
                 (void) gateway_free(gateway);
                 return r;
@@ -31,53 +277,105 @@ int gateway_new(const struct gateway_settings *settings, struct gateway **ret,
         return 0;
 }
 
+static void end_calls(void *data)
+{
+        struct gateway *gateway = data;
+
+        gateway->ending = true;
+        call_cancel_all(gateway, "the gateway ends");
+}
+
+/* Calls fail, whoever waits for one leaves, the books are written; then the thread ends. */
+static void close_doors(struct gateway *gateway)
+{
+        const struct timespec moment = { .tv_nsec = 10000000 };
+
+        (void) pthread_mutex_lock(&gateway->door);
+        gateway->closing = true;
+        (void) pthread_mutex_unlock(&gateway->door);
+        while (thread_run(gateway->thread, end_calls, gateway) < 0)
+                (void) nanosleep(&moment, NULL);
+        (void) pthread_mutex_lock(&gateway->door);
+        while (gateway->visitors > 0)
+                (void) pthread_cond_wait(&gateway->empty, &gateway->door);
+        (void) pthread_mutex_unlock(&gateway->door);
+}
+
 struct gateway *gateway_free(struct gateway *gateway)
 {
         if (!gateway)
                 return NULL;
-        (void) provider_free(gateway->embedder);
+        if (gateway->thread)
+                close_doors(gateway);
+        gateway->books = books_free(gateway->books);
+        thread_stop(gateway->thread);
+        (void) embedding_cache_close(gateway->cache);
+        (void) responses_free(gateway->responses);
+        for (size_t i = 0; i < gateway->n_lanes; i++)
+                lane_done(&gateway->lanes[i]);
+        (void) thread_free(gateway->thread);
+        free(gateway->recordings);
+        free(gateway->embedders.items);
+        free(gateway->generators.items);
+        free(gateway->lanes);
+        (void) pthread_cond_destroy(&gateway->empty);
+        (void) pthread_mutex_destroy(&gateway->door);
         free(gateway);
         return NULL;
 }
 
+int gateway_enter(struct gateway *gateway, struct error *reterr)
+{
+        bool closing;
+
+        (void) pthread_mutex_lock(&gateway->door);
+        closing = gateway->closing;
+        if (!closing)
+                gateway->visitors++;
+        (void) pthread_mutex_unlock(&gateway->door);
+        return closing ? error_set(reterr, -ECANCELED, "the gateway ends") : 0;
+}
+
+void gateway_leave(struct gateway *gateway)
+{
+        (void) pthread_mutex_lock(&gateway->door);
+        if (--gateway->visitors == 0)
+                (void) pthread_cond_signal(&gateway->empty);
+        (void) pthread_mutex_unlock(&gateway->door);
+}
+
 const struct provider_ops *gateway_embedder(const struct gateway *gateway)
 {
-        return gateway->embedder->ops;
+        return gateway->lanes[0].provider->ops;
 }
 
 uint32_t gateway_dimensions(const struct gateway *gateway)
 {
-        return gateway->embedder->dimensions;
+        return gateway->settings.dimensions;
 }
 
-int gateway_embed(struct gateway *gateway, struct tenant_id tenant, enum embed_purpose purpose,
-                  const struct embed_text *texts, size_t n, float *ret_vectors,
-                  struct embed_usage *ret_usage, struct error *reterr)
+bool gateway_embeds_remotely(const struct gateway *gateway)
 {
-        const struct embedding_config *embedding = gateway->embedding;
-        const struct embed_rules rules = {
-                .prefix = purpose == EMBED_QUERY ? embedding->query_prefix
-                                                 : embedding->document_prefix,
-                .batch_size = embedding->batch_size,
-                .normalize = embedding->normalize,
-        };
+        return gateway_embedder(gateway)->wire != NULL;
+}
 
-        (void) tenant; /* every call on tenant data names its owner; no provider asks for it */
-        if (gateway->embedder->ops->from_client)
-                return error_set(reterr, -EOPNOTSUPP,
-                                 "provider %s takes vectors from the client: send `vector` or "
-                                 "`vector_base64` with each document and each query",
-                                 gateway->embedder->config->name);
-        return embed_batches(gateway->embedder, &rules, purpose, texts, n, ret_vectors, ret_usage,
-                             reterr);
+bool gateway_reranks(const struct gateway *gateway)
+{
+        return gateway->reranker != NULL;
+}
+
+bool gateway_generates(const struct gateway *gateway)
+{
+        return gateway->generators.count > 0;
 }
 
 int gateway_admit_vector(const struct gateway *gateway, float *vector, size_t width,
                          struct error *reterr)
 {
-        if (width != gateway->embedder->dimensions)
+        if (width != gateway->settings.dimensions)
                 return error_set(reterr, -EINVAL,
                                  "the vector has %zu components; this profile's have %u", width,
-                                 gateway->embedder->dimensions);
-        return vector_admit(vector, width, gateway->embedding->normalize, -EINVAL, reterr);
+                                 gateway->settings.dimensions);
+        return vector_admit(vector, width, gateway->settings.embedding->normalize, -EINVAL,
+                            reterr);
 }

@@ -78,12 +78,14 @@ static bool is_fault_of_text(int code)
 static int call_gateway(struct follower *follower, struct texts *texts, float *ret_vectors,
                         struct error *reterr)
 {
+        const struct gateway_terms terms = { .low_priority = true };
         struct embed_usage usage = { 0 };
         int r = settle_texts(texts, reterr);
 
         if (r == 0 && texts->n > 0)
                 r = gateway_embed(follower->ingest->settings.gateway, follower->tenant,
-                                  EMBED_DOCUMENT, texts->at, texts->n, ret_vectors, &usage, reterr);
+                                  EMBED_DOCUMENT, texts->at, texts->n, &terms, ret_vectors, &usage,
+                                  reterr);
         return r;
 }
 

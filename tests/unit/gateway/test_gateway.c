@@ -67,7 +67,8 @@ static int embed(struct scripted *scripted, const struct embed_rules *rules, uin
         char text[TEXTS][8];
         struct embed_text texts[TEXTS];
 
-        scripted->provider = (struct provider){ &ops, &scripted_config, WIDTH };
+        scripted->provider = (struct provider){ .ops = &ops, .config = &scripted_config,
+                                                  .dimensions = WIDTH };
         for (int i = 0; i < TEXTS; i++) {
                 text[i][0] = 't';
                 text[i][1] = (char) ('0' + i);
@@ -146,7 +147,8 @@ static struct gateway *open_gateway(enum provider_kind kind, bool normalize)
 {
         static struct provider_config provider;
         static struct embedding_config embedding;
-        struct gateway_settings settings = { &provider, &embedding, 32 };
+        const struct gateway_settings settings = { .embedder = &provider, .embedding = &embedding,
+                                                   .dimensions = 32 };
         struct gateway *gateway = NULL;
 
         provider = (struct provider_config){ .name = the_name, .kind = kind };
@@ -165,7 +167,7 @@ static void test_the_clients_vectors_are_admitted_or_refused(void **state)
 
         (void) state;
         assert_int_equal(gateway_embed(gateway, (struct tenant_id){ 0 }, EMBED_QUERY, &text, 1,
-                                       vector, &usage, &error), -EOPNOTSUPP);
+                                       NULL, vector, &usage, &error), -EOPNOTSUPP);
         assert_non_null(strstr(error.message, "vector_base64"));
         assert_int_equal(gateway_admit_vector(gateway, vector, 33, &error), -EINVAL);
         assert_string_equal(error.message, "the vector has 33 components; this profile's have 32");
@@ -196,7 +198,7 @@ static void test_the_gateway_embeds_through_its_provider(void **state)
         assert_true(gateway_embedder(gateway)->lexical);
         assert_int_equal(gateway_dimensions(gateway), 32);
         assert_int_equal(gateway_embed(gateway, (struct tenant_id){ 0 }, EMBED_DOCUMENT, texts, 3,
-                                       vectors[0], &usage, NULL), 0);
+                                       NULL, vectors[0], &usage, NULL), 0);
         assert_memory_equal(vectors[0], vectors[1], sizeof vectors[0]);
         assert_memory_not_equal(vectors[0], vectors[2], sizeof vectors[0]);
         assert_int_equal(usage.tokens, 3);

@@ -16,8 +16,11 @@ static char the_name[] = "embedder";
 
 void pipeline_open(struct pipeline *pipeline)
 {
-        const struct gateway_settings gateway = { &pipeline->provider, &pipeline->embedding,
-                                                  pipeline->spec.fingerprint.dimensions };
+        const struct gateway_settings gateway = {
+                .embedder = &pipeline->provider,
+                .embedding = &pipeline->embedding,
+                .dimensions = pipeline->spec.fingerprint.dimensions,
+        };
         struct error error = { 0 };
 
         if (store_open(pipeline->path, &pipeline->limits, &pipeline->store, &error) < 0 ||

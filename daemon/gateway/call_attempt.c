@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One attempt of a call at one lane: the exchange, and what its end means. */
+#include "gateway/call_inside.h"
+
+#include "base/clock.h"
+#include "config/values.h"
+#include "gateway/thread.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct lane *lane_of(const struct call *call)
+{
+        return call->candidates[call->at].lane;
+}
+
+/* Whose turn it is next is looked up after the call went on, when it may be gone. */
+static void leave(struct call *call, const struct lane_outcome *outcome)
+{
+        struct lane *lane = lane_of(call);
+        enum lane_change change = lane_leave(lane, &call->ticket, outcome);
+        const struct gateway_event event = {
+                .news = change == LANE_OPENED ? GATEWAY_BREAKER_OPENED : GATEWAY_BREAKER_CLOSED,
+                .provider = lane->config->name,
+                .text = lane->breaker.reason,
+                .tenant = call->settings.tenant,
+        };
+
+        if (change != LANE_SAME)
+                gateway_tell(call->gateway, &event);
+}
+
+static uint32_t batch_of(const struct call *call)
+{
+        return call->settings.request->kind == CALL_EMBED
+                       ? (uint32_t) call->settings.request->embed.n : 0;
+}
+
+static const char *skip_prefix(const char *text, const char *name)
+{
+        size_t len = strlen(name);
+
+        if (strncmp(text, "provider ", 9) == 0 && strncmp(text + 9, name, len) == 0 &&
+            strncmp(text + 9 + len, ": ", 2) == 0)
+                return text + 9 + len + 2;
+        return text;
+}
+
+/* What happened, and what to do about it where the provider's words do not say. */
+static void describe_fault(const struct call *call, const struct fault *fault,
+                           const struct error *error, char *ret, size_t size)
+{
+        const char *text = skip_prefix(error_text(error), lane_of(call)->config->name);
+        const char *remedy = fault_class_traits(fault->class)->remedy;
+        const char *begin = call->told ? "the answer broke off: " : "";
+
+        if (remedy && !strstr(text, remedy))
+                (void) snprintf(ret, size, "%s%s: %s", begin, text, remedy);
+        else
+                (void) snprintf(ret, size, "%s%s", begin, text);
+}
+
+static enum retry_verdict want_retry(struct call *call, const struct fault *fault,
+                                     uint64_t *ret_wait_usec)
+{
+        const struct resilience_config *resilience = call->gateway->resilience;
+        struct lane *lane = lane_of(call);
+        const struct retry_policy policy = {
+                .max_retries = lane->config->has_max_retries ? lane->config->max_retries
+                                                             : call->settings.max_retries,
+                .base_usec = resilience->backoff_initial_ms * USEC_PER_MSEC,
+                .cap_usec = resilience->backoff_max_ms * USEC_PER_MSEC,
+        };
+
+        if (call->settings.direct)
+                return RETRY_NEVER;
+        return retry_decide(&policy, &lane->retries, fault, call->number, clock_monotonic_usec(),
+                            call->settings.deadline_usec, gateway_random(call->gateway),
+                            ret_wait_usec);
+}
+
+static void go_on_after(struct call *call, const struct fault *fault, const char *reason)
+{
+        const struct fault_traits *traits = fault_class_traits(fault->class);
+        uint64_t wait;
+
+        if (call->stopped)
+                call_give_up(call, -ECANCELED, "whoever asked is gone");
+        else if (call->told || !traits->another ||
+                 (call->settings.whole && fault->class == FAULT_TOO_LARGE))
+                call_give_up(call, traits->code, reason);
+        else if (want_retry(call, fault, &wait) == RETRY_YES)
+                call_back_off(call, wait);
+        else
+                call_pass_over(call, traits->code, reason);
+}
+
+static void end_failed(struct call *call, const struct fault *fault, const struct error *error)
+{
+        char reason[CALL_REASON_MAX];
+        struct lane_outcome outcome = {
+                .fault = fault,
+                .reason = reason,
+                .limits = &fault->limits,
+                .abandoned = call->stopped,
+                .batch = batch_of(call),
+        };
+
+        call->fault = fault->class;
+        describe_fault(call, fault, error, reason, sizeof reason);
+        call_book(call, NULL, fault, clock_monotonic_usec());
+        outcome.took_usec = call->attempt.took_usec;
+        leave(call, &outcome);
+        go_on_after(call, fault, reason);
+}
+
+static void end_answered(struct call *call, struct call_result *result)
+{
+        struct lane_outcome outcome = { .limits = &result->limits, .batch = batch_of(call) };
+
+        call->fault = FAULT_CLASS_MAX;
+        call->result = *result;
+        memset(result, 0, sizeof *result); /* taken */
+        call_book(call, &call->result, NULL, clock_monotonic_usec());
+        outcome.limits = &call->result.limits;
+        outcome.used_tokens = call->result.input_tokens + call->result.output_tokens;
+        outcome.took_usec = call->attempt.took_usec;
+        leave(call, &outcome);
+        call_answer(call);
+}
+
+static int on_text(void *data, const char *text, size_t len)
+{
+        struct call *call = data;
+        int r;
+
+        if (call->first_usec == 0)
+                call->first_usec = clock_monotonic_usec();
+        call->text_bytes += len;
+        if (!call->events.text)
+                return 0;
+        call->told = true;
+        r = call->events.text(call->data, text, len);
+        call->stopped |= r < 0;
+        return r;
+}
+
+/* The exchange owns what it tells: the provider's words are copied before it is freed. */
+static void on_done(void *data, struct call_result *result, const struct fault *fault,
+                    const struct error *error)
+{
+        struct call *call = data;
+        struct lane *lane = lane_of(call);
+        struct provider_call *exchange = call->exchange;
+        struct fault why = { .class = FAULT_GARBAGE };
+        struct error words = { 0 };
+
+        call->exchange = NULL;
+        if (result && call->events.check && call->events.check(call->data, lane, result, &words) < 0) {
+                why.limits = result->limits;
+                (void) snprintf(why.request_id, sizeof why.request_id, "%s", result->request_id);
+                result = NULL;
+        } else if (!result) {
+                why = *fault;
+                if (error)
+                        words = *error;
+        }
+        if (result)
+                end_answered(call, result);
+        else
+                end_failed(call, &why, &words);
+        (void) provider_call_free(exchange);
+        lane_pump(lane);
+}
+
+static const struct provider_call_events provider_events = { .text = on_text, .done = on_done };
+
+static struct provider_call_limits limits_of(const struct call *call, uint64_t now_usec)
+{
+        const struct provider_config *config = lane_of(call)->config;
+        uint64_t timeout = (config->timeout_seconds > 0 ? config->timeout_seconds
+                                                        : call->settings.timeout_seconds) *
+                           USEC_PER_SEC;
+        uint64_t left = call->settings.deadline_usec > now_usec
+                                ? call->settings.deadline_usec - now_usec : 1;
+
+        if (timeout == 0 || timeout > left)
+                timeout = left;
+        return (struct provider_call_limits){ .total_usec = timeout, .idle_usec = timeout };
+}
+
+void call_attempt(struct call *call)
+{
+        struct lane *lane = lane_of(call);
+        uint64_t now = clock_monotonic_usec();
+        const struct provider_call_limits limits = limits_of(call, now);
+        const struct lane_outcome unsent = { .unsent = true };
+        struct error error = { 0 };
+        int r;
+
+        call_set_state(call, CALL_STATE_CALLING);
+        call->number++;
+        if (call->number == 1)
+                retry_budget_attempt(&lane->retries);
+        call->sent_usec = now;
+        call->first_usec = 0;
+        call->text_bytes = 0;
+        r = provider_call(lane->provider, thread_fetcher(call->gateway->thread),
+                          call->settings.request, &limits, &provider_events, call,
+                          &call->exchange, &error);
+        if (r == 0)
+                return;
+        (void) lane_leave(lane, &call->ticket, &unsent);
+        breaker_abandoned(&lane->breaker);
+        call_pass_over(call, r, skip_prefix(error_text(&error), lane->config->name));
+}
+
+void call_abandon_attempt(struct call *call)
+{
+        const struct fault fault = { .class = FAULT_LOCAL };
+        struct lane_outcome outcome = { .abandoned = true };
+        struct lane *lane = lane_of(call);
+
+        call->exchange = provider_call_free(call->exchange);
+        call->stopped = true;
+        call_book(call, NULL, &fault, clock_monotonic_usec());
+        leave(call, &outcome);
+        lane_pump(lane);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of a call, shared by call*.c only. */
+#pragma once
+#include "gateway/call.h"
+#include "gateway/inside.h"
+
+#define CALL_REASON_MAX ERROR_MESSAGE_MAX
+
+struct candidate {
+        struct lane *lane;
+        int code; /* why it did not answer; 0: it was not asked, or it did */
+        char reason[CALL_REASON_MAX];
+};
+
+struct call {
+        struct gateway *gateway;
+        struct call_settings settings;
+        struct call_events events;
+        void *data;
+        enum call_state state;
+        struct call *next, **link; /* in the gateway's list; link NULL: not in it */
+
+        struct candidate *candidates;
+        size_t at;         /* the candidate in hand */
+        uint32_t number;   /* attempts at it */
+        bool told;         /* a piece of text was passed on: no other attempt */
+        bool stopped;      /* whoever asked is gone */
+        bool careful;      /* its end waits for the books */
+        uint64_t reserved; /* of the budget */
+
+        struct lane_ticket ticket;
+        sd_event_source *timer;
+        struct provider_call *exchange;
+        uint64_t waiting_since_usec, sent_usec, first_usec;
+        uint64_t text_bytes; /* streamed by the attempt in hand */
+
+        struct gateway_attempt attempt; /* the last one */
+        enum fault_class fault;         /* of it; FAULT_CLASS_MAX: none */
+        struct books_wait wait;
+        bool answered;
+        struct call_result result;
+        struct error error;
+};
+
+/* call.c */
+void call_set_state(struct call *call, enum call_state state);
+/* The candidate in hand cannot answer: notes why, and asks the next one. */
+void call_pass_over(struct call *call, int code, const char *reason);
+/* Notes why, and goes no further. */
+void call_give_up(struct call *call, int code, const char *reason);
+/* Asks the candidate in hand once more, some time from now. */
+void call_back_off(struct call *call, uint64_t wait_usec);
+void call_answer(struct call *call);
+void call_release(struct call *call); /* what it reserved */
+
+/* call_attempt.c: it has its turn at the candidate in hand. */
+void call_attempt(struct call *call);
+/* Ends the exchange that runs, if any, and books what it used. */
+void call_abandon_attempt(struct call *call);
+
+/* call_book.c: the attempt ended; `result` where it was answered.  Writes call->attempt, counts
+ * its money and tells of it. */
+void call_book(struct call *call, const struct call_result *result, const struct fault *fault,
+               uint64_t now_usec);

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of the gateway, shared by the files of this folder only.
+ *
+ * `settings`, `lanes` (the array and who is in it) and the lists of roles never change after
+ * gateway_new(); what a lane holds, `budget`, `calls` and `random` belong to the provider thread;
+ * `door` guards what lets callers in. */
+#pragma once
+#include "gateway/budget.h"
+#include "gateway/gateway.h"
+#include "gateway/lane.h"
+#include "gateway/retry.h"
+
+#include <pthread.h>
+
+struct books;
+struct call;
+struct embedding_cache;
+struct responses;
+struct thread;
+
+struct lanes { /* borrowed, in the order of preference */
+        struct lane **items;
+        size_t count;
+};
+
+struct gateway {
+        struct gateway_settings settings;
+        const struct resilience_config *resilience;
+        struct thread *thread;
+        struct lane *lanes;
+        size_t n_lanes;
+        struct lanes embedders, generators;
+        struct lane *reranker; /* or NULL */
+        struct embedding_cache *cache; /* or NULL */
+        struct responses *responses;   /* or NULL */
+
+        struct budget budget;
+        struct books *books; /* or NULL */
+        struct call *calls;  /* all that were begun and are not freed */
+        bool ending;         /* new calls are cancelled at once */
+        uint64_t random;
+        int *recordings; /* descriptor of each lane's recording; -1: it is not recorded */
+
+        pthread_mutex_t door;
+        pthread_cond_t empty;
+        unsigned visitors;
+        bool closing;
+};
+
+/* Whoever works with the gateway from another thread passes in and out: -ECANCELED: it closes. */
+int gateway_enter(struct gateway *gateway, struct error *reterr);
+void gateway_leave(struct gateway *gateway);
+
+struct lane *gateway_find_lane(const struct gateway *gateway, const char *name);
+
+/* On the provider thread. */
+void gateway_tell(struct gateway *gateway, const struct gateway_event *event);
+void gateway_tell_budget(struct gateway *gateway, unsigned news, struct tenant_id tenant);
+uint64_t gateway_random(struct gateway *gateway);
+
+/* Deadline of a call whose terms name none. */
+#define GATEWAY_PATIENCE_USEC UINT64_C(600000000)
+uint64_t gateway_deadline(const struct gateway_terms *terms, uint64_t now_usec);
+/* Tells a tenant's users apart. */
+uint64_t gateway_user(const struct gateway_terms *terms);
