@@ -184,14 +184,32 @@ static void disconnect(struct db *db)
         db->connection = NULL;
 }
 
-static void remove_leftovers(const char *path)
+static void remove_files(const char *path, const char *const suffixes[], size_t n)
 {
-        static const char *const suffixes[] = { "", "-wal", "-shm", "-journal" };
         char name[PATH_MAX];
 
-        for (size_t i = 0; i < ELEMENTSOF(suffixes); i++)
+        for (size_t i = 0; i < n; i++)
                 if (snprintf(name, sizeof name, "%s%s", path, suffixes[i]) < (int) sizeof name)
                         (void) unlink(name);
+}
+
+static const char *const suffixes[] = { "-wal", "-shm", "-journal", "" };
+
+static void remove_leftovers(const char *path)
+{
+        remove_files(path, suffixes, ELEMENTSOF(suffixes));
+}
+
+int db_set_aside(const char *path, struct error *reterr)
+{
+        char aside[PATH_MAX];
+
+        if (snprintf(aside, sizeof aside, "%s.damaged", path) >= (int) sizeof aside)
+                return error_set(reterr, -ENAMETOOLONG, "the path of %s is too long", path);
+        if (rename(path, aside) < 0)
+                return error_set_errno(reterr, -errno, "cannot set %s aside", path);
+        remove_files(path, suffixes, ELEMENTSOF(suffixes) - 1); /* but not the file's own name */
+        return 0;
 }
 
 static int sync_file(const char *path)

@@ -50,6 +50,10 @@ DEFINE_CLEANUP(struct db *, db_close)
  * failure the connection stays poisoned. */
 int db_reopen(struct db *db, struct error *reterr);
 
+/* For files that can be done without: renames a damaged one to "<path>.damaged", over one that was
+ * set aside before, and removes its log, so that the next db_open() makes it anew. */
+int db_set_aside(const char *path, struct error *reterr);
+
 sqlite3 *db_connection(struct db *db);
 const char *db_path(const struct db *db);
 

@@ -48,6 +48,14 @@ static const struct db_migration migrations[] = {
           " created_usec INTEGER NOT NULL, status INTEGER NOT NULL, location TEXT,"
           " body BLOB NOT NULL, PRIMARY KEY(tenant, key));"
           "CREATE INDEX idempotency_age ON idempotency(created_usec);" },
+        { .to = 2,
+          .sql =
+          "CREATE TABLE ledger("
+          " day INTEGER NOT NULL, tenant BLOB NOT NULL, provider TEXT NOT NULL,"
+          " kind TEXT NOT NULL, requests INTEGER NOT NULL, errors INTEGER NOT NULL,"
+          " input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,"
+          " estimated_tokens INTEGER NOT NULL, cost_microusd INTEGER NOT NULL,"
+          " PRIMARY KEY(day, tenant, provider, kind)) WITHOUT ROWID;" },
 };
 
 const struct db_schema registry_schema = {
@@ -86,6 +94,29 @@ int store_find_tenant(struct store *store, const char *name, struct tenant_id *r
                 return error_set(reterr, -ENOENT, "there is no tenant %s", name);
         return r < 0 ? r
                      : db_column_bytes(reader.db, statement, 0, ret->id.bytes, ID_BYTES, reterr);
+}
+
+int store_get_tenant_name(struct store *store, struct tenant_id tenant,
+                          char ret[static STORE_NAME_MAX + 1], struct error *reterr)
+{
+        cleanup_reader_ struct db_reader reader = { 0 };
+        cleanup_statement_ sqlite3_stmt *statement = NULL;
+        int r = db_pool_take(store->registry_readers, &reader, reterr);
+
+        if (r == 0)
+                r = db_prepare(reader.db, "SELECT name FROM tenant WHERE id = ?", &statement,
+                               reterr);
+        if (r < 0)
+                return r;
+        db_bind_blob(statement, 1, tenant.id.bytes, ID_BYTES);
+        r = db_step(reader.db, statement, reterr);
+        if (r == 0)
+                return error_set(reterr, -ENOENT, "there is no such tenant");
+        if (r < 0)
+                return r;
+        (void) snprintf(ret, STORE_NAME_MAX + 1, "%s",
+                        (const char *) sqlite3_column_text(statement, 0));
+        return 0;
 }
 
 int registry_open(struct store *store, struct error *reterr)

@@ -14,6 +14,7 @@
 
 struct claim;
 struct open_collections;
+struct traces;
 
 struct store {
         char *path;
@@ -27,6 +28,7 @@ struct store {
         pthread_mutex_t claims_lock;
         struct claim *claims; /* idempotency keys being carried out */
 
+        struct traces *traces;         /* see traces.c */
         struct open_collections *open; /* see collections.c */
         uint64_t save_until_usec;      /* closing saves indexes until then; 0: always */
 
@@ -37,6 +39,9 @@ struct store {
 
 /* See store_observe(). */
 void store_tell(struct store *store, struct tenant_id tenant, struct collection_id collection);
+
+struct traces *traces_new(struct store *store);    /* NULL: no memory */
+struct traces *traces_free(struct traces *traces); /* writes what waits, ends the thread */
 
 extern const struct db_schema registry_schema;
 

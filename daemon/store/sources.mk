@@ -7,6 +7,11 @@ libstore_a_SOURCES = \
 	daemon/store/docs.c daemon/store/docs.h daemon/store/docs_filter.c \
 	daemon/store/docs_log.c daemon/store/docs_put.c daemon/store/docs_schema.c \
 	daemon/store/docs_write.c daemon/store/docs_write.h \
+	daemon/store/embedding_cache.c daemon/store/embedding_cache.h \
+	daemon/store/embedding_file.c daemon/store/embedding_file.h \
+	daemon/store/embedding_file_inside.h daemon/store/embedding_file_keep.c \
+	daemon/store/embedding_memory.c daemon/store/embedding_memory.h \
+	daemon/store/embedding_writer.c daemon/store/embedding_writer.h \
 	daemon/store/generation.c daemon/store/generation.h daemon/store/generation_inside.h \
 	daemon/store/generation_facts.c daemon/store/generation_info.c \
 	daemon/store/generation_maintain.c daemon/store/generation_read.c \
@@ -15,12 +20,15 @@ libstore_a_SOURCES = \
 	daemon/store/generation_write.c \
 	daemon/store/idempotency.c daemon/store/idempotency.h \
 	daemon/store/jobs.c daemon/store/jobs.h \
+	daemon/store/ledger.c daemon/store/ledger.h \
 	daemon/store/live.c daemon/store/live.h \
 	daemon/store/manifest.c daemon/store/manifest.h \
 	daemon/store/registry.c daemon/store/registry.h daemon/store/registry_generations.c \
 	daemon/store/segment.c daemon/store/segment_inside.h daemon/store/segment_read.c \
 	daemon/store/segment.h \
 	daemon/store/store.c daemon/store/store.h \
+	daemon/store/traces.c daemon/store/traces.h \
+	daemon/store/traces_file.c daemon/store/traces_file.h \
 	daemon/store/view.c
 
 # What a program that links libstore.a needs beside the floors below.

@@ -131,7 +131,9 @@ int store_open(const char *path, const struct store_limits *limits, struct store
         (void) pthread_rwlock_init(&store->notice_lock, NULL);
         store->path = strdup(path);
         store->open = open_collections_new(limits->max_open_collections);
-        r = store->path && store->open ? open_folder(store, reterr) : error_oom(reterr);
+        store->traces = traces_new(store);
+        r = store->path && store->open && store->traces ? open_folder(store, reterr)
+                                                        : error_oom(reterr);
         if (r == 0)
                 r = take_lock(store, reterr);
         if (r == 0)
@@ -149,6 +151,7 @@ struct store *store_close(struct store *store)
         if (!store)
                 return NULL;
         store->save_until_usec = clock_monotonic_usec() + SAVE_USEC;
+        (void) traces_free(store->traces);
         open_collections_free(store->open);
         (void) db_pool_free(store->registry_readers);
         (void) committer_free(store->registry);

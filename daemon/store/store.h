@@ -3,8 +3,10 @@
  *
  *     format                       one line, "ragd-state 1": older is read, newer refused
  *     lock                         flock: one daemon per folder
- *     registry.db                  tenants, collections, generations, jobs, idempotency keys
+ *     registry.db                  tenants, collections, generations, jobs, idempotency keys,
+ *                                  the ledger
  *     releases/                    see release/
+ *     tenants/<id>/traces.db       how answers came about
  *     tenants/<id>/<collection>/   docs.db and gNNNN/ (see collection.h)
  *
  * A struct store is shared by all threads: reads use a connection per thread, writes go
@@ -54,6 +56,10 @@ int store_check_name(const char *what, const char *name, struct error *reterr);
 struct tenant_id store_default_tenant(const struct store *store);
 int store_find_tenant(struct store *store, const char *name, struct tenant_id *ret,
                       struct error *reterr);
+
+/* The name of a tenant.  -ENOENT. */
+int store_get_tenant_name(struct store *store, struct tenant_id tenant,
+                          char ret[static STORE_NAME_MAX + 1], struct error *reterr);
 
 /* Bytes free where the state lies, for watermarks and errors. */
 int store_free_bytes(const struct store *store, uint64_t *ret_free);

@@ -58,4 +58,22 @@ check_PROGRAMS += tests/unit/store/test_threads
 TESTS += tests/unit/store/test_threads
 tests_unit_store_test_threads_SOURCES = tests/unit/store/test_threads.c $(store_test_fixture)
 tests_unit_store_test_threads_LDADD = $(store_test_libs)
+
+check_PROGRAMS += tests/unit/store/test_ledger
+TESTS += tests/unit/store/test_ledger
+tests_unit_store_test_ledger_SOURCES = tests/unit/store/test_ledger.c $(store_test_fixture) \
+	tests/lib/faultfs.c tests/lib/faultfs.h
+tests_unit_store_test_ledger_LDADD = $(store_test_libs) -ldl
+
+check_PROGRAMS += tests/unit/store/test_traces
+TESTS += tests/unit/store/test_traces
+tests_unit_store_test_traces_SOURCES = tests/unit/store/test_traces.c $(store_test_fixture) \
+	tests/lib/faultfs.c tests/lib/faultfs.h
+tests_unit_store_test_traces_LDADD = $(store_test_libs) -ldl
+
+check_PROGRAMS += tests/unit/store/test_embedding_cache
+TESTS += tests/unit/store/test_embedding_cache
+tests_unit_store_test_embedding_cache_SOURCES = tests/unit/store/test_embedding_cache.c \
+	$(store_test_fixture) tests/lib/faultfs.c tests/lib/faultfs.h
+tests_unit_store_test_embedding_cache_LDADD = $(store_test_libs) -ldl
 endif

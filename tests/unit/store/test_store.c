@@ -30,6 +30,13 @@ static void test_the_default_tenant_stays_the_same(void **state)
         assert_true(id_equal(before.id, found.id));
         assert_true(id_equal(before.id, store_default_tenant(fixture->store).id));
         assert_int_equal(store_find_tenant(fixture->store, "nobody", &found, &error), -ENOENT);
+
+        char name[STORE_NAME_MAX + 1];
+
+        assert_ok(store_get_tenant_name(fixture->store, before, name, &error));
+        assert_string_equal(name, "default");
+        assert_int_equal(store_get_tenant_name(fixture->store, (struct tenant_id){ id_random() },
+                                               name, &error), -ENOENT);
 }
 
 static void test_a_second_daemon_is_refused(void **state)
