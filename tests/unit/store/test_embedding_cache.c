@@ -37,7 +37,7 @@ static struct embedding_cache_settings settings_of(const struct place *place)
         return (struct embedding_cache_settings){ .path = place->path,
                                                   .fingerprint = "model-1",
                                                   .dimensions = WIDTH,
-                                                  .max_entries = 1000,
+                                                  .max_entries = 10000,
                                                   .ttl_usec = DAY_USEC,
                                                   .memory_bytes = MEMORY };
 }
@@ -668,6 +668,36 @@ static void test_many_threads_find_what_was_put(void **state)
         assert_int_equal(figures_of(place->cache).entries, TEXTS);
 }
 
+/* What each of the processes does: this program with other words. */
+static int run_process(const char *path, unsigned number)
+{
+        struct place place = { 0 };
+        struct embedding_cache_settings settings = settings_of(&place);
+        struct embedding_cache *cache = NULL;
+
+        settings.path = path;
+        if (embedding_cache_open(&settings, &cache, NULL) < 0 || embedding_cache_notice(cache))
+                return 1;
+        work(cache, number);
+        if (figures_of(cache).failed_writes > 0)
+                return 2;
+        (void) embedding_cache_close(cache);
+        return 0;
+}
+
+static pid_t begin_process(const char *path, unsigned number)
+{
+        char digit[] = { (char) ('0' + number), '\0' };
+        pid_t child = fork();
+
+        if (child == 0) {
+                (void) execl("/proc/self/exe", "test_embedding_cache", "process", path, digit,
+                             NULL);
+                _exit(127);
+        }
+        return child;
+}
+
 /* The folder is empty when they begin: they make the file at the same time. */
 static void test_processes_begin_and_write_one_file_at_once(void **state)
 {
@@ -676,24 +706,10 @@ static void test_processes_begin_and_write_one_file_at_once(void **state)
         pid_t children[THREADS];
         char text[24];
 
-        place->cache = embedding_cache_close(place->cache); /* a fork of one thread */
-        (void) snprintf(fresh.path, sizeof fresh.path, "%s/fresh/embedding.db", place->folder);
+        (void) snprintf(fresh.path, sizeof fresh.path, "%s/fresh.db", place->folder);
         for (unsigned i = 0; i < THREADS; i++) {
-                children[i] = fork();
-                assert_true(children[i] >= 0);
-                if (children[i] == 0) {
-                        struct embedding_cache_settings settings = settings_of(&fresh);
-                        struct embedding_cache *cache = NULL;
-
-                        if (embedding_cache_open(&settings, &cache, NULL) < 0 ||
-                            embedding_cache_notice(cache))
-                                _exit(1);
-                        work(cache, i);
-                        if (figures_of(cache).failed_writes > 0)
-                                _exit(2);
-                        (void) embedding_cache_close(cache);
-                        _exit(0);
-                }
+                children[i] = begin_process(fresh.path, i);
+                assert_true(children[i] > 0);
         }
         for (unsigned i = 0; i < THREADS; i++) {
                 int status;
@@ -709,7 +725,7 @@ static void test_processes_begin_and_write_one_file_at_once(void **state)
         (void) embedding_cache_close(fresh.cache);
 }
 
-int main(void)
+int main(int argc, char *argv[])
 {
 #define CACHE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         const struct CMUnitTest tests[] = {
@@ -735,5 +751,7 @@ int main(void)
                 CACHE_TEST(test_processes_begin_and_write_one_file_at_once),
         };
 
+        if (argc == 4 && strcmp(argv[1], "process") == 0)
+                return run_process(argv[2], (unsigned) (argv[3][0] - '0'));
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
