@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "config/values.h"
+#include "gateway/record.h"
 #include "gateway/thread.h"
 
 #include <stdio.h>
@@ -126,6 +127,7 @@ static void end_answered(struct call *call, struct call_result *result)
         outcome.used_tokens = call->result.input_tokens + call->result.output_tokens;
         outcome.took_usec = call->attempt.took_usec;
         leave(call, &outcome);
+        record_answer(call->gateway, lane_of(call), call->settings.request, &call->result);
         call_answer(call);
 }
 

@@ -9,6 +9,7 @@
 #include "gateway/call.h"
 #include "gateway/inside.h"
 #include "gateway/price.h"
+#include "gateway/record.h"
 #include "gateway/responses.h"
 #include "gateway/thread.h"
 #include "gateway/vectors.h"
@@ -311,6 +312,7 @@ struct gateway *gateway_free(struct gateway *gateway)
         thread_stop(gateway->thread);
         (void) embedding_cache_close(gateway->cache);
         (void) responses_free(gateway->responses);
+        record_close(gateway);
         for (size_t i = 0; i < gateway->n_lanes; i++)
                 lane_done(&gateway->lanes[i]);
         (void) thread_free(gateway->thread);

@@ -23,6 +23,7 @@ libgateway_a_SOURCES = \
 	daemon/gateway/price.c daemon/gateway/price.h \
 	daemon/gateway/queue.c daemon/gateway/queue.h \
 	daemon/gateway/ratelimit.c daemon/gateway/ratelimit.h \
+	daemon/gateway/record.c daemon/gateway/record.h \
 	daemon/gateway/rerank.c \
 	daemon/gateway/responses.c daemon/gateway/responses.h \
 	daemon/gateway/retry.c daemon/gateway/retry.h \

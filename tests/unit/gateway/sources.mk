@@ -1,7 +1,19 @@
 if HAVE_CMOCKA
-check_PROGRAMS += tests/unit/gateway/test_gateway
-TESTS += tests/unit/gateway/test_gateway
+gateway_tests = \
+	tests/unit/gateway/test_breaker \
+	tests/unit/gateway/test_gateway \
+	tests/unit/gateway/test_limits \
+	tests/unit/gateway/test_money
+gateway_test_libs = $(GATEWAY_LIBS) $(PROVIDER_LIBS) $(STORE_LIBS) $(INDEX_LIBS) $(CONFIG_LIBS) \
+	$(EVENT_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += $(gateway_tests)
+TESTS += $(gateway_tests)
+tests_unit_gateway_test_breaker_SOURCES = tests/unit/gateway/test_breaker.c
+tests_unit_gateway_test_breaker_LDADD = $(gateway_test_libs)
 tests_unit_gateway_test_gateway_SOURCES = tests/unit/gateway/test_gateway.c
-tests_unit_gateway_test_gateway_LDADD = $(GATEWAY_LIBS) $(PROVIDER_LIBS) $(CONFIG_LIBS) \
-	$(BASE_LIBS) $(CMOCKA_LIBS)
+tests_unit_gateway_test_gateway_LDADD = $(gateway_test_libs)
+tests_unit_gateway_test_limits_SOURCES = tests/unit/gateway/test_limits.c
+tests_unit_gateway_test_limits_LDADD = $(gateway_test_libs)
+tests_unit_gateway_test_money_SOURCES = tests/unit/gateway/test_money.c
+tests_unit_gateway_test_money_LDADD = $(gateway_test_libs)
 endif
