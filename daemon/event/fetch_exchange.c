@@ -187,6 +187,10 @@ enum fetch_result fetch_result_of(const struct fetch *fetch, CURLcode code, cons
         for (size_t i = 0; i < ELEMENTSOF(results); i++)
                 if (results[i].code == code)
                         result = results[i].result;
+        if (result == FETCH_OK && !fetch->headed) { /* libcurl minds no half of a head */
+                *ret_why = "the connection ended within the answer's head";
+                return FETCH_BROKEN;
+        }
         if (result == FETCH_TOO_LARGE)
                 *ret_why = traits[result].why;
         if (result != FETCH_TIMEOUT)

@@ -122,7 +122,7 @@ static int read_rfc3339(const char *text, uint64_t wall_usec, uint64_t *ret_usec
         struct tm tm = { 0 };
         double fraction = 0.0;
         int hours = 0, minutes = 0, used = 0;
-        char sign = '+';
+        char sign[2] = "";
 
         if (sscanf(text, "%4d-%2d-%2d%*1[Tt ]%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
                    &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &used) != 6 || used == 0)
@@ -131,11 +131,11 @@ static int read_rfc3339(const char *text, uint64_t wall_usec, uint64_t *ret_usec
         if (*text == '.' && !read_number(&text, &fraction))
                 return -EINVAL;
         if (strcmp(text, "Z") != 0 && strcmp(text, "z") != 0 &&
-            (sscanf(text, "%1[+-]%2d:%2d%n", &sign, &hours, &minutes, &used) != 3 || text[used]))
+            (sscanf(text, "%1[+-]%2d:%2d%n", sign, &hours, &minutes, &used) != 3 || text[used]))
                 return -EINVAL;
         tm.tm_mon -= 1;
         tm.tm_year -= 1900;
-        return until(&tm, (hours * 3600L + minutes * 60L) * (sign == '-' ? -1 : 1), fraction,
+        return until(&tm, (hours * 3600L + minutes * 60L) * (sign[0] == '-' ? -1 : 1), fraction,
                      wall_usec, ret_usec);
 }
 
