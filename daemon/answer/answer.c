@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The extractive answer: retrieve, choose sentences, quote, cite.
+/* One answer from its question to its end: search, then a model's text read by cite.c, or quotes
+ * where no model answers.
  *
- * The whole answer exists before its first part is told, so that streamed and whole answers are
- * the same objects, and no citation is sent that was not validated. */
-#include "answer/inside.h"
-#include "answer/quotes.h"
+ * Until gateway_chat() has taken the request everything happens on the thread that called
+ * answer_start(); afterwards, on the provider thread.  So nothing here is locked; `ended` alone
+ * is looked at by both sides. */
+#include "answer/prompt.h"
+#include "answer/trace.h"
+#include "answer/writing.h"
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "config/values.h"
@@ -16,367 +18,459 @@
 #include <stdio.h>
 #include <string.h>
 
-#define OPEN_QUOTE "\xE2\x80\x9C"  /* “ */
-#define CLOSE_QUOTE "\xE2\x80\x9D" /* ” */
+struct answering {
+        struct answer *answer;
+        struct tenant_id tenant;
+        struct answer_events events;
+        struct writing writing;
+        struct trace trace;
 
-struct citation {
-        uint32_t number; /* of its source, from 1 */
-        size_t row;
-        const struct quote *quote;
-        size_t start, end; /* of the quote in the answer */
-        size_t piece_end;  /* where the answer is told up to with it */
+        struct text_analyzer *analyzer;
+        struct passage *sources; /* heap; texts borrowed from the response */
+        struct prompt prompt;
+        struct cite *cite;
+        struct gateway_chat *chat;
+        bool prompted;    /* there is a prompt, and its hash */
+        bool text_told;   /* a delta was: from here on a failure is an error */
+        size_t taken;     /* bytes of the model's text that cite has read */
+        uint64_t search_usec, chat_begin_usec, first_usec;
+        _Atomic bool ended;
 };
 
-struct writing {
-        const struct search_response *response;
-        struct quotes quotes;
-        struct citation citations[QUOTES_MAX];
-        size_t n_citations;
-        size_t *order; /* heap: the row of each source */
-        size_t n_sources;
-        struct buf text;
-        uint32_t tokens;
-};
+/* ---- Events ---------------------------------------------------------------------------------- */
 
-static void writing_done(struct writing *writing)
+static int tell(struct answering *answering, const char *name, struct json_object *takes_json)
 {
-        quotes_done(&writing->quotes);
-        free(writing->order);
-        buf_done(&writing->text);
+        if (!answering->events.event) {
+                json_object_put(takes_json);
+                return 0;
+        }
+        return answering->events.event(answering->events.data, name, takes_json);
 }
 
-/* ---- Writing --------------------------------------------------------------------------------- */
-
-static int choose_quotes(struct answer *answer, const struct answer_request *request,
-                         struct writing *writing, struct error *reterr)
+static int tell_sources(struct answering *answering)
 {
-        const struct search_response *response = writing->response;
-        const struct quotes_rule rule = {
-                .max_tokens = request->max_tokens,
-                .trust_rank = response->dense &&
-                              !gateway_embedder(answer->settings.gateway)->lexical,
-        };
-        cleanup_(text_analyzer_free_cleanup) struct text_analyzer *analyzer = NULL;
-        cleanup_free_ struct passage *passages = NULL;
-        struct query_terms terms;
-        int r;
+        answering->writing.told = true;
+        return tell(answering, "sources", writing_sources_json(&answering->writing));
+}
 
-        if (response->n_rows == 0)
+static int tell_text(void *data, const char *text, size_t len)
+{
+        struct answering *answering = data;
+        struct json_object *delta;
+
+        if (!answering->events.event)
                 return 0;
-        passages = calloc(response->n_rows, sizeof *passages);
-        if (!passages)
-                return error_oom(reterr);
-        for (size_t i = 0; i < response->n_rows; i++)
-                passages[i] = (struct passage){ response->rows[i].chunk.text,
-                                                response->rows[i].chunk.text_len };
-        r = text_analyzer_new(collection_get(response->pins[0].collection)->language, &analyzer,
-                              reterr);
-        if (r >= 0)
-                r = query_terms_read(analyzer, request->question, strlen(request->question),
-                                     &terms, reterr);
-        if (r >= 0)
-                r = quotes_choose(analyzer, &terms, passages, response->n_rows, &rule,
-                                  &writing->quotes, reterr);
+        delta = json_object_new_object();
+        json_add(delta, "text", json_object_new_string_len(text, (int) len));
+        answering->text_told = true;
+        return tell(answering, "delta", delta);
+}
+
+static int tell_citation(void *data, const struct citation *citation)
+{
+        struct answering *answering = data;
+
+        return answering->events.event
+                       ? tell(answering, "citation",
+                              writing_citation_json(&answering->writing, citation))
+                       : 0;
+}
+
+/* ---- Endings --------------------------------------------------------------------------------- */
+
+static void put_trace(struct answering *answering, struct trace_facts *facts)
+{
+        const struct answer_settings *settings = &answering->answer->settings;
+        cleanup_json_ struct json_object *json = NULL;
+        const char *text;
+        size_t len = 0;
+
+        facts->release = settings->release;
+        facts->stage = settings->stage;
+        facts->question = answering->writing.question;
+        facts->response = answering->writing.response;
+        facts->prompt_hash = answering->prompted ? answering->prompt.hash : NULL;
+        facts->n_passages = answering->prompt.n_passages;
+        facts->embedding_tokens =
+                facts->response ? answering->writing.response->embedded_tokens : 0;
+        facts->search_usec = answering->search_usec;
+        facts->now_usec = clock_monotonic_usec();
+        facts->cost_microusd = trace_cost(&answering->trace, facts->generated);
+        if (answering->chat_begin_usec)
+                facts->generation_usec = facts->now_usec - answering->chat_begin_usec;
+        if (answering->first_usec)
+                facts->first_usec = answering->first_usec - answering->trace.begin_usec;
+        json = trace_json(&answering->trace, facts);
+        text = json_text(json, &len);
+        if (text) /* a record for people: an answer does not fail for it */
+                (void) traces_put(settings->store, answering->tenant, answering->trace.id,
+                                  answering->trace.wall_usec, text, len, NULL);
+}
+
+/* Nothing of `answering` may be touched afterwards: its owner may free it. */
+static void end(struct answering *answering, struct json_object *takes_whole,
+                const struct error *error)
+{
+        const struct answer_events events = answering->events;
+
+        atomic_store(&answering->ended, true);
+        events.end(events.data, takes_whole, error);
+}
+
+static void end_failed(struct answering *answering, const struct error *error)
+{
+        struct trace_facts facts = { .outcome = TRACE_FAILED, .code = error->code };
+
+        put_trace(answering, &facts);
+        end(answering, NULL, error);
+}
+
+static void end_well(struct answering *answering, struct writing_facts *facts)
+{
+        struct trace_facts traced = {
+                .outcome = facts->generated ? TRACE_GENERATED : TRACE_EXTRACTED,
+                .generated = facts->generated,
+                .n_citations = facts->n_citations,
+                .grounded = facts->grounded,
+        };
+        struct json_object *whole;
+        struct error error = { 0 };
+
+        facts->trace_id = answering->trace.id.id;
+        facts->cost_microusd = trace_cost(&answering->trace, facts->generated);
+        facts->took_usec = clock_monotonic_usec() - answering->trace.begin_usec;
+        whole = writing_whole_json(&answering->writing, facts);
+        if (!whole) {
+                (void) error_oom(&error);
+                end_failed(answering, &error);
+                return;
+        }
+        put_trace(answering, &traced);
+        end(answering, whole, NULL);
+}
+
+/* ---- Quoting --------------------------------------------------------------------------------- */
+
+static int tell_quotes(struct answering *answering)
+{
+        const struct writing *writing = &answering->writing;
+        const char *text = buf_text(&writing->text);
+        size_t told = 0;
+        int r = writing->told ? 0 : tell_sources(answering);
+
+        for (size_t i = 0; r >= 0 && i < writing->n_citations; i++) {
+                r = tell_text(answering, text + told, writing->piece_ends[i] - told);
+                told = writing->piece_ends[i];
+                if (r >= 0)
+                        r = tell_citation(answering, &writing->citations[i]);
+        }
+        if (r >= 0 && told < writing->text.len)
+                r = tell_text(answering, text + told, writing->text.len - told);
         return r;
 }
 
-/* The cited ones first, in the order of their citations; then what else was found. */
-static int number_sources(struct writing *writing, struct error *reterr)
+/* `failure`: why no model answered; NULL: none was asked, for `reason`. */
+static void quote(struct answering *answering, const struct error *failure, const char *reason,
+                  bool degraded)
 {
-        size_t n_rows = writing->response->n_rows;
-        bool *numbered;
+        const struct config_strings *providers = &answering->answer->settings.generation->providers;
+        struct writing *writing = &answering->writing;
+        struct error error = { 0 };
+        int r = writing_extract(writing, &error);
 
-        if (writing->quotes.n == 0)
-                return 0;
-        writing->order = calloc(n_rows, sizeof *writing->order);
-        numbered = calloc(n_rows, sizeof *numbered);
-        if (!writing->order || !numbered) {
-                free(numbered);
-                return error_oom(reterr);
+        if (r >= 0) {
+                r = tell_quotes(answering);
+                if (r < 0)
+                        (void) error_set_errno(&error, r, "the answer was not taken to its end");
         }
-        for (size_t i = 0; i < writing->quotes.n; i++) {
-                size_t row = writing->quotes.items[i].passage;
+        if (r < 0) {
+                end_failed(answering, &error);
+                return;
+        }
+        struct writing_facts facts = {
+                .text = buf_text(&writing->text),
+                .len = writing->text.len,
+                .citations = writing->citations,
+                .n_citations = writing->n_citations,
+                .grounded = writing->n_citations > 0,
+                .fallback_from = failure && providers->count > 0 ? providers->items[0] : NULL,
+                .reason = failure ? error_text(failure) : reason,
+                .degraded = degraded,
+        };
+        end_well(answering, &facts);
+}
 
-                if (!numbered[row])
-                        writing->order[writing->n_sources++] = row;
-                numbered[row] = true;
-                writing->citations[writing->n_citations++] = (struct citation){
-                        .number = (uint32_t) writing->n_sources,
-                        .row = row,
-                        .quote = &writing->quotes.items[i],
-                };
-        }
-        for (size_t row = 0; row < n_rows; row++)
-                if (!numbered[row])
-                        writing->order[writing->n_sources++] = row;
-        free(numbered);
+/* Whether quotes may stand in for the model's answer. */
+static bool may_quote(const struct answering *answering, int code)
+{
+        return !answering->text_told && code != -ENOMEM && code != -ECANCELED && code != -EPIPE &&
+               answering->answer->settings.generation->degraded == DEGRADED_MODE_CONTEXT;
+}
+
+static void fail(struct answering *answering, const struct error *error)
+{
+        if (may_quote(answering, error->code))
+                quote(answering, error, NULL, true);
+        else
+                end_failed(answering, error);
+}
+
+/* ---- Generation ------------------------------------------------------------------------------ */
+
+static int on_text(void *data, const char *text, size_t len)
+{
+        struct answering *answering = data;
+
+        if (!answering->first_usec)
+                answering->first_usec = clock_monotonic_usec();
+        answering->taken += len;
+        return cite_feed(answering->cite, text, len, NULL);
+}
+
+static bool is_blank(const char *text, size_t len)
+{
+        for (size_t i = 0; i < len; i++)
+                if (text[i] != ' ' && (text[i] < '\t' || text[i] > '\r'))
+                        return false;
+        return true;
+}
+
+/* What was not streamed is read now. */
+static int take_rest(struct answering *answering, const struct gateway_answer *generated,
+                     struct error *reterr)
+{
+        size_t len = 0;
+        const char *text;
+        int r = 0;
+
+        if (answering->taken < generated->len)
+                r = cite_feed(answering->cite, generated->text + answering->taken,
+                              generated->len - answering->taken, reterr);
+        if (r >= 0)
+                r = cite_end(answering->cite, reterr);
+        if (r < 0)
+                return r;
+        text = cite_text(answering->cite, &len);
+        if (is_blank(text, len))
+                return error_set(reterr, -ENODATA, "provider %s: the model's answer is empty%s",
+                                 generated->provider,
+                                 generated->finish == CHAT_FINISH_FILTER ? ": it was withheld"
+                                                                         : "");
         return 0;
 }
 
-static void write_quotes(struct writing *writing)
+static void on_done(void *data, const struct gateway_answer *generated, const struct error *error)
 {
-        struct buf *text = &writing->text;
+        struct answering *answering = data;
+        struct writing_facts facts = { .generated = generated };
+        struct error why = { 0 };
 
-        for (size_t i = 0; i < writing->n_citations; i++) {
-                struct citation *citation = &writing->citations[i];
-
-                if (i > 0)
-                        buf_append_char(text, '\n');
-                buf_append_text(text, OPEN_QUOTE);
-                citation->start = text->len;
-                buf_append(text, citation->quote->text, citation->quote->len);
-                citation->end = text->len;
-                buf_append_format(text, CLOSE_QUOTE " [%u]", citation->number);
-                citation->piece_end = text->len;
-                writing->tokens += citation->quote->tokens;
+        if (!generated) {
+                fail(answering, error);
+                return;
         }
-}
-
-static void write_nothing(const struct search_request *request, struct writing *writing)
-{
-        struct buf *text = &writing->text;
-
-        buf_append_text(text, "No passage in ");
-        for (size_t i = 0; i < writing->response->n_pins; i++)
-                buf_append_format(text, "%s\"%s\"", i ? ", " : "",
-                                  collection_get(writing->response->pins[i].collection)->name);
-        buf_append_text(text, request->filter ? " that passes the filter matches the question."
-                                              : " matches the question.");
-}
-
-/* Every citation names a source and says in the answer exactly what it claims to. */
-static bool is_grounded(const struct writing *writing)
-{
-        for (size_t i = 0; i < writing->n_citations; i++) {
-                const struct citation *citation = &writing->citations[i];
-
-                if (citation->number < 1 || citation->number > writing->n_sources ||
-                    writing->order[citation->number - 1] != citation->row ||
-                    citation->end > writing->text.len ||
-                    citation->end - citation->start != citation->quote->len ||
-                    memcmp(writing->text.data + citation->start, citation->quote->text,
-                           citation->quote->len) != 0)
-                        return false;
+        if (take_rest(answering, generated, &why) < 0) {
+                fail(answering, &why);
+                return;
         }
-        return writing->n_citations > 0;
+        facts.text = cite_text(answering->cite, &facts.len);
+        facts.citations = cite_citations(answering->cite, &facts.n_citations);
+        facts.grounded = cite_is_grounded(answering->cite);
+        end_well(answering, &facts);
 }
 
-/* ---- As JSON --------------------------------------------------------------------------------- */
-
-static void add_row(struct json_object *object, const struct writing *writing, size_t row)
+static int write_prompt(struct answering *answering, const struct answer_request *request,
+                        struct error *reterr)
 {
-        const struct row *of = &writing->response->rows[row];
-        char chunk_id[CHUNK_ID_TEXT_SIZE], id[ID_TEXT_SIZE];
+        const struct generation_config *generation = answering->answer->settings.generation;
+        const struct search_response *response = answering->writing.response;
+        const struct prompt_rules rules = {
+                .system = generation->system_prompt,
+                .frame = generation->prompt_template,
+                .max_context_tokens = generation->max_context_tokens,
+        };
+        cleanup_free_ struct prompt_passage *passages =
+                calloc(response->n_rows, sizeof *passages);
+        const struct prompt_input input = { .passages = passages,
+                                            .n_passages = response->n_rows,
+                                            .history = request->history,
+                                            .n_history = request->n_history,
+                                            .instructions = request->instructions,
+                                            .question = request->question };
+        int r;
 
-        json_add_string(object, "chunk_id", row_chunk_id(writing->response, of, chunk_id));
-        json_add_string(object, "document_id", id_format(of->document->id.id, id));
-        json_add_string(object, "external_id", of->document->external_id);
-        json_add_string(object, "title", of->document->title);
-        json_add_string(object, "url", of->document->source_url);
-}
-
-static struct json_object *citation_json(const struct writing *writing,
-                                         const struct citation *citation)
-{
-        struct json_object *object = json_object_new_object();
-        struct json_object *span = json_object_new_object();
-
-        json_add_u64(object, "n", citation->number);
-        add_row(object, writing, citation->row);
-        json_add_string(object, "quote", citation->quote->text);
-        json_add_u64(span, "start", citation->start);
-        json_add_u64(span, "end", citation->end);
-        json_add(object, "answer_span", span);
-        return object;
-}
-
-static struct json_object *source_json(const struct writing *writing, size_t at)
-{
-        struct json_object *object = json_object_new_object();
-        struct json_object *scores = json_object_new_object();
-        struct json_object *position = json_object_new_object();
-        const struct row *row = &writing->response->rows[writing->order[at]];
-
-        json_add_u64(object, "n", at + 1);
-        add_row(object, writing, writing->order[at]);
-        json_add_string(object, "text", row->chunk.text);
-        json_add_u64(position, "start", row->chunk.start);
-        json_add_u64(position, "end", row->chunk.end);
-        json_add(position, "page", NULL);
-        json_add(object, "position", position);
-        json_add_float(scores, "dense", row->candidate.dense);
-        json_add_float(scores, "bm25", row->candidate.bm25);
-        json_add_float(scores, "fused", row->candidate.fused);
-        json_add(scores, "rerank", NULL);
-        json_add(object, "scores", scores);
-        return object;
-}
-
-static struct json_object *sources_json(const struct writing *writing)
-{
-        struct json_object *array = json_object_new_array();
-
-        for (size_t i = 0; i < writing->n_sources; i++)
-                json_add(array, NULL, source_json(writing, i));
-        return array;
-}
-
-static struct json_object *provider_json(const struct answer *answer)
-{
-        struct json_object *object = json_object_new_object();
-
-        json_add_string(object, "name", "extractive");
-        json_add_string(object, "model", NULL);
-        json_add_string(object, "fallback_from",
-                        answer->settings.generation->providers.count
-                                ? answer->settings.generation->providers.items[0]
-                                : NULL);
-        json_add_string(object, "reason",
-                        answer->settings.generation->providers.count
-                                ? "no configured provider can generate text"
-                                : "no language model is configured");
-        return object;
-}
-
-static struct json_object *degraded_json(const struct search_response *response)
-{
-        struct json_object *array = json_object_new_array();
-
-        json_add_string(array, NULL, "generation");
-        if (response->degraded_dense)
-                json_add_string(array, NULL, "dense");
-        if (response->degraded_bm25)
-                json_add_string(array, NULL, "bm25");
-        if (response->degraded_rerank)
-                json_add_string(array, NULL, "rerank");
-        return array;
-}
-
-static struct json_object *usage_json(const struct writing *writing)
-{
-        struct json_object *object = json_object_new_object();
-
-        json_add_u64(object, "embedding_tokens", writing->response->embedded_tokens);
-        json_add_u64(object, "input_tokens", 0);
-        json_add_u64(object, "output_tokens", 0);
-        json_add_u64(object, "quoted_tokens", writing->tokens);
-        json_add_u64(object, "cost_microusd", 0);
-        return object;
-}
-
-static struct json_object *answer_json(const struct answer *answer, const struct writing *writing,
-                                       uint64_t begin_usec)
-{
-        struct json_object *object = json_object_new_object();
-        struct json_object *citations = json_object_new_array();
-        char trace_id[ID_TEXT_SIZE];
-
-        json_add_string(object, "answer", buf_text(&writing->text));
-        for (size_t i = 0; i < writing->n_citations; i++)
-                json_add(citations, NULL, citation_json(writing, &writing->citations[i]));
-        json_add(object, "citations", citations);
-        json_add(object, "sources", sources_json(writing));
-        json_add_bool(object, "grounded", is_grounded(writing));
-        json_add(object, "provider", provider_json(answer));
-        json_add(object, "degraded", degraded_json(writing->response));
-        json_add(object, "usage", usage_json(writing));
-        json_add_string(object, "trace_id", id_format(id_random(), trace_id));
-        json_add_u64(object, "release", answer->settings.release);
-        json_add_string(object, "stage", answer->settings.stage);
-        json_add_double(object, "took_ms",
-                        (double) (clock_monotonic_usec() - begin_usec) / 1000.0);
-        return object;
-}
-
-/* ---- Telling --------------------------------------------------------------------------------- */
-
-static int tell(const struct answer_sink *sink, const char *name, struct json_object *takes_json)
-{
-        int r = sink->event(sink->data, name, takes_json);
-
-        json_object_put(takes_json);
+        if (!passages)
+                return error_oom(reterr);
+        for (size_t i = 0; i < response->n_rows; i++)
+                passages[i] = (struct prompt_passage){ response->rows[i].document->title,
+                                                       response->rows[i].chunk.text,
+                                                       response->rows[i].chunk.text_len };
+        r = prompt_write(answering->analyzer, &rules, &input, &answering->prompt, reterr);
+        answering->prompted = r >= 0;
         return r;
 }
 
-static int tell_piece(const struct answer_sink *sink, const struct writing *writing, size_t start,
-                      size_t end)
+/* Sources are what the model was given, so no other number can be cited. */
+static int open_cite(struct answering *answering, struct error *reterr)
 {
-        struct json_object *delta = json_object_new_object();
+        const struct cite_events events = { tell_text, tell_citation, answering };
+        size_t n = answering->prompt.n_passages;
+        int r = writing_number_rows(&answering->writing, n, reterr);
 
-        json_add(delta, "text", json_object_new_string_len(buf_text(&writing->text) + start,
-                                                           (int) (end - start)));
-        return tell(sink, "delta", delta);
+        if (r < 0)
+                return r;
+        answering->sources = calloc(n + 1, sizeof *answering->sources);
+        if (!answering->sources)
+                return error_oom(reterr);
+        for (size_t i = 0; i < n; i++)
+                answering->sources[i] =
+                        (struct passage){ answering->writing.response->rows[i].chunk.text,
+                                          answering->writing.response->rows[i].chunk.text_len };
+        return cite_new(answering->analyzer, answering->sources, n, &events, &answering->cite,
+                        reterr);
 }
 
-/* Sources, then each piece with what it cites, then the whole. */
-static int tell_all(const struct answer_sink *sink, const struct writing *writing,
-                    struct json_object *whole)
+static int begin_chat(struct answering *answering, const struct answer_request *request,
+                      struct error *reterr)
 {
-        struct json_object *sources = json_object_new_object();
-        size_t told = 0;
-        int r;
+        static const struct gateway_chat_events events = { on_text, on_done };
+        const struct answer_settings *settings = &answering->answer->settings;
+        const struct chat_request chat = {
+                .system = answering->prompt.system,
+                .messages = answering->prompt.messages,
+                .n_messages = answering->prompt.n_messages,
+                .temperature = settings->generation->temperature,
+                .top_p = settings->generation->top_p,
+                .max_tokens = request->max_tokens,
+                .stream = answering->events.event != NULL,
+        };
+        const struct gateway_terms terms = { .deadline_usec = request->deadline_usec,
+                                             .attempt = trace_attempt,
+                                             .data = &answering->trace };
 
-        json_add(sources, "sources", sources_json(writing));
-        r = tell(sink, "sources", sources);
-        for (size_t i = 0; r >= 0 && i < writing->n_citations; i++) {
-                r = tell_piece(sink, writing, told, writing->citations[i].piece_end);
-                told = writing->citations[i].piece_end;
-                if (r >= 0)
-                        r = tell(sink, "citation", citation_json(writing, &writing->citations[i]));
+        answering->chat_begin_usec = clock_monotonic_usec();
+        return gateway_chat(settings->gateway, answering->tenant, &chat,
+                            answering->writing.question, &terms, &events, answering,
+                            &answering->chat, reterr);
+}
+
+static void generate(struct answering *answering, const struct answer_request *request)
+{
+        struct error error = { 0 };
+        int r = write_prompt(answering, request, &error);
+
+        if (r >= 0)
+                r = open_cite(answering, &error);
+        if (r >= 0) {
+                r = tell_sources(answering);
+                if (r < 0)
+                        (void) error_set_errno(&error, r, "the answer was not taken to its end");
         }
-        if (r >= 0 && told < writing->text.len)
-                r = tell_piece(sink, writing, told, writing->text.len);
-        return r < 0 ? r : sink->event(sink->data, "done", whole);
+        if (r >= 0)
+                r = begin_chat(answering, request, &error);
+        if (r < 0)
+                fail(answering, &error);
 }
 
 /* ---- The whole ------------------------------------------------------------------------------- */
 
-static int write_answer(struct answer *answer, const struct answer_request *request,
-                        struct writing *writing, struct error *reterr)
+static int search(struct answering *answering, const struct answer_request *request,
+                  struct error *reterr)
 {
-        int r = choose_quotes(answer, request, writing, reterr);
-
-        if (r >= 0)
-                r = number_sources(writing, reterr);
-        if (r < 0)
-                return r;
-        if (writing->n_citations > 0)
-                write_quotes(writing);
-        else
-                write_nothing(&request->search, writing);
-        return buf_failed(&writing->text) ? error_oom(reterr) : 0;
-}
-
-int answer_run(struct answer *answer, struct tenant_id tenant, const struct answer_request *request,
-               const struct answer_sink *sink, struct json_object **ret, struct error *reterr)
-{
-        cleanup_(search_response_free_cleanup) struct search_response *response = NULL;
-        cleanup_(writing_done) struct writing writing = { .text = BUF_EMPTY };
-        cleanup_json_ struct json_object *whole = NULL;
         struct search_request search = request->search; /* borrows what the request owns */
         uint64_t begin = clock_monotonic_usec();
         int r;
 
-        if (answer->settings.generation->providers.count > 0 &&
-            answer->settings.generation->degraded == DEGRADED_MODE_ERROR)
-                return error_set(reterr, -EHOSTUNREACH,
-                                 "no provider can answer (rag.generation.providers); with "
-                                 "rag.generation.degraded = \"context\" passages are quoted");
         search.include_text = search.include_position = true;
-        search.highlight = false;
-        r = search_run(answer, tenant, &search, &response, reterr);
-        if (r < 0)
+        search.highlight = search.remember = false;
+        search.attempt = trace_attempt;
+        search.attempt_data = &answering->trace;
+        r = search_run(answering->answer, answering->tenant, &search,
+                       &answering->writing.response, reterr);
+        answering->search_usec = clock_monotonic_usec() - begin;
+        if (r >= 0)
+                r = text_analyzer_new(
+                        collection_get(answering->writing.response->pins[0].collection)->language,
+                        &answering->analyzer, reterr);
+        return r;
+}
+
+static struct answering *answering_new(struct answer *answer, struct tenant_id tenant,
+                                       const struct answer_request *request,
+                                       const struct answer_events *events)
+{
+        struct answering *answering = calloc(1, sizeof *answering);
+
+        if (!answering)
+                return NULL;
+        answering->answer = answer;
+        answering->tenant = tenant;
+        answering->events = *events;
+        answering->writing = (struct writing){ .answer = answer,
+                                               .question = strdup(request->question),
+                                               .max_tokens = request->max_tokens,
+                                               .filtered = request->search.filter != NULL };
+        trace_begin(&answering->trace, clock_wall_usec(), clock_monotonic_usec());
+        if (!answering->writing.question)
+                return answering_free(answering);
+        return answering;
+}
+
+int answer_start(struct answer *answer, struct tenant_id tenant,
+                 const struct answer_request *request, const struct answer_events *events,
+                 struct answering **ret, struct error *reterr)
+{
+        struct answering *answering = answering_new(answer, tenant, request, events);
+        struct error error = { 0 };
+        int r;
+
+        if (!answering)
+                return error_oom(reterr);
+        r = search(answering, request, &error);
+        if (r < 0) {
+                struct trace_facts facts = { .outcome = TRACE_FAILED, .code = r };
+
+                put_trace(answering, &facts);
+                (void) answering_free(answering);
+                if (reterr)
+                        *reterr = error;
                 return r;
-        writing.response = response;
-        r = write_answer(answer, request, &writing, reterr);
-        if (r < 0)
-                return r;
-        whole = answer_json(answer, &writing, begin);
-        if (sink) {
-                r = tell_all(sink, &writing, whole);
-                if (r < 0)
-                        return error_set(reterr, r, "the answer was not taken to its end");
         }
-        *ret = take_ptr(whole);
+        *ret = answering; /* before an event can tell the owner that it has ended */
+        if (answer->settings.generation->providers.count == 0)
+                quote(answering, NULL, "no language model is configured", true);
+        else if (answering->writing.response->n_rows == 0)
+                quote(answering, NULL, "nothing was found that a model could answer from", false);
+        else
+                generate(answering, request);
         return 0;
+}
+
+void answer_cancel(struct answering *answering)
+{
+        struct trace_facts facts = { .outcome = TRACE_CANCELED };
+
+        if (answering->chat)
+                gateway_chat_cancel(answering->chat);
+        if (!atomic_exchange(&answering->ended, true))
+                put_trace(answering, &facts);
+}
+
+struct answering *answering_free(struct answering *answering)
+{
+        if (!answering)
+                return NULL;
+        if (answering->chat) {
+                gateway_chat_cancel(answering->chat); /* the last event may still return */
+                answering->chat = gateway_chat_free(answering->chat);
+        }
+        (void) cite_free(answering->cite);
+        prompt_done(&answering->prompt);
+        free(answering->sources);
+        text_analyzer_free(answering->analyzer);
+        trace_done(&answering->trace);
+        writing_done(&answering->writing);
+        free(answering);
+        return NULL;
 }

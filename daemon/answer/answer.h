@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answers with citations.  Retrieval, then generation by a language model where one is
- * configured; where none is, the extractive answer: the passages that best cover the question,
- * quoted and cited, marked degraded ["generation"].  The server numbers the sources and
- * validates every citation; the same objects come streamed or not. */
+ * configured; where none is or none can answer, the extractive answer: the passages that best
+ * cover the question, quoted and cited, marked degraded ["generation"].  The server numbers the
+ * sources and validates every citation; the same objects come streamed or not. */
 #pragma once
 #include "answer/search.h"
+#include "provider/provider.h"
 
 struct answer;
+struct cache_config;
 struct gateway;
 struct generation_config;
 struct ingest;
@@ -23,6 +25,7 @@ struct answer_settings {
         uint32_t release;                   /* number carried by every answer */
         const char *stage;
         uint32_t ef_search;         /* of [rag.vector_storage.hnsw]; raised to a search's depth */
+        const struct cache_config *cache; /* of searches; NULL: none is remembered */
         size_t cache_bytes;         /* of documents and texts that were shown; 0: none are kept */
         size_t max_input_bytes;     /* of a question; 0: 100 KiB */
         struct workers *workers;    /* replay what the recall audit chooses; NULL: no audit */
@@ -38,13 +41,24 @@ struct answer *answer_free(struct answer *answer);
 /* Of the cache of documents and texts: look-ups that found something, that did not, bytes held. */
 void answer_get_cache(struct answer *answer, uint64_t *ret_hits, uint64_t *ret_misses,
                       uint64_t *ret_bytes);
+/* Of the cache of whole responses to searches. */
+struct answer_cache_figures {
+        uint64_t hits, misses, bytes, entries;
+};
+void answer_get_search_cache(struct answer *answer, struct answer_cache_figures *ret);
+/* Whether a search may wait for another machine, which embeds or reranks. */
+bool answer_waits(const struct answer *answer);
 DEFINE_CLEANUP(struct answer *, answer_free)
 
 struct answer_request {
         struct search_request search; /* its query: the question, unless it says otherwise */
         const char *question;
+        struct chat_message *history; /* heap; before the question, oldest first; texts borrowed */
+        size_t n_history;
+        char *instructions; /* of the application (messages of the system); heap; or NULL */
         uint32_t max_tokens;
         bool stream;
+        uint64_t deadline_usec; /* the door's: of the whole answer (monotonic); 0: the profile's */
         struct json_object *json; /* strings are borrowed from it; one reference held */
 };
 /* {question, messages[], search{…}, profile, stream, max_tokens}: -EINVAL with the pointer.
@@ -54,16 +68,45 @@ int answer_request_parse(const struct answer *answer, struct json_object *json,
                          struct answer_request *ret, struct error *reterr);
 void answer_request_done(struct answer_request *request);
 
-/* Where the parts of an answer go, in this order: sources, then deltas and citations, then
- * done.  Each gets a borrowed JSON object; a negative return (the client is gone) stops. */
-struct answer_sink {
-        int (*event)(void *data, const char *name, struct json_object *json);
+/* Where the parts of an answer go: sources, then deltas and citations.  Each takes one reference
+ * of its JSON object; a negative return (the client is gone) stops.
+ * `sources` is {sources[]}, `delta` {text}, `citation` one citation.  The deltas' texts together
+ * are the `answer` of the whole; spans count bytes of it. */
+struct answer_events {
+        int (*event)(void *data, const char *name, struct json_object *takes_json); /* or NULL */
+        /* Once, last: the whole answer of api.md (takes the reference), or NULL and why not.
+         * Not after answer_cancel(). */
+        void (*end)(void *data, struct json_object *takes_whole, const struct error *error);
         void *data;
 };
-/* `sources` is {sources[]}, `delta` {text}, `citation` one citation; `done` and *ret (a new
- * reference) are the whole answer of api.md.  The deltas' texts together are its `answer`; spans
- * count bytes of it.  -EHOSTUNREACH: providers are configured, none can answer, and
- * rag.generation.degraded is "error"; else as search_run(), or what the sink returned. */
+
+struct answering;
+
+/* Searches on the calling thread, as search_run() does, then begins to answer and returns: no
+ * thread is held while a model writes.  Events come on the calling thread before it returns
+ * (where no model is asked), or on the provider thread, and must not wait.  The request is not
+ * needed afterwards.
+ *
+ * Where no model answers, and before the first delta was told, rag.generation.degraded decides:
+ * quoted passages, marked degraded ["generation"], or the error.  Failures of the search are
+ * returned, and nothing is told then: as search_run().  Every answer leaves a trace, also one
+ * that failed.  Free the handle with answering_free(). */
+int answer_start(struct answer *answer, struct tenant_id tenant,
+                 const struct answer_request *request, const struct answer_events *events,
+                 struct answering **ret, struct error *reterr);
+/* Any thread but the provider thread: returns when no event is under way; none comes afterwards.
+ * Does nothing once it has ended. */
+void answer_cancel(struct answering *answering);
+/* After its end or answer_cancel(), and not within an event. */
+struct answering *answering_free(struct answering *answering);
+DEFINE_CLEANUP(struct answering *, answering_free)
+
+/* The same for one that waits: all events come on the calling thread, `done` with the whole among
+ * them, and *ret is the whole (a new reference). */
+struct answer_sink {
+        int (*event)(void *data, const char *name, struct json_object *json); /* borrowed */
+        void *data;
+};
 int answer_run(struct answer *answer, struct tenant_id tenant, const struct answer_request *request,
                const struct answer_sink *sink_or_null, struct json_object **ret,
                struct error *reterr);

@@ -28,6 +28,7 @@ int candidates_begin(struct candidates *candidates, size_t room, struct error *r
         if (candidates->table)
                 memset(candidates->table, 0, (candidates->mask + 1) * sizeof *candidates->table);
         candidates->n = 0;
+        candidates->reranked = false;
         return 0;
 }
 
@@ -51,8 +52,17 @@ struct candidate *candidates_at(struct candidates *candidates, uint32_t pin, uin
         }
         item = &candidates->items[candidates->n++];
         candidates->table[at] = (uint32_t) candidates->n;
-        *item = (struct candidate){ .pin = pin, .slot = slot, .dense = NAN, .bm25 = NAN };
+        *item = (struct candidate){ .pin = pin, .slot = slot, .dense = NAN, .bm25 = NAN,
+                                    .rerank = NAN };
         return item;
+}
+
+struct candidate *candidates_find(struct candidates *candidates, uint32_t pin, uint32_t slot)
+{
+        for (size_t i = 0; i < candidates->n; i++)
+                if (candidates->items[i].slot == slot && candidates->items[i].pin == pin)
+                        return &candidates->items[i];
+        return NULL;
 }
 
 /* ---- Fusion ------------------------------------------------------------------------------- */
@@ -139,9 +149,10 @@ void candidates_threshold(struct candidates *candidates, enum search_score score
 
         for (size_t i = 0; i < candidates->n; i++) {
                 const struct candidate *item = &candidates->items[i];
-                float value = score == SEARCH_SCORE_DENSE  ? item->dense
-                              : score == SEARCH_SCORE_BM25 ? item->bm25
-                                                           : item->fused;
+                float value = score == SEARCH_SCORE_DENSE    ? item->dense
+                              : score == SEARCH_SCORE_BM25   ? item->bm25
+                              : score == SEARCH_SCORE_RERANK ? item->rerank
+                                                             : item->fused;
 
                 if ((double) value >= min) /* never a NAN */
                         candidates->items[kept++] = *item;
@@ -159,8 +170,10 @@ static int compare_scores(float a, float b)
 /* Whether `a` comes before `b`: a total order, so that no order of arrival shows. */
 static bool is_better(const struct candidate *a, const struct candidate *b)
 {
-        int order = compare_scores(a->fused, b->fused);
+        int order = compare_scores(a->rerank, b->rerank);
 
+        if (order == 0)
+                order = compare_scores(a->fused, b->fused);
         if (order == 0)
                 order = compare_scores(a->dense, b->dense);
         if (order == 0)
@@ -226,6 +239,13 @@ struct pool {
         double norm[MMR_POOL]; /* 0: no vector */
 };
 
+static float relevance(const struct candidates *candidates, size_t at)
+{
+        const struct candidate *item = &candidates->items[at];
+
+        return candidates->reranked ? item->rerank : item->fused;
+}
+
 static double cosine(const struct pool *pool, size_t a, size_t b)
 {
         double norms = pool->norm[a] * pool->norm[b];
@@ -247,7 +267,7 @@ void candidates_diversify(struct candidates *candidates, const float *const *vec
         bool taken[MMR_POOL] = { false };
 
         for (size_t i = 0; i < n; i++) {
-                widen(&range, candidates->items[i].fused);
+                widen(&range, relevance(candidates, i));
                 likeness[i] = 0;
                 if (vectors[i])
                         pool.norm[i] = sqrt((double) pool.kernels->dot(vectors[i], vectors[i],
@@ -258,8 +278,7 @@ void candidates_diversify(struct candidates *candidates, const float *const *vec
                 size_t best = 0;
 
                 for (size_t i = 0; i < n; i++) {
-                        double value = lambda * within(&range,
-                                                       candidates->items[i].fused) -
+                        double value = lambda * within(&range, relevance(candidates, i)) -
                                        (1 - lambda) * likeness[i];
 
                         if (!taken[i] && value > best_value) {

@@ -18,12 +18,14 @@ struct candidate {
         uint32_t dense_rank, bm25_rank; /* from 1; 0: that leg did not find it */
         float dense, bm25;              /* NAN: not known */
         float fused;                    /* 0 to 1 */
+        float rerank;                   /* NAN: nothing reranked it */
 };
 
 struct candidates {
         struct candidate *items;
         size_t n, room;
         uint32_t *table; /* open addressing: index + 1 of an item, 0: free */
+        bool reranked;   /* the best have a rerank score, which goes before the fused one */
         size_t mask;
 };
 
@@ -33,6 +35,9 @@ void candidates_done(struct candidates *candidates);
 
 /* The candidate of that slot, new or already there; at most `room` different ones. */
 struct candidate *candidates_at(struct candidates *candidates, uint32_t pin, uint32_t slot);
+
+/* The one that is there, wherever ordering has put it; or NULL.  Looks at all of them. */
+struct candidate *candidates_find(struct candidates *candidates, uint32_t pin, uint32_t slot);
 
 struct fusion_rule {
         enum search_fusion method;
@@ -50,13 +55,15 @@ void candidates_fuse(struct candidates *candidates, const struct fusion_rule *ru
 /* Drops those whose score is unknown or below `min`. */
 void candidates_threshold(struct candidates *candidates, enum search_score score, double min);
 
-/* Brings the best `top` to the front, in order: by fused score, then dense, then BM25 score,
- * then collection and slot.  The rest follows in no order. */
+/* Brings the best `top` to the front, in order: by rerank score, those without behind those
+ * with one; then by fused, dense and BM25 score; then by collection and slot.  The rest follows
+ * in no order. */
 void candidates_order(struct candidates *candidates, size_t top);
 
 /* Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998) over the first MMR_POOL, of
  * which the best come first, in order: picks by lambda * relevance - (1 - lambda) * the greatest
- * likeness to what was picked.  Relevance is the fused score, min-max normalised over the pool.
+ * likeness to what was picked.  Relevance is the fused score, or the rerank score where the best were
+ * reranked, min-max normalised over the pool.
  * `vectors` has the pool's vectors, NULL where there is none; likeness is their cosine. */
 void candidates_diversify(struct candidates *candidates, const float *const *vectors,
                           size_t dimensions, double lambda);

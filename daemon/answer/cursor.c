@@ -40,7 +40,8 @@ uint64_t request_digest(struct json_object *json, const struct search_request *r
                                    request->mmr_lambda, request->threshold_min };
         const uint32_t words[] = { (uint32_t) request->mode, (uint32_t) request->fusion,
                                    request->rrf_k, (uint32_t) request->threshold_of,
-                                   request->group_by_document, request->group_size };
+                                   request->group_by_document, request->group_size,
+                                   request->rerank, request->rerank_top_n };
         uint64_t digest = digest_text(UINT64_C(0xCBF29CE484222325), request->query);
         struct json_object *filter;
 

@@ -5,6 +5,7 @@
 #include "answer/candidates.h"
 #include "answer/highlight.h"
 #include "answer/kept.h"
+#include "answer/remembered.h"
 #include "answer/request.h"
 #include "store/docs.h"
 #include "store/generation.h"
@@ -26,6 +27,7 @@ struct answer {
         struct answer_settings settings;
         struct recall_audit *recall; /* or NULL */
         struct kept *kept;           /* or NULL */
+        struct remembered *remembered; /* or NULL */
         struct request_rules rules;
         _Atomic(struct wanted_identity *) identities;
 };
@@ -55,6 +57,7 @@ enum search_phase {
         PHASE_DENSE,
         PHASE_BM25,
         PHASE_FUSE,
+        PHASE_RERANK,
         PHASE_FETCH,
         PHASE_MAX,
 };
@@ -74,6 +77,14 @@ struct search_response {
 
         struct row *rows;
         size_t n_rows;
+
+        bool remember;                      /* to be kept under this key when it is rendered */
+        struct remembered_key key;
+        struct remembered *remembered_in;
+        struct remembered_item *remembered; /* it was sent before; one reference; or NULL */
+
+        struct rerank_known *reranked; /* heap; see rerank.c */
+        size_t n_reranked;
 
         bool dense, bm25; /* the legs that ran */
         bool degraded_dense, degraded_bm25, degraded_rerank;
@@ -140,11 +151,30 @@ void recall_discard(struct recall_sample *sample); /* or NULL */
 size_t recall_count(const struct index_hit *hits, size_t n, const struct index_hit *truth,
                     size_t n_truth);
 
+/* remembering.c: the key of this response, of everything that decides it; true where it was sent
+ * before and is taken from there. */
+bool response_find_remembered(struct answer *answer, struct tenant_id tenant,
+                              const struct search_request *request,
+                              struct search_response *response);
+
+/* rerank.c: gives the best candidates their rerank scores and brings them to the front.  Asks
+ * once for each response; where nothing answers in time the response is marked, and the order
+ * stays.  -ENOMEM; errors of the store. */
+int rerank_candidates(struct answer *answer, struct tenant_id tenant,
+                      const struct search_request *request, struct search_response *response,
+                      struct error *reterr);
+
+/* How many of them it asks about. */
+uint32_t rerank_top(const struct search_request *request);
+
 /* rows.c: documents, texts and highlights of the candidates that are results. */
 int rows_fetch(struct answer *answer, const struct search_request *request,
                struct search_response *response, const uint32_t *chosen, size_t n,
                struct error *reterr);
 void rows_done(struct search_response *response);
+/* The text of a candidate's chunk.  1: there; 0: it was tidied away meanwhile. */
+int row_read_chunk(struct answer *answer, const struct search_response *response, struct row *row,
+                   struct error *reterr);
 
 /* render.c: chunk_id = document_id.version.identity8.ordinal */
 #define CHUNK_ID_TEXT_SIZE 64

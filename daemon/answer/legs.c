@@ -43,6 +43,9 @@ static int query_vector(struct answer *answer, struct tenant_id tenant,
                         uint64_t *ret_tokens, struct error *reterr)
 {
         struct embed_text text = { request->query, request->query ? strlen(request->query) : 0 };
+        const struct gateway_terms terms = { .deadline_usec = request->deadline_usec,
+                                             .attempt = request->attempt,
+                                             .data = request->attempt_data };
         struct embed_usage usage = { 0 };
         int r = 0;
 
@@ -59,8 +62,8 @@ static int query_vector(struct answer *answer, struct tenant_id tenant,
                         error_set_origin(reterr, NULL, "/vector", 0, 0);
                 return r;
         }
-        r = gateway_embed(answer->settings.gateway, tenant, EMBED_QUERY, &text, 1, vector, &usage,
-                          reterr);
+        r = gateway_embed(answer->settings.gateway, tenant, EMBED_QUERY, &text, 1, &terms, vector,
+                          &usage, reterr);
         *ret_tokens = usage.tokens;
         return r;
 }

@@ -198,14 +198,14 @@ static bool repeats(const struct sentence *sentence, struct sentence *const *pic
 }
 
 /* Marks what is chosen, in `picked` by falling merit. */
-static size_t pick(struct choosing *choosing, uint32_t max_tokens,
+static size_t pick(struct choosing *choosing, uint32_t max_tokens, size_t max,
                    struct sentence *picked[static QUOTES_MAX])
 {
         uint32_t covered[QUERY_TERMS_MAX] = { 0 }, tokens = 0;
         size_t n = 0, bytes = 0;
         double first = 0;
 
-        while (n < QUOTES_MAX) {
+        while (n < max) {
                 struct sentence *best = NULL;
                 double best_gain = 0;
 
@@ -237,13 +237,13 @@ static size_t pick(struct choosing *choosing, uint32_t max_tokens,
 }
 
 /* What the two best passages begin with. */
-static size_t pick_first(struct choosing *choosing, uint32_t max_tokens,
+static size_t pick_first(struct choosing *choosing, uint32_t max_tokens, size_t max,
                          struct sentence *picked[static QUOTES_MAX])
 {
         uint32_t tokens = 0;
         size_t n = 0;
 
-        for (size_t i = 0; i < choosing->n && n < 2; i++) {
+        for (size_t i = 0; i < choosing->n && n < 2 && n < max; i++) {
                 struct sentence *sentence = &choosing->sentences[i];
 
                 if ((n > 0 && picked[0]->passage == sentence->passage) ||
@@ -312,9 +312,11 @@ int quotes_choose(struct text_analyzer *analyzer, const struct query_terms *term
 {
         struct choosing choosing = { .analyzer = analyzer, .terms = terms };
         struct sentence *picked[QUOTES_MAX] = { NULL };
-        size_t n_picked = 0;
+        size_t n_picked = 0, max = QUOTES_MAX;
         int r = 0;
 
+        if (rule->max_sentences > 0 && rule->max_sentences < max)
+                max = rule->max_sentences;
         memset(ret, 0, sizeof *ret);
         choosing.sentences = calloc(SENTENCES_MAX, sizeof *choosing.sentences);
         if (!choosing.sentences)
@@ -323,9 +325,9 @@ int quotes_choose(struct text_analyzer *analyzer, const struct query_terms *term
                 r = read_passage(&choosing, i, &passages[i]);
         if (r >= 0) {
                 weigh_terms(&choosing);
-                n_picked = pick(&choosing, rule->max_tokens, picked);
+                n_picked = pick(&choosing, rule->max_tokens, max, picked);
                 if (n_picked == 0 && rule->trust_rank)
-                        n_picked = pick_first(&choosing, rule->max_tokens, picked);
+                        n_picked = pick_first(&choosing, rule->max_tokens, max, picked);
                 r = put_together(picked, n_picked, ret);
         }
         for (size_t i = 0; i < choosing.n; i++)

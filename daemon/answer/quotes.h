@@ -36,6 +36,7 @@ struct quotes {
 
 struct quotes_rule {
         uint32_t max_tokens; /* of all quotes together */
+        uint32_t max_sentences; /* 0: QUOTES_MAX */
         bool trust_rank; /* where no sentence has a term: quote what the first passages begin with,
                             since their rank knows more than words */
 };

@@ -4,6 +4,7 @@
 
 #include "answer/floats.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/text.h"
 
 #include <stdio.h>
@@ -131,7 +132,9 @@ static void append_scores(struct buf *out, const struct candidate *candidate)
         append_float(out, candidate->bm25);
         buf_append_text(out, ",\"fused\":");
         append_float(out, candidate->fused);
-        buf_append_text(out, ",\"rerank\":null}");
+        buf_append_text(out, ",\"rerank\":");
+        append_float(out, candidate->rerank);
+        buf_append_char(out, '}');
 }
 
 static void append_leg(struct buf *out, const char *name, uint32_t rank, float score)
@@ -264,7 +267,7 @@ static void append_summary(struct buf *out, const struct search_response *respon
         static const char *const phases[PHASE_MAX] = {
                 [PHASE_PIN] = "pin",     [PHASE_FILTER] = "filter", [PHASE_EMBED] = "embed",
                 [PHASE_DENSE] = "dense", [PHASE_BM25] = "bm25",     [PHASE_FUSE] = "fuse",
-                [PHASE_FETCH] = "fetch",
+                [PHASE_RERANK] = "rerank", [PHASE_FETCH] = "fetch",
         };
 
         buf_append_format(out, ",\"explain\":{\"fusion\":{\"method\":\"%s\",\"k\":%u,"
@@ -291,11 +294,32 @@ static size_t expected_bytes(const struct search_response *response)
         return bytes;
 }
 
+/* What is degraded now may be whole the next time. */
+static void keep(const struct search_response *response, const char *text, size_t len)
+{
+        if (response->remember && text && !response->degraded_dense && !response->degraded_bm25 &&
+            !response->degraded_rerank)
+                remembered_put(response->remembered_in, &response->key, text, len,
+                               response->n_rows, clock_monotonic_usec());
+}
+
+static char *copy_remembered(const struct search_response *response, size_t *ret_len)
+{
+        const char *text = remembered_text(response->remembered, ret_len);
+        char *copy = malloc(*ret_len + 1);
+
+        if (copy)
+                memcpy(copy, text, *ret_len + 1);
+        return copy;
+}
+
 char *search_response_text(const struct search_response *response, size_t *ret_len)
 {
         struct buf out = BUF_EMPTY;
         char *text;
 
+        if (response->remembered)
+                return copy_remembered(response, ret_len);
         (void) buf_reserve(&out, expected_bytes(response));
         buf_append_text(&out, "{\"results\":[");
         for (size_t i = 0; i < response->n_rows; i++) {
@@ -319,5 +343,6 @@ char *search_response_text(const struct search_response *response, size_t *ret_l
         buf_append_char(&out, '}');
         *ret_len = out.len;
         text = buf_take(&out);
+        keep(response, text, *ret_len);
         return text;
 }

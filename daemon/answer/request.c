@@ -180,8 +180,8 @@ static int read_mmr(struct reading *reading, struct json_object *object, struct 
 static int read_rerank(struct reading *reading, struct json_object *object, struct error *reterr)
 {
         static const char *const known[] = { "profile", "top_n", NULL };
-        const char *profile;
-        uint64_t top_n;
+        const char *configured = reading->rules->retrieval->rerank_provider, *profile = NULL;
+        uint64_t top_n = 0;
         int r = json_refuse_unknown(object, known, reterr);
 
         if (r >= 0)
@@ -189,7 +189,11 @@ static int read_rerank(struct reading *reading, struct json_object *object, stru
         if (r >= 0)
                 r = json_get_u64(object, "top_n", 1, reading->rules->retrieval->max_top_k, &top_n,
                                  reterr);
+        if (profile && configured && strcmp(profile, configured) != 0)
+                return refuse(reterr, "profile",
+                              "must name the provider of rag.retrieval.rerank_provider");
         reading->request->rerank = true;
+        reading->request->rerank_top_n = (uint32_t) top_n;
         return r;
 }
 
@@ -314,6 +318,8 @@ static int read_scalars(struct reading *reading, struct error *reterr)
                         return refuse(reterr, "group_by", "must be \"document\" or null");
                 request->group_by_document = group != NULL;
         }
+        if (r >= 0 && json_object_object_get_ex(json, "rerank", &value) && !value)
+                request->rerank = false; /* null: not even where the profile does */
         if (r >= 0)
                 r = json_get_bool(json, "exact", &request->exact, reterr);
         if (r >= 0)

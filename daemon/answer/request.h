@@ -19,6 +19,7 @@ struct request_rules {
         size_t max_input_bytes;
         uint32_t max_tokens; /* of an answer, where the request says nothing */
         const char *stage;
+        bool remember; /* responses of searches may be remembered ones */
 };
 
 void request_defaults(const struct request_rules *rules, struct search_request *ret);

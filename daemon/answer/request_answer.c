@@ -6,6 +6,8 @@
 #include "config/values.h"
 #include "index/filter.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int refuse(struct error *reterr, const char *member, const char *why)
@@ -40,13 +42,56 @@ static int read_content(struct json_object *message, const char **ret, struct er
         return refuse(reterr, "content", "must be a string or hold a part of type text");
 }
 
-/* The last message of the user. */
-static int read_messages(struct json_object *array, const char **ret, struct error *reterr)
+static int add_instructions(struct answer_request *request, const char *text)
+{
+        size_t old = request->instructions ? strlen(request->instructions) : 0;
+        char *more = realloc(request->instructions, old + strlen(text) + 3);
+
+        if (!more)
+                return -ENOMEM;
+        (void) snprintf(more + old, strlen(text) + 3, "%s%s", old ? "\n\n" : "", text);
+        request->instructions = more;
+        return 0;
+}
+
+static int add_message(struct answer_request *request, const char *role, const char *content,
+                       struct error *reterr)
+{
+        if (!content) /* an assistant's may be null */
+                return 0;
+        if (strcmp(role, "system") == 0)
+                return add_instructions(request, content) < 0 ? error_oom(reterr) : 0;
+        request->history[request->n_history++] = (struct chat_message){
+                strcmp(role, "user") == 0 ? CHAT_USER : CHAT_ASSISTANT, content
+        };
+        return 0;
+}
+
+/* Without a question of its own the user's last message is it; what follows it counts not. */
+static void end_history(struct answer_request *request)
+{
+        size_t n = request->n_history;
+
+        if (!request->question)
+                while (n > 0 && !request->question)
+                        if (request->history[--n].role == CHAT_USER)
+                                request->question = request->history[n].text;
+        if (n > 0 && n == request->n_history && request->history[n - 1].role == CHAT_USER &&
+            strcmp(request->history[n - 1].text, request->question) == 0)
+                n--; /* said twice */
+        request->n_history = n;
+}
+
+static int read_messages(struct json_object *array, struct answer_request *request,
+                         struct error *reterr)
 {
         static const char *const known[] = { "role", "content", "name", NULL };
 
         if (json_object_array_length(array) > REQUEST_MESSAGES_MAX)
                 return refuse(reterr, "messages", "holds more than 256 messages");
+        request->history = calloc(json_object_array_length(array) + 1, sizeof *request->history);
+        if (!request->history)
+                return error_oom(reterr);
         for (size_t i = 0; i < json_object_array_length(array); i++) {
                 struct json_object *message = json_object_array_get_idx(array, i);
                 const char *role = NULL, *content = NULL;
@@ -66,8 +111,9 @@ static int read_messages(struct json_object *array, const char **ret, struct err
                         return request_fault(refuse(reterr, "role",
                                                     "must be user, assistant or system"),
                                              "messages", reterr);
-                if (strcmp(role, "user") == 0)
-                        *ret = content;
+                r = add_message(request, role, content, reterr);
+                if (r < 0)
+                        return r;
         }
         return 0;
 }
@@ -76,17 +122,15 @@ static int read_question(const struct request_rules *rules, struct json_object *
                          struct answer_request *request, struct error *reterr)
 {
         struct json_object *messages = NULL;
-        const char *said = NULL;
         int r = json_get_string(json, "question", &request->question, reterr);
 
         if (r >= 0)
                 r = json_get_array(json, "messages", &messages, reterr);
         if (r > 0)
-                r = read_messages(messages, &said, reterr);
+                r = read_messages(messages, request, reterr);
         if (r < 0)
                 return r;
-        if (!request->question)
-                request->question = said;
+        end_history(request);
         if (!request->question)
                 return refuse(reterr, "question",
                               "is missing: give it, or messages of which one is the user's");
@@ -141,15 +185,19 @@ int request_parse_answer(const struct request_rules *rules, struct json_object *
                 r = read_rest(rules, json, &request, reterr);
         if (r >= 0)
                 r = json_get_object(json, "search", &search, reterr);
-        if (r < 0)
+        if (r < 0) {
+                answer_request_done(&request);
                 return request_fault(r, "", reterr);
+        }
         if (r > 0)
                 r = request_parse(rules, search, "/search", false, NULL, 0, &request.search,
                                   reterr);
         else
                 request_defaults(rules, &request.search);
-        if (r < 0)
+        if (r < 0) {
+                answer_request_done(&request);
                 return r;
+        }
         if (!request.search.query)
                 request.search.query = request.question;
         request.json = json_object_get(json);
@@ -161,5 +209,7 @@ void answer_request_done(struct answer_request *request)
 {
         search_request_done(&request->search);
         json_object_put(request->json);
+        free(request->history);
+        free(request->instructions);
         memset(request, 0, sizeof *request);
 }

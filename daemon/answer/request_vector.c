@@ -16,6 +16,7 @@
 
 #include <endian.h>
 #include <math.h>
+#include <sodium.h>
 #include <string.h>
 
 static int refuse_vector(struct error *reterr, const char *member)
@@ -263,7 +264,15 @@ int request_parse_text(const struct request_rules *rules, const char *text, size
         r = json_parse(text, len, &json, reterr);
         if (r < 0)
                 return r;
-        return request_parse(rules, json, "", true, NULL, 0, ret, reterr);
+        r = request_parse(rules, json, "", true, NULL, 0, ret, reterr);
+        if (r < 0)
+                return r;
+        /* A vector's search costs less than its digits do to be compared. */
+        ret->remember = rules->remember && !ret->vector && !ret->explain;
+        if (ret->remember)
+                (void) crypto_generichash(ret->body_hash, sizeof ret->body_hash,
+                                          (const unsigned char *) text, len, NULL, 0);
+        return 0;
 }
 
 /* ---- From bytes --------------------------------------------------------------------------- */

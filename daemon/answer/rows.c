@@ -151,9 +151,8 @@ static int find_documents(struct answer *answer, struct search_response *respons
 
 /* ---- Chunks --------------------------------------------------------------------------------- */
 
-/* 1: there; 0: its text was tidied away meanwhile. */
-static int find_chunk(struct answer *answer, struct search_response *response, struct row *row,
-                      struct error *reterr)
+int row_read_chunk(struct answer *answer, const struct search_response *response, struct row *row,
+                   struct error *reterr)
 {
         const struct pin *pin = &response->pins[row->candidate.pin];
         const struct kept_key key = { .collection = collection_get(pin->collection)->id,
@@ -207,7 +206,7 @@ static int complete(struct answer *answer, const struct search_request *request,
 
                 response->rows[i] = (struct row){ 0 };
                 if (there && chunks)
-                        there = r = find_chunk(answer, response, &row, reterr);
+                        there = r = row_read_chunk(answer, response, &row, reterr);
                 row.chunk.slot = row.candidate.slot;
                 row.chunk.ordinal = generation_view_ordinal(
                         response->pins[row.candidate.pin].view, row.candidate.slot);

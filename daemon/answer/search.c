@@ -13,93 +13,6 @@
 #define HYBRID_DEPTH 100U /* hits of each leg that are fused at the least */
 #define DEPTH_MAX ((uint32_t) INDEX_K_MAX)
 
-/* ---- The object ----------------------------------------------------------------------------- */
-
-int answer_new(const struct answer_settings *settings, struct answer **ret, struct error *reterr)
-{
-        struct answer *answer = calloc(1, sizeof *answer);
-        int r;
-
-        if (!answer)
-                return error_oom(reterr);
-        answer->settings = *settings;
-        answer->rules = (struct request_rules){
-                .retrieval = settings->retrieval,
-                .dimensions = gateway_dimensions(settings->gateway),
-                .max_input_bytes = settings->max_input_bytes ? settings->max_input_bytes
-                                                             : REQUEST_INPUT_MAX_BYTES,
-                .max_tokens = settings->generation->max_tokens,
-                .stage = settings->stage,
-        };
-        r = recall_audit_new(settings->workers, settings->recall_audit_ratio, &answer->recall,
-                             reterr);
-        if (r >= 0)
-                r = kept_new(settings->cache_bytes, &answer->kept, reterr);
-        if (r < 0) {
-                (void) answer_free(answer);
-                return r;
-        }
-        *ret = answer;
-        return 0;
-}
-
-struct answer *answer_free(struct answer *answer)
-{
-        struct wanted_identity *at, *next;
-
-        if (!answer)
-                return NULL;
-        answer->recall = recall_audit_free(answer->recall);
-        answer->kept = kept_free(answer->kept);
-        for (at = atomic_load(&answer->identities); at; at = next) {
-                next = at->next;
-                free(at);
-        }
-        free(answer);
-        return NULL;
-}
-
-void answer_get_cache(struct answer *answer, uint64_t *ret_hits, uint64_t *ret_misses,
-                      uint64_t *ret_bytes)
-{
-        struct kept_figures figures;
-
-        kept_get_figures(answer->kept, &figures);
-        *ret_hits = figures.hits;
-        *ret_misses = figures.misses;
-        *ret_bytes = figures.bytes;
-}
-
-void search_request_defaults(const struct answer *answer, struct search_request *ret)
-{
-        request_defaults(&answer->rules, ret);
-}
-
-int search_request_parse(const struct answer *answer, struct json_object *json,
-                         struct search_request *ret, struct error *reterr)
-{
-        return request_parse(&answer->rules, json, "", true, NULL, 0, ret, reterr);
-}
-
-int search_request_parse_text(const struct answer *answer, const char *text, size_t len,
-                              struct search_request *ret, struct error *reterr)
-{
-        return request_parse_text(&answer->rules, text, len, ret, reterr);
-}
-
-int search_request_parse_vector(const struct answer *answer, struct json_object *options,
-                                const void *bytes, size_t len, struct search_request *ret,
-                                struct error *reterr)
-{
-        return request_parse_vector(&answer->rules, options, bytes, len, ret, reterr);
-}
-
-int answer_request_parse(const struct answer *answer, struct json_object *json,
-                         struct answer_request *ret, struct error *reterr)
-{
-        return request_parse_answer(&answer->rules, json, ret, reterr);
-}
-
 /* ---- Ranking --------------------------------------------------------------------------------- */
 
 static void end_phase(struct search_response *response, enum search_phase phase, uint64_t *since)
@@ -118,6 +31,8 @@ static uint32_t first_depth(const struct search_request *request, bool fused)
                 depth = 2 * depth < HYBRID_DEPTH ? HYBRID_DEPTH : 2 * depth;
         if (request->mmr_lambda >= 0 && depth < MMR_POOL)
                 depth = MMR_POOL;
+        if (request->rerank && depth < rerank_top(request))
+                depth = rerank_top(request);
         if (request->group_by_document)
                 depth *= 4;
         return depth < DEPTH_MAX ? (uint32_t) depth : DEPTH_MAX;
@@ -167,7 +82,8 @@ static void diversify(const struct search_request *request, struct search_respon
 }
 
 /* From the legs' hits to candidates in their final order, as far as results need it. */
-static int rank(const struct search_request *request, struct search_response *response,
+static int rank(struct answer *answer, struct tenant_id tenant,
+                const struct search_request *request, struct search_response *response,
                 const struct legs *legs, size_t wanted, struct error *reterr)
 {
         const struct fusion_rule rule = {
@@ -192,6 +108,13 @@ static int rank(const struct search_request *request, struct search_response *re
         candidates_fuse(&response->candidates, &rule);
         if (apply)
                 candidates_threshold(&response->candidates, request->threshold_of,
+                                     request->threshold_min);
+        if (request->rerank && !response->degraded_rerank)
+                r = rerank_candidates(answer, tenant, request, response, reterr);
+        if (r < 0)
+                return r;
+        if (response->candidates.reranked && request->threshold_of == SEARCH_SCORE_RERANK)
+                candidates_threshold(&response->candidates, SEARCH_SCORE_RERANK,
                                      request->threshold_min);
         if (request->mmr_lambda < 0) {
                 candidates_order(&response->candidates, wanted);
@@ -249,25 +172,26 @@ static int choose(const struct search_request *request, struct search_response *
 }
 
 /* Passages of few documents may fill the legs: then they are asked for more. */
-static int retrieve(struct answer *answer, const struct search_request *request,
-                    struct search_response *response, struct legs *legs, struct choice *choice,
-                    struct error *reterr)
+static int retrieve(struct answer *answer, struct tenant_id tenant,
+                    const struct search_request *request, struct search_response *response,
+                    struct legs *legs, struct choice *choice, struct error *reterr)
 {
         size_t wanted = (size_t) request->offset + request->limit + 1;
         uint32_t depth = first_depth(request, legs->vector && legs->bm25);
 
         for (;;) {
-                uint64_t since;
+                uint64_t since, reranked = response->phase_usec[PHASE_RERANK];
                 int r = legs_run(answer, request, response, legs, depth, reterr);
 
                 if (r < 0)
                         return r;
                 since = clock_monotonic_usec();
-                r = rank(request, response, legs,
+                r = rank(answer, tenant, request, response, legs,
                          request->group_by_document ? response->candidates.n : wanted, reterr);
                 if (r >= 0)
                         r = choose(request, response, choice, reterr);
                 end_phase(response, PHASE_FUSE, &since);
+                response->phase_usec[PHASE_FUSE] -= response->phase_usec[PHASE_RERANK] - reranked;
                 if (r < 0)
                         return r;
                 if (!request->group_by_document || choice->more || !legs->full ||
@@ -304,9 +228,11 @@ static void remember(const struct answer *answer, const struct search_request *r
         response->asked.metadata = request->include_metadata;
         response->asked.position = request->include_position;
         response->asked.highlight = request->highlight;
-        /* There is nothing that reranks. */
+        /* Where nothing reranks, or there are no words to compare with. */
         response->degraded_rerank =
-                request->rerank || request->threshold_of == SEARCH_SCORE_RERANK;
+                (request->rerank || request->threshold_of == SEARCH_SCORE_RERANK) &&
+                !(request->rerank && request->query &&
+                  gateway_reranks(answer->settings.gateway));
         (void) generation_describe(answer->settings.spec, response->fingerprint);
 }
 
@@ -318,6 +244,8 @@ static int run(struct answer *answer, struct tenant_id tenant,
         int r = pins_open(answer, tenant, request, response, reterr);
 
         end_phase(response, PHASE_PIN, &since);
+        if (r >= 0 && request->remember && response_find_remembered(answer, tenant, request, response))
+                return 0;
         if (r >= 0)
                 r = pins_filter(request, response, reterr);
         end_phase(response, PHASE_FILTER, &since);
@@ -329,7 +257,7 @@ static int run(struct answer *answer, struct tenant_id tenant,
                                                  request->offset + request->limit,
                                                  response->n_pins);
         if (r >= 0)
-                r = retrieve(answer, request, response, legs, choice, reterr);
+                r = retrieve(answer, tenant, request, response, legs, choice, reterr);
         since = clock_monotonic_usec();
         if (r >= 0)
                 r = score_chosen(response, legs, choice, reterr);
@@ -358,7 +286,7 @@ int search_run(struct answer *answer, struct tenant_id tenant, const struct sear
         free(choice.items);
         if (r < 0)
                 return r;
-        if (choice.more && next < answer->settings.retrieval->max_top_k)
+        if (!response->remembered && choice.more && next < answer->settings.retrieval->max_top_k)
                 (void) cursor_format((uint32_t) next, request->digest, response->next_cursor);
         response->took_usec = clock_monotonic_usec() - begin;
         if (answer->settings.slow && answer->settings.slow_query_ms > 0 &&
@@ -380,6 +308,8 @@ struct search_response *search_response_free(struct search_response *response)
         else
                 recall_discard(response->sample);
         rows_done(response);
+        free(response->reranked);
+        (void) remembered_unref(response->remembered);
         candidates_done(&response->candidates);
         for (size_t i = 0; i < response->n_pins; i++)
                 pin_done(&response->pins[i]);
@@ -389,7 +319,7 @@ struct search_response *search_response_free(struct search_response *response)
 
 size_t search_response_count(const struct search_response *response)
 {
-        return response->n_rows;
+        return response->remembered ? remembered_results(response->remembered) : response->n_rows;
 }
 
 const char *search_response_external_id(const struct search_response *response, size_t at)

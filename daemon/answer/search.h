@@ -17,8 +17,11 @@
 
 struct answer;
 struct filter;
+struct gateway_attempt;
 
 #define SEARCH_COLLECTIONS_MAX 16
+#define SEARCH_RERANK_TOP 50
+#define SEARCH_HASH_BYTES 32
 
 enum search_mode {
         SEARCH_HYBRID,
@@ -69,6 +72,7 @@ struct search_request {
         struct filter *filter;            /* owned; or NULL */
         double mmr_lambda;                /* < 0: no MMR; 1: relevance alone, 0: novelty alone */
         bool rerank;                      /* asked for */
+        uint32_t rerank_top_n;            /* candidates that are reranked; 0: SEARCH_RERANK_TOP */
         bool group_by_document;
         uint32_t group_size; /* passages of one document */
         enum search_score threshold_of;
@@ -77,7 +81,17 @@ struct search_request {
         bool exact, highlight, explain;
         bool include_text, include_metadata, include_position; /* default true */
         uint64_t digest;          /* of what a cursor must belong to */
-        struct index_check check; /* asked while it runs: the door's, not the request's */
+        /* The response may be one that was sent before: then it has text and count, and no
+         * rows.  Only of requests that were read by search_request_parse_text(). */
+        bool remember;
+        uint8_t body_hash[SEARCH_HASH_BYTES]; /* where `remember` */
+        /* The door's, not the request's: asked while it runs; how long to wait for other
+         * machines (monotonic; 0: as long as the profile says); who is told of each attempt, see
+         * struct gateway_terms. */
+        struct index_check check;
+        uint64_t deadline_usec;
+        void (*attempt)(void *data, const struct gateway_attempt *attempt);
+        void *attempt_data;
         struct json_object *json; /* what strings are borrowed from; one reference held */
 };
 
@@ -103,7 +117,8 @@ void search_request_done(struct search_request *request);
 struct search_response;
 /* -ENOENT: a collection; -ESTALE: it was indexed under another fingerprint, with the remedy;
  * -EINVAL: a vector of the wrong width, a mode that cannot be served; the gateway's errors where
- * the mode is dense; or what the request's check returned. */
+ * the mode is dense; or what the request's check returned.  Blocks while another machine embeds
+ * or reranks: where answer_waits(), not on a thread that serves many. */
 int search_run(struct answer *answer, struct tenant_id tenant, const struct search_request *request,
                struct search_response **ret, struct error *reterr);
 struct search_response *search_response_free(struct search_response *response);

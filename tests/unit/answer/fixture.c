@@ -36,6 +36,7 @@ void fixture_renew(struct fixture *fixture)
                 .generation = &fixture->generation,
                 .spec = &fixture->spec,
                 .ef_search = fixture->ef_search,
+                .cache = &fixture->cache,
                 .cache_bytes = fixture->cache_bytes,
                 .workers = fixture->workers,
                 .recall_audit_ratio = fixture->recall_audit_ratio,
@@ -52,6 +53,22 @@ static void configure(struct fixture *fixture)
 {
         fixture->provider = (struct provider_config){ .name = (char *) "hashing",
                                                       .kind = PROVIDER_KIND_HASHING };
+        fixture->model = (struct provider_config){ .name = (char *) "mock",
+                                                   .kind = PROVIDER_KIND_MOCK,
+                                                   .model = (char *) "mock-1" };
+        /* Port 9 of this machine: nobody listens. */
+        fixture->broken = (struct provider_config){ .name = (char *) "broken",
+                                                    .kind = PROVIDER_KIND_OPENAI_COMPATIBLE,
+                                                    .endpoint = (char *) "http://127.0.0.1:9/v1",
+                                                    .model = (char *) "none" };
+        fixture->providers[0] = &fixture->provider;
+        fixture->providers[1] = &fixture->model;
+        fixture->providers[2] = &fixture->broken;
+        fixture->resilience = (struct resilience_config){ .breaker_failures = 1000,
+                                                          .breaker_reset_seconds = 1,
+                                                          .backoff_initial_ms = 1,
+                                                          .backoff_max_ms = 1,
+                                                          .retry_budget_ratio = 1 };
         fixture->embedding = (struct embedding_config){ .batch_size = 8, .normalize = true };
         fixture->retrieval = (struct retrieval_config){
                 .default_top_k = 10,
@@ -61,7 +78,11 @@ static void configure(struct fixture *fixture)
                 .vector_weight = 0.1,
                 .keyword_weight = 0.9,
         };
-        fixture->generation = (struct generation_config){ .max_tokens = 1024 };
+        fixture->generation = (struct generation_config){ .max_tokens = 1024,
+                                                          .max_context_tokens = 1000,
+                                                          .timeout_seconds = 30,
+                                                          .temperature = 0.5,
+                                                          .top_p = 1 };
         fixture->spec = (struct generation_spec){
                 .fingerprint = { .provider = "hashing",
                                  .dimensions = FIXTURE_DIMENSIONS,
@@ -73,10 +94,41 @@ static void configure(struct fixture *fixture)
         };
 }
 
+static void open_gateway(struct fixture *fixture)
+{
+        const struct gateway_settings settings = {
+                .providers = fixture->providers,
+                .n_providers = ELEMENTSOF(fixture->providers),
+                .embedder = &fixture->provider,
+                .reranker = fixture->retrieval.rerank_provider ? &fixture->model : NULL,
+                .embedding = &fixture->embedding,
+                .generation = &fixture->generation,
+                .resilience = &fixture->resilience,
+                .dimensions = FIXTURE_DIMENSIONS,
+                .release = 7,
+                .store = fixture->store,
+        };
+        struct error error = { 0 };
+
+        assert_ok(gateway_new(&settings, &fixture->gateway, &error));
+}
+
+void fixture_models(struct fixture *fixture, const char *first, const char *second, bool rerank)
+{
+        fixture->answer = answer_free(fixture->answer);
+        fixture->gateway = gateway_free(fixture->gateway);
+        fixture->generators[0] = (char *) first;
+        fixture->generators[1] = (char *) second;
+        fixture->generation.providers =
+                (struct config_strings){ second ? 2 : first ? 1 : 0, fixture->generators };
+        fixture->retrieval.rerank_provider = rerank ? (char *) "mock" : NULL;
+        open_gateway(fixture);
+        fixture_renew(fixture);
+}
+
 int fixture_setup(void **state)
 {
         struct fixture *fixture = calloc(1, sizeof *fixture);
-        struct gateway_settings gateway;
         struct error error = { 0 };
 
         assert_non_null(fixture);
@@ -88,9 +140,7 @@ int fixture_setup(void **state)
         assert_ok(store_open(fixture->path, &(struct store_limits){ .max_open_collections = 8 },
                              &fixture->store, &error));
         fixture->tenant = store_default_tenant(fixture->store);
-        gateway = (struct gateway_settings){ &fixture->provider, &fixture->embedding,
-                                             FIXTURE_DIMENSIONS };
-        assert_ok(gateway_new(&gateway, &fixture->gateway, &error));
+        open_gateway(fixture);
         fixture_renew(fixture);
         fixture_collection(fixture, "rivers");
         fixture_collection(fixture, "lakes");
@@ -151,7 +201,7 @@ static void publish(struct fixture *fixture, struct collection *collection, cons
                                &error));
         assert_int_equal(n, 1);
         assert_ok(gateway_embed(fixture->gateway, fixture->tenant, EMBED_DOCUMENT, &embed, 1,
-                                vector, &usage, &error));
+                                NULL, vector, &usage, &error));
         change = (struct generation_change){ .doc_seq = changes[0].doc_seq,
                                              .doc_no = changes[0].doc_no,
                                              .docver = changes[0].docver };

@@ -26,6 +26,12 @@ struct fixture {
         struct tenant_id tenant;
         struct provider_config provider;
         struct embedding_config embedding;
+        struct provider_config model; /* of kind mock, named "mock" */
+        struct provider_config broken; /* a model that is nowhere, named "broken" */
+        const struct provider_config *providers[3];
+        char *generators[2];
+        struct cache_config cache;
+        struct resilience_config resilience;
         struct retrieval_config retrieval;
         struct generation_config generation;
         struct generation_spec spec;
@@ -40,6 +46,9 @@ int fixture_teardown(void **state);
 
 /* The answer object again, after its configuration was changed. */
 void fixture_renew(struct fixture *fixture);
+/* The gateway, too: `generators` are asked in their order ("mock", "broken"; NULL: none), and the
+ * mock reranks where that is wanted. */
+void fixture_models(struct fixture *fixture, const char *first, const char *second, bool rerank);
 void fixture_collection(struct fixture *fixture, const char *name);
 void fixture_put(struct fixture *fixture, const char *collection, const char *external_id,
                  const char *title, const char *text, const char *metadata);

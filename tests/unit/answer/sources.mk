@@ -1,7 +1,7 @@
 if HAVE_CMOCKA
 answer_test_fixture = tests/unit/answer/fixture.c tests/unit/answer/fixture.h
 answer_test_libs = $(ANSWER_LIBS) $(GATEWAY_LIBS) $(PROVIDER_LIBS) $(STORE_LIBS) \
-	$(SCHEDULER_LIBS) $(CONFIG_LIBS) $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+	$(SCHEDULER_LIBS) $(EVENT_LIBS) $(CONFIG_LIBS) $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/answer/test_answer
 TESTS += tests/unit/answer/test_answer
@@ -12,6 +12,11 @@ check_PROGRAMS += tests/unit/answer/test_candidates
 TESTS += tests/unit/answer/test_candidates
 tests_unit_answer_test_candidates_SOURCES = tests/unit/answer/test_candidates.c
 tests_unit_answer_test_candidates_LDADD = $(answer_test_libs)
+
+check_PROGRAMS += tests/unit/answer/test_cite
+TESTS += tests/unit/answer/test_cite
+tests_unit_answer_test_cite_SOURCES = tests/unit/answer/test_cite.c
+tests_unit_answer_test_cite_LDADD = $(answer_test_libs)
 
 check_PROGRAMS += tests/unit/answer/test_eval
 TESTS += tests/unit/answer/test_eval
@@ -28,6 +33,11 @@ TESTS += tests/unit/answer/test_kept
 tests_unit_answer_test_kept_SOURCES = tests/unit/answer/test_kept.c
 tests_unit_answer_test_kept_LDADD = $(answer_test_libs)
 
+check_PROGRAMS += tests/unit/answer/test_prompt
+TESTS += tests/unit/answer/test_prompt
+tests_unit_answer_test_prompt_SOURCES = tests/unit/answer/test_prompt.c
+tests_unit_answer_test_prompt_LDADD = $(answer_test_libs)
+
 check_PROGRAMS += tests/unit/answer/test_quotes
 TESTS += tests/unit/answer/test_quotes
 tests_unit_answer_test_quotes_SOURCES = tests/unit/answer/test_quotes.c
@@ -37,6 +47,11 @@ check_PROGRAMS += tests/unit/answer/test_recall
 TESTS += tests/unit/answer/test_recall
 tests_unit_answer_test_recall_SOURCES = tests/unit/answer/test_recall.c $(answer_test_fixture)
 tests_unit_answer_test_recall_LDADD = $(answer_test_libs)
+
+check_PROGRAMS += tests/unit/answer/test_remembered
+TESTS += tests/unit/answer/test_remembered
+tests_unit_answer_test_remembered_SOURCES = tests/unit/answer/test_remembered.c
+tests_unit_answer_test_remembered_LDADD = $(answer_test_libs)
 
 check_PROGRAMS += tests/unit/answer/test_request
 TESTS += tests/unit/answer/test_request
