@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* POST /api/v1/answer, at once or as events: sources, delta, citation, done | error. */
+/* POST /api/v1/answer, at once or as events: sources, delta, citation, done | error.
+ *
+ * The search runs on one of the door's worker threads; while a model writes, no thread waits:
+ * what it writes comes on the provider thread and goes straight into the stream's queue, or into
+ * a body once it is whole.  A client that goes away ends it. */
 #include "answer/answer.h"
 
 #include "base/cleanup.h"
@@ -13,78 +17,139 @@
 #include <string.h>
 #include <strings.h>
 
-/* What a streamed answer needs after its request is gone. */
+/* One answer, from its parsed request to its last byte. */
 struct running_answer {
         const struct http_services *services;
         struct answer_request request;
+        struct answering *answering; /* once it was started */
+        uint64_t begin_usec;
+
+        /* As events. */
+        struct stream *stream;
         struct request problems; /* only what a problem document shows: target, id */
+
+        /* At once. */
+        struct request *waiting;
+        struct json_object *whole; /* or why not */
+        struct error error;
 };
 
 static void free_running(void *data)
 {
         struct running_answer *running = data;
 
+        (void) answering_free(running->answering);
         answer_request_done(&running->request);
         request_done(&running->problems);
+        json_object_put(running->whole);
         free(running);
 }
 
-static void observe(const struct http_services *services, uint64_t begin_usec, int r)
+static void observe(const struct running_answer *running, int r)
 {
-        metrics_observe(services->metrics, METRIC_ANSWER_SECONDS,
+        metrics_observe(running->services->metrics, METRIC_ANSWER_SECONDS,
                         (size_t) (r < 0 ? METRIC_ERROR : METRIC_OK), 0,
-                        clock_monotonic_usec() - begin_usec);
+                        clock_monotonic_usec() - running->begin_usec);
 }
 
-static int send_event(void *data, const char *name, struct json_object *json)
-{
-        return stream_event(data, name, json);
-}
-
-static void run_streamed(struct stream *stream, void *data)
-{
-        struct running_answer *running = data;
-        const struct http_services *services = running->services;
-        const struct answer_sink sink = { send_event, stream };
-        cleanup_json_ struct json_object *json = NULL;
-        uint64_t begin = clock_monotonic_usec();
-        struct error error = { 0 };
-        int r;
-
-        r = answer_run(services->answer, services->tenant, &running->request, &sink, &json, &error);
-        if (r >= 0) {
-                (void) stream_event(stream, "done", json);
-        } else if (r != -EPIPE) {
-                problem_set_error(&running->problems, &error, PROBLEM_FROM_SERVICE);
-                if (running->problems.reply.body)
-                        (void) stream_event_text(stream, "error", running->problems.reply.body,
-                                                 running->problems.reply.body_len);
-        }
-        observe(services, begin, r);
-}
-
-static const struct stream_producer answer_producer = { .run = run_streamed, .free = free_running };
-
-/* Takes the parsed request. */
-static void begin_stream(struct request *request, struct answer_request *takes)
+/* Takes the parsed request, whatever comes. */
+static struct running_answer *new_running(struct request *request, struct answer_request *takes)
 {
         struct running_answer *running = calloc(1, sizeof *running);
-        struct error error = { 0 };
 
         if (!running) {
                 answer_request_done(takes);
                 problem_set(request, PROBLEM_UNAVAILABLE, "out of memory");
-                return;
+                return NULL;
         }
         running->services = &request->door->services;
         running->request = *takes;
+        running->request.search.deadline_usec = request_deadline(request);
+        running->begin_usec = clock_monotonic_usec();
+        return running;
+}
+
+/* ---- As events --------------------------------------------------------------------------- */
+
+static int send_event(void *data, const char *name, struct json_object *takes_json)
+{
+        struct running_answer *running = data;
+        int r = stream_event(running->stream, name, takes_json);
+
+        json_object_put(takes_json);
+        return r;
+}
+
+static void send_error(struct running_answer *running, const struct error *error)
+{
+        const struct reply *reply = &running->problems.reply;
+
+        problem_set_error(&running->problems, error, PROBLEM_FROM_SERVICE);
+        if (reply->body)
+                (void) stream_event_text(running->stream, "error", reply->body, reply->body_len);
+}
+
+static void end_events(void *data, struct json_object *takes_whole, const struct error *error)
+{
+        struct running_answer *running = data;
+
+        if (takes_whole)
+                (void) send_event(running, "done", takes_whole);
+        else if (error->code != -EPIPE && !stream_is_gone(running->stream))
+                send_error(running, error);
+        observe(running, takes_whole ? 0 : error->code);
+        stream_end(running->stream);
+}
+
+static void start_events(struct stream *stream, void *data)
+{
+        struct running_answer *running = data;
+        const struct answer_events events = { send_event, end_events, running };
+        struct error error = { 0 };
+
+        running->stream = stream;
+        if (answer_start(running->services->answer, running->services->tenant, &running->request,
+                         &events, &running->answering, &error) < 0)
+                end_events(running, NULL, &error);
+}
+
+static void stop_events(struct stream *stream, void *data)
+{
+        struct running_answer *running = data;
+
+        (void) stream;
+        if (running->answering)
+                answer_cancel(running->answering);
+        running->answering = answering_free(running->answering);
+}
+
+static int check_listener(void *data)
+{
+        struct running_answer *running = data;
+
+        return stream_is_gone(running->stream) ? -EPIPE : request_check_time(&running->problems);
+}
+
+static const struct stream_producer answer_producer = {
+        .start = start_events,
+        .stop = stop_events,
+        .free = free_running,
+};
+
+/* Takes the parsed request. */
+static void begin_stream(struct request *request, struct answer_request *takes)
+{
+        struct running_answer *running = new_running(request, takes);
+        struct error error = { 0 };
+
+        if (!running)
+                return;
         running->problems.door = request->door;
         running->problems.method_text = "POST";
         running->problems.target = strdup(request->target);
         memcpy(running->problems.id, request->id, sizeof request->id);
         running->problems.started_usec = request->started_usec;
-        running->request.search.check =
-                (struct index_check){ request_check_time, &running->problems };
+        running->request.search.check = (struct index_check){ check_listener, running };
         if (stream_new(request->door, &answer_producer, running, &request->reply.stream, &error) <
             0) {
                 problem_set_error(request, &error, PROBLEM_FROM_SERVICE);
@@ -94,20 +159,71 @@ static void begin_stream(struct request *request, struct answer_request *takes)
         request->reply.status = 200;
 }
 
-static void run_at_once(struct request *request, const struct answer_request *parsed)
-{
-        const struct http_services *services = &request->door->services;
-        uint64_t begin = clock_monotonic_usec();
-        struct json_object *json = NULL;
-        struct error error = { 0 };
-        int r = answer_run(services->answer, services->tenant, parsed, NULL, &json, &error);
+/* ---- At once ----------------------------------------------------------------------------- */
 
-        if (r < 0)
-                problem_set_error(request, &error, PROBLEM_FROM_SERVICE);
-        else
-                request_reply_json(request, 200, json);
-        observe(services, begin, r);
+static void end_whole(void *data, struct json_object *takes_whole, const struct error *error)
+{
+        struct running_answer *running = data;
+
+        running->whole = takes_whole;
+        if (!takes_whole)
+                running->error = *error;
+        request_wake(running->waiting); /* the last that is done here */
 }
+
+/* Takes the running answer, whose end has come. */
+static void settle(struct request *request, struct running_answer *takes)
+{
+        int code = takes->whole ? 0 : takes->error.code;
+
+        if (takes->whole)
+                request_reply_json(request, 200, take_ptr(takes->whole));
+        else
+                problem_set_error(request, &takes->error, PROBLEM_FROM_SERVICE);
+        observe(takes, code);
+        free_running(takes);
+}
+
+static void resume_whole(struct request *request, int why)
+{
+        struct running_answer *running = request->later.data;
+
+        answer_cancel(running->answering); /* where it ended this changes nothing */
+        if (!running->whole && running->error.code == 0)
+                (void) error_set(&running->error, why, "the answer was ended early");
+        settle(request, running);
+}
+
+/* Without a connection that could be suspended. */
+static void wait_for_whole(struct request *request, struct running_answer *takes)
+{
+        (void) answer_run(takes->services->answer, takes->services->tenant, &takes->request, NULL,
+                          &takes->whole, &takes->error);
+        settle(request, takes);
+}
+
+/* Takes the parsed request. */
+static void begin_whole(struct request *request, struct answer_request *takes)
+{
+        struct running_answer *running = new_running(request, takes);
+
+        if (!running)
+                return;
+        running->waiting = request;
+        running->request.deadline_usec = running->request.search.deadline_usec;
+        running->request.search.check = (struct index_check){ request_check_time, request };
+        if (!request_later(request, resume_whole, running)) {
+                wait_for_whole(request, running);
+                return;
+        }
+        const struct answer_events events = { NULL, end_whole, running };
+
+        if (answer_start(running->services->answer, running->services->tenant, &running->request,
+                         &events, &running->answering, &running->error) < 0)
+                settle(request, running);
+}
+
+/* ---- The request ------------------------------------------------------------------------- */
 
 static bool wants_events(const struct request *request)
 {
@@ -132,16 +248,14 @@ void answer_post(struct request *request)
                 problem_set_error(request, &error, PROBLEM_FROM_BODY);
                 return;
         }
-        parsed.search.check = (struct index_check){ request_check_time, request };
-        if (parsed.question && strlen(parsed.question) > request->door->max_input_bytes)
+        if (parsed.question && strlen(parsed.question) > request->door->max_input_bytes) {
                 problem_set(request, PROBLEM_TOO_LARGE,
                             "the question may have %zu bytes (security.max_input_size_kb)",
                             request->door->max_input_bytes);
-        else if (parsed.stream || wants_events(request)) {
+                answer_request_done(&parsed);
+        } else if (parsed.stream || wants_events(request)) {
                 begin_stream(request, &parsed);
-                return;
         } else {
-                run_at_once(request, &parsed);
+                begin_whole(request, &parsed);
         }
-        answer_request_done(&parsed);
 }

@@ -192,7 +192,18 @@ void dispatch_piece(struct request *request)
 
 bool dispatch_is_inline(const struct request *request)
 {
-        return request_settled(request) || (request->route->flags & ROUTE_INLINE);
+        if (request_settled(request))
+                return true;
+        if ((request->route->flags & ROUTE_REMOTE) && request->door->waits)
+                return false;
+        return request->route->flags & ROUTE_INLINE;
+}
+
+static void end(struct request *request)
+{
+        if (!request_settled(request))
+                problem_set(request, PROBLEM_INTERNAL, "no answer");
+        idempotent_end(request);
 }
 
 void dispatch_finish(struct request *request)
@@ -211,9 +222,19 @@ void dispatch_finish(struct request *request)
         }
         if (!request_settled(request))
                 request->route->run(request);
-        if (!request_settled(request))
-                problem_set(request, PROBLEM_INTERNAL, "no answer");
-        idempotent_end(request);
+        if (!dispatch_is_later(request))
+                end(request);
+}
+
+bool dispatch_is_later(const struct request *request)
+{
+        return request->later.resume && !request_settled(request);
+}
+
+void dispatch_resume(struct request *request, int why)
+{
+        request->later.resume(request, why);
+        end(request);
 }
 
 void dispatch_done(struct request *request)

@@ -5,9 +5,10 @@
  *   dispatch_take()    for each piece of the body; never waits
  *   dispatch_piece()   while dispatch_wants_piece(): hands lines on; may wait for a disk
  *   dispatch_finish()  once the body is there: carries out; waits unless the route is inline
+ *   dispatch_resume()  while dispatch_is_later(): the rest of it, when it was woken
  *   dispatch_done()    afterwards, always, and also when the client vanished half-way
  *
- * After dispatch_finish() the request is settled.  Settled before: the body is taken and
+ * After dispatch_finish() the request is settled, or it is later.  Settled before: the body is taken and
  * thrown away, so that the client can read the reply.
  *
  * Idempotency-Key.  The key is bound to method, target and body by BLAKE2b.  Bodies that are
@@ -25,6 +26,8 @@ bool dispatch_wants_piece(const struct request *request);
 void dispatch_piece(struct request *request);
 bool dispatch_is_inline(const struct request *request);
 void dispatch_finish(struct request *request);
+bool dispatch_is_later(const struct request *request);
+void dispatch_resume(struct request *request, int why);
 void dispatch_done(struct request *request);
 
 /* Counts the settled request. */

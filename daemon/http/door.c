@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/door.h"
 
+#include "answer/answer.h"
 #include "config/values.h"
 #include "http/stream.h"
 #include "metrics/metrics.h"
@@ -12,6 +13,8 @@
 /* Writers that wait together share one commit, so there are more of them than cores. */
 #define DOOR_WORKERS_MIN 4
 #define DOOR_WORKERS_MAX 32
+/* Where each search waits for another machine, most of them do nothing. */
+#define DOOR_WORKERS_WAITING 64
 
 static double read_connections(void *data)
 {
@@ -28,6 +31,29 @@ static double read_streams(void *data)
         return (double) streams_count(((struct door *) data)->streams);
 }
 
+static struct answer_cache_figures search_cache(const void *data)
+{
+        struct answer_cache_figures figures;
+
+        answer_get_search_cache(((const struct door *) data)->services.answer, &figures);
+        return figures;
+}
+
+static double read_cache_hits(void *data)
+{
+        return (double) search_cache(data).hits;
+}
+
+static double read_cache_misses(void *data)
+{
+        return (double) search_cache(data).misses;
+}
+
+static double read_cache_bytes(void *data)
+{
+        return (double) search_cache(data).bytes;
+}
+
 static const struct {
         enum metric_id id;
         double (*read)(void *data);
@@ -35,14 +61,19 @@ static const struct {
         { METRIC_HTTP_CONNECTIONS, read_connections },
         { METRIC_HTTP_IN_FLIGHT, read_requests },
         { METRIC_HTTP_STREAMS, read_streams },
+        { METRIC_SEARCH_CACHE_HITS, read_cache_hits },
+        { METRIC_SEARCH_CACHE_MISSES, read_cache_misses },
+        { METRIC_SEARCH_CACHE_BYTES, read_cache_bytes },
 };
 
-static uint32_t worker_count(const struct server_config *server)
+static uint32_t worker_count(const struct server_config *server, bool waits)
 {
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
         uint32_t threads = server->threads ? server->threads : cores > 0 ? (uint32_t) cores : 1;
         uint32_t workers = threads > DOOR_WORKERS_MAX / 2 ? DOOR_WORKERS_MAX : 2 * threads;
 
+        if (waits)
+                return DOOR_WORKERS_WAITING;
         return workers < DOOR_WORKERS_MIN ? DOOR_WORKERS_MIN : workers;
 }
 
@@ -61,7 +92,8 @@ int door_init(struct door *door, const struct server_config *server,
                                         : SIZE_MAX;
         door->metrics_apart = server->metrics_listen != NULL;
 
-        r = workers_new("http", worker_count(server), 0, &door->workers, reterr);
+        door->waits = answer_waits(services->answer);
+        r = workers_new("http", worker_count(server, door->waits), 0, &door->workers, reterr);
         if (r < 0)
                 return r;
         r = streams_new(door, &door->streams, reterr);

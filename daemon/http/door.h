@@ -18,6 +18,7 @@ struct door {
         size_t max_body_bytes;
         size_t max_input_bytes; /* of a question or a query; SIZE_MAX: not limited */
         bool metrics_apart;     /* /metrics has a listener of its own */
+        bool waits;             /* searches may wait for another machine */
         struct workers *workers;
         struct streams *streams;
         _Atomic bool draining;

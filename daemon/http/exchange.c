@@ -29,6 +29,7 @@ enum exchange_state {
         EXCHANGE_BODY,    /* the body is coming */
         EXCHANGE_PIECE,   /* a worker consumes lines; the connection is suspended */
         EXCHANGE_WORK,    /* a worker carries out; the connection is suspended */
+        EXCHANGE_LATER,   /* it goes on elsewhere; the connection is suspended, no thread waits */
         EXCHANGE_SETTLED, /* the reply waits to be queued */
         EXCHANGE_SENT,    /* queued */
 };
@@ -40,6 +41,7 @@ struct exchange {
         struct request request;
         struct worker_task task;
         bool task_used;
+        _Atomic int why; /* -ECANCELED, -ETIME: it is woken before its time */
         const char *raw_target; /* where it lay when its length was still known */
         size_t raw_target_len;
         /* Written last by who hands the request on, read first by who takes it. */
@@ -86,6 +88,22 @@ void exchange_connection(void *cls, struct MHD_Connection *connection, void **so
         (void) atomic_fetch_sub(&http->door.connections, 1);
 }
 
+/* As often as one likes: a task that has nothing more to do does nothing. */
+static void wake_exchange(void *data)
+{
+        struct exchange *exchange = data;
+
+        workers_post(exchange->request.door->workers, &exchange->task);
+}
+
+static void wake_early(void *data, int why)
+{
+        struct exchange *exchange = data;
+
+        atomic_store(&exchange->why, why);
+        wake_exchange(exchange);
+}
+
 void *exchange_begin(void *cls, const char *uri, struct MHD_Connection *connection)
 {
         struct listener *listener = cls;
@@ -97,6 +115,8 @@ void *exchange_begin(void *cls, const char *uri, struct MHD_Connection *connecti
         exchange->mhd = connection;
         exchange->connection = connection_of(connection);
         exchange->request.door = &listener->http->door;
+        exchange->request.later.wake = wake_exchange;
+        exchange->request.later.wake_data = exchange;
         exchange->request.metrics_only = listener->metrics_only;
         exchange->request.target = strdup(uri);
         exchange->raw_target = uri;
@@ -240,17 +260,49 @@ static enum MHD_Result send_reply(struct exchange *exchange)
 
 /* ---- Work --------------------------------------------------------------------------------- */
 
+/* Nobody holds a thread from here on; wake_exchange() may have come already, then the task runs
+ * again at once. */
+static void leave(struct exchange *exchange)
+{
+        const struct request *request = &exchange->request;
+        uint64_t patience = request->door->server->request_timeout_seconds * USEC_PER_SEC;
+
+        exchange->state = EXCHANGE_LATER;
+        if (exchange->connection)
+                guard_watch(exchange->connection, request->started_usec + patience, wake_early,
+                            exchange);
+}
+
 static enum worker_verdict run_task(struct worker_task *task)
 {
         struct exchange *exchange = task->data;
+        enum exchange_state state = exchange->state, next = EXCHANGE_SETTLED;
 
-        if (exchange->state == EXCHANGE_PIECE) {
+        switch (state) {
+        case EXCHANGE_PIECE:
                 dispatch_piece(&exchange->request);
-                exchange->state = EXCHANGE_BODY;
-        } else {
+                next = EXCHANGE_BODY;
+                break;
+        case EXCHANGE_WORK:
                 dispatch_finish(&exchange->request);
-                exchange->state = EXCHANGE_SETTLED;
+                if (dispatch_is_later(&exchange->request)) {
+                        leave(exchange);
+                        return WORKER_DONE;
+                }
+                break;
+        case EXCHANGE_LATER:
+                if (exchange->connection)
+                        guard_forget(exchange->connection);
+                dispatch_resume(&exchange->request, atomic_load(&exchange->why));
+                break;
+        case EXCHANGE_HEAD: /* it was woken twice, and this is the second time */
+        case EXCHANGE_BODY:
+        case EXCHANGE_SETTLED:
+        case EXCHANGE_SENT:
+        default:
+                return WORKER_DONE;
         }
+        exchange->state = next;
         MHD_resume_connection(exchange->mhd);
         return WORKER_DONE;
 }
@@ -388,6 +440,7 @@ enum MHD_Result exchange_continue(void *cls, struct MHD_Connection *connection, 
                 return send_reply(exchange);
         case EXCHANGE_PIECE:
         case EXCHANGE_WORK:
+        case EXCHANGE_LATER:
         case EXCHANGE_SENT:
         default:
                 return MHD_NO;

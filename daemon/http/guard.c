@@ -8,6 +8,7 @@
 
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -34,7 +35,7 @@ void guard_enter(struct connection *connection, unsigned phase, uint64_t now_use
         if (phase == METRIC_PHASE_IDLE)
                 (void) atomic_fetch_add_explicit(&connection->rest, 1, memory_order_relaxed);
         atomic_store_explicit(&connection->deadline_usec,
-                              phase == CONNECTION_WORK ? UINT64_MAX : now_usec + may_take,
+                              phase >= CONNECTION_WORK ? UINT64_MAX : now_usec + may_take,
                               memory_order_relaxed);
         atomic_store_explicit(&connection->phase, phase, memory_order_release);
 }
@@ -77,9 +78,32 @@ static void look_for_first_byte(struct connection *connection, uint64_t now)
         }
 }
 
+static void look_for_client(struct connection *connection, uint64_t now)
+{
+        struct pollfd look = { .fd = connection->fd, .events = POLLRDHUP };
+        void (*told)(void *data, int why) = connection->told;
+        int why = 0;
+
+        if (!told)
+                return;
+        if (poll(&look, 1, 0) > 0)
+                why = -ECANCELED;
+        else if (now >= atomic_load(&connection->deadline_usec))
+                why = -ETIME;
+        if (why == 0)
+                return;
+        connection->told = NULL;
+        told(connection->told_data, why);
+}
+
 static void look_at(struct connection *connection, uint64_t now)
 {
         unsigned phase = atomic_load_explicit(&connection->phase, memory_order_acquire);
+
+        if (phase == CONNECTION_AWAY) {
+                look_for_client(connection, now);
+                return;
+        }
 
         if (phase == METRIC_PHASE_IDLE) {
                 let_go_when_left(connection);
@@ -88,7 +112,7 @@ static void look_at(struct connection *connection, uint64_t now)
         if (now < atomic_load_explicit(&connection->deadline_usec, memory_order_relaxed))
                 return;
         phase = atomic_load(&connection->phase);
-        if (phase == CONNECTION_WORK)
+        if (phase >= CONNECTION_WORK)
                 return;
         (void) shutdown(connection->fd, SHUT_RDWR);
         atomic_store(&connection->deadline_usec, UINT64_MAX);
@@ -205,6 +229,25 @@ void guard_remove(struct connection *connection)
                 connection->next->previous = connection->previous;
         (void) pthread_mutex_unlock(&guard->lock);
         free(connection);
+}
+
+void guard_watch(struct connection *connection, uint64_t deadline_usec,
+                 void (*told)(void *data, int why), void *data)
+{
+        (void) pthread_mutex_lock(&connection->guard->lock);
+        connection->told = told;
+        connection->told_data = data;
+        guard_enter(connection, CONNECTION_AWAY, 0);
+        atomic_store(&connection->deadline_usec, deadline_usec);
+        (void) pthread_mutex_unlock(&connection->guard->lock);
+}
+
+void guard_forget(struct connection *connection)
+{
+        (void) pthread_mutex_lock(&connection->guard->lock);
+        connection->told = NULL;
+        guard_enter(connection, CONNECTION_WORK, 0);
+        (void) pthread_mutex_unlock(&connection->guard->lock);
 }
 
 void guard_shutdown_all(struct guard *guard, bool idle_only)

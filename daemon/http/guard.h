@@ -11,6 +11,9 @@
  *   HEAD  from accept to the end of the first head.
  *   BODY  from the end of the head to the end of the body; also while lines keep coming.
  *   WORK  the server's own time: no deadline.
+ *   AWAY  the same while another machine works for it: with a deadline, and watched for a client
+ *         that goes away or closes its half, since every second costs money.  Neither ends the
+ *         connection: whoever waits is told.
  *   SEND  from the reply to its last byte.  */
 #pragma once
 #include "base/error.h"
@@ -23,6 +26,7 @@
 struct guard;
 
 #define CONNECTION_WORK (METRIC_PHASE_SEND + 1)
+#define CONNECTION_AWAY (METRIC_PHASE_SEND + 2)
 
 struct connection {
         struct guard *guard;
@@ -30,6 +34,8 @@ struct connection {
         int fd;
         bool is_tcp;
         uint32_t seen_rest;  /* the guard's own: the rest in which it noted `idle_bytes` */
+        void (*told)(void *data, int why); /* under the guard's lock; NULL: nobody waits */
+        void *told_data;
         uint64_t idle_bytes; /* received when the connection was first seen in that rest */
         _Atomic uint32_t rest;          /* counts the times between requests */
         _Atomic unsigned phase; /* enum metric_phase or CONNECTION_WORK */
@@ -52,6 +58,12 @@ void guard_remove(struct connection *connection);
 
 /* Begins a phase at `now_usec`, with the time that it may take. */
 void guard_enter(struct connection *connection, unsigned phase, uint64_t now_usec);
+
+/* Begins AWAY: `told` is called once, on the guard's thread, with -ECANCELED or -ETIME; it must
+ * not wait.  After guard_forget() has returned it is not called any more. */
+void guard_watch(struct connection *connection, uint64_t deadline_usec,
+                 void (*told)(void *data, int why), void *data);
+void guard_forget(struct connection *connection);
 
 /* Shuts down every socket (idle_only: those between requests). */
 void guard_shutdown_all(struct guard *guard, bool idle_only);

@@ -231,6 +231,28 @@ int request_check_time(void *data)
         return clock_monotonic_usec() - request->started_usec > patience ? -ETIME : 0;
 }
 
+uint64_t request_deadline(const struct request *request)
+{
+        uint64_t patience = request->door->server->request_timeout_seconds * USEC_PER_SEC;
+
+        return request->started_usec + patience - patience / 16;
+}
+
+bool request_later(struct request *request, void (*resume)(struct request *request, int why),
+                   void *data)
+{
+        if (!request->later.wake)
+                return false;
+        request->later.resume = resume;
+        request->later.data = data;
+        return true;
+}
+
+void request_wake(struct request *request)
+{
+        request->later.wake(request->later.wake_data);
+}
+
 void request_reply_text(struct request *request, int status, const char *content_type,
                         char *takes_body, size_t len)
 {

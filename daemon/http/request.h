@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct request;
 struct route;
 struct stream;
 
@@ -56,6 +57,14 @@ struct reply {
         struct stream *stream;        /* instead of a body; owned */
 };
 
+/* What a handler began and left to go on elsewhere. */
+struct later {
+        void (*wake)(void *data); /* the door's; NULL: there is no connection to suspend */
+        void *wake_data;
+        void (*resume)(struct request *request, int why);
+        void *data; /* the handler's */
+};
+
 struct request {
         struct door *door;
 
@@ -88,6 +97,7 @@ struct request {
 
         /* A streamed body's consumer, from its route's open() to its close(). */
         void *work;
+        struct later later;
 
         struct reply reply;
 };
@@ -118,6 +128,19 @@ bool request_is_type(const struct request *request, const char *mime);
 /* For struct index_check, with the request as data: -ETIME once it has taken longer than
  * server.request_timeout_seconds.  Reads nothing but the door and the request's start. */
 int request_check_time(void *request);
+
+/* When it must have been carried out (monotonic), with some of its time left for the reply. */
+uint64_t request_deadline(const struct request *request);
+
+/* A handler that calls this returns without having settled the request: what it began goes on
+ * elsewhere and no thread waits for it.  The connection stays suspended until request_wake();
+ * then `resume` settles the request, once, on a worker thread.  It is called as well where the
+ * client has gone (why: -ECANCELED) or the time is over (-ETIME): it ends what goes on then.
+ * False: there is no connection, the handler waits itself. */
+bool request_later(struct request *request, void (*resume)(struct request *request, int why),
+                   void *data);
+/* Any thread, once or more often, until `resume` was called. */
+void request_wake(struct request *request);
 
 /* Settles the request: takes the heap text `body` (NULL: out of memory, a 503). */
 void request_reply_text(struct request *request, int status, const char *content_type,

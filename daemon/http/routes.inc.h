@@ -51,7 +51,8 @@ ROUTE("jobs.retry", METHOD_POST, "/api/v1/jobs/{job}:retry", jobs_retry, BODY_NO
 ROUTE("jobs.get", METHOD_GET, "/api/v1/jobs/{job}", jobs_get_one, BODY_NONE, 0, "",
       "One job with its progress.", NULL, 200, "Job")
 
-ROUTE("search", METHOD_POST, "/api/v1/search", search_post, BODY_SEARCH, ROUTE_INLINE,
+ROUTE("search", METHOD_POST, "/api/v1/search", search_post, BODY_SEARCH,
+      ROUTE_INLINE | ROUTE_REMOTE,
       "collections,limit,cursor,ef_search,exact,explain,filter,include",
       "Search collections.  The query parameters are for a body that is a vector alone: with "
       "JSON, the same members stand in the body.", "SearchRequest", 200, "SearchResponse")

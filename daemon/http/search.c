@@ -156,6 +156,7 @@ void search_post(struct request *request)
         if (!parse(request, &search))
                 return;
         search.check = (struct index_check){ request_check_time, request };
+        search.deadline_usec = request_deadline(request);
         if (!query_too_long(request, search.query))
                 run(request, &search);
         search_request_done(&search);

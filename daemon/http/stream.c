@@ -32,15 +32,15 @@ struct stream {
 
         struct stream *previous, *next; /* these four under the set's lock */
         bool linked;
-        bool task_held; /* the task's reference; the pool may still look at the task */
+        bool task_held; /* the producer's reference, until it was stopped */
         uint32_t references;
 
         pthread_mutex_t lock; /* what follows */
-        pthread_cond_t room;
         struct buf queue;
         struct MHD_Connection *connection; /* NULL: not started, or over */
         int fd;
         bool suspended; /* the connection waits for us to resume it */
+        bool begun;     /* the producer's start has returned */
         bool ended;     /* the producer has said all */
         bool gone;      /* nobody listens any more */
         bool probed;    /* the client's half is closed, a comment asks whether all of it is */
@@ -90,7 +90,6 @@ struct stream *stream_unref(struct stream *stream)
         if (stream->producer.free)
                 stream->producer.free(stream->data);
         buf_done(&stream->queue);
-        (void) pthread_cond_destroy(&stream->room);
         (void) pthread_mutex_destroy(&stream->lock);
         free(stream);
         return NULL;
@@ -111,7 +110,6 @@ int stream_new(struct door *door, const struct stream_producer *producer, void *
         stream->fd = -1;
         stream->references = 1;
         (void) pthread_mutex_init(&stream->lock, NULL);
-        (void) pthread_cond_init(&stream->room, NULL);
         *ret = stream;
         return 0;
 }
@@ -131,31 +129,52 @@ static void end(struct stream *stream, bool gone)
         stream->ended = true;
         stream->gone |= gone;
         wake_connection(stream);
-        (void) pthread_cond_broadcast(&stream->room);
         (void) pthread_mutex_unlock(&stream->lock);
+}
+
+void stream_end(struct stream *stream)
+{
+        end(stream, false);
+}
+
+bool stream_is_gone(struct stream *stream)
+{
+        bool gone;
+
+        (void) pthread_mutex_lock(&stream->lock);
+        gone = stream->gone;
+        (void) pthread_mutex_unlock(&stream->lock);
+        return gone;
+}
+
+/* With the lock held: what is queued is not worth sending, since more is missing behind it. */
+static int give_up(struct stream *stream, int code)
+{
+        stream->gone = true;
+        buf_clear(&stream->queue);
+        wake_connection(stream);
+        return code;
 }
 
 int stream_event_text(struct stream *stream, const char *name, const char *json, size_t len)
 {
+        bool watches = stream->producer.watch != NULL;
+        size_t most = watches ? QUEUE_MAX_BYTES : STREAM_START_MAX_BYTES;
         int r = 0;
 
         (void) pthread_mutex_lock(&stream->lock);
-        while (stream->producer.run && !stream->gone && stream->queue.len >= QUEUE_MAX_BYTES)
-                (void) pthread_cond_wait(&stream->room, &stream->lock);
         if (stream->gone) {
                 r = -EPIPE;
-        } else if (stream->queue.len >= QUEUE_MAX_BYTES) {
-                r = -EAGAIN;
+        } else if (stream->queue.len >= most) {
+                r = watches ? -EAGAIN : give_up(stream, -EPIPE);
         } else {
                 /* The text is compact JSON: it holds no line end. */
                 buf_append_format(&stream->queue, "event: %s\ndata: ", name);
                 buf_append(&stream->queue, json, len);
                 buf_append_text(&stream->queue, "\n\n");
                 stream->last_event_usec = clock_monotonic_usec();
-                if (buf_failed(&stream->queue)) {
-                        stream->gone = true;
-                        r = -ENOMEM;
-                }
+                if (buf_failed(&stream->queue))
+                        r = give_up(stream, -ENOMEM);
                 wake_connection(stream);
         }
         (void) pthread_mutex_unlock(&stream->lock);
@@ -176,8 +195,10 @@ static enum worker_verdict run_producer(struct worker_task *task)
 {
         struct stream *stream = task->data;
 
-        stream->producer.run(stream, stream->data);
-        end(stream, false);
+        stream->producer.start(stream, stream->data);
+        (void) pthread_mutex_lock(&stream->lock);
+        stream->begun = true;
+        (void) pthread_mutex_unlock(&stream->lock);
         return WORKER_DONE;
 }
 
@@ -189,7 +210,7 @@ static bool link_into_set(struct stream *stream)
 
         (void) pthread_mutex_lock(&set->lock);
         stopped = set->stop;
-        stream->task_held = stream->producer.run && !stopped;
+        stream->task_held = stream->producer.start && !stopped;
         stream->references += stream->task_held;
         stream->next = set->first;
         if (set->first)
@@ -211,7 +232,7 @@ void stream_start(struct stream *stream, struct MHD_Connection *connection, int 
                 end(stream, true);
                 return;
         }
-        if (stream->producer.run) {
+        if (stream->producer.start) {
                 stream->task = (struct worker_task){ .run = run_producer, .data = stream };
                 workers_post(stream->set->door->workers, &stream->task);
                 return;
@@ -230,7 +251,6 @@ ssize_t stream_read(struct stream *stream, char *buffer, size_t max)
                 memcpy(buffer, stream->queue.data, (size_t) n);
                 buf_consume(&stream->queue, (size_t) n);
                 stream->last_taken_usec = clock_monotonic_usec();
-                (void) pthread_cond_broadcast(&stream->room);
         } else if (stream->gone) {
                 n = STREAM_GONE;
         } else if (stream->ended) {
@@ -250,7 +270,6 @@ void stream_close(struct stream *stream)
         stream->fd = -1;
         stream->suspended = false;
         stream->gone = true;
-        (void) pthread_cond_broadcast(&stream->room);
         (void) pthread_mutex_unlock(&stream->lock);
         (void) stream_unref(stream);
 }
@@ -281,9 +300,7 @@ static void look_at_client(struct stream *stream, uint64_t now, uint64_t patienc
                         dead = true;
                 }
                 if (dead) {
-                        stream->gone = true;
-                        buf_clear(&stream->queue);
-                        (void) pthread_cond_broadcast(&stream->room);
+                        (void) give_up(stream, -EPIPE);
                 } else if (silent && stream->queue.len == 0 && !stream->ended) {
                         buf_append_text(&stream->queue, comment);
                         stream->last_event_usec = stream->last_taken_usec = now;
@@ -294,9 +311,9 @@ static void look_at_client(struct stream *stream, uint64_t now, uint64_t patienc
         (void) pthread_mutex_unlock(&stream->lock);
 }
 
-/* Waits for the producer, or takes it back where it has not begun.  Only afterwards may the
- * task's memory go, so this never happens on the worker's own thread. */
-static void give_up_task(struct stream *stream)
+/* Waits for the producer's start, or takes it back where it has not begun; then stops it.  Only
+ * afterwards may the task's memory go, so this never happens on the worker's own thread. */
+static void stop_producer(struct stream *stream)
 {
         bool held;
 
@@ -307,20 +324,21 @@ static void give_up_task(struct stream *stream)
         if (!held)
                 return;
         workers_cancel(stream->set->door->workers, &stream->task);
+        stream->producer.stop(stream, stream->data);
         (void) stream_unref(stream);
 }
 
 static void look_at(struct stream *stream, uint64_t now, uint64_t patience)
 {
-        bool ended, over;
+        bool begun, over;
 
         look_at_client(stream, now, patience);
         (void) pthread_mutex_lock(&stream->lock);
-        ended = stream->ended;
-        over = ended || stream->gone;
+        begun = stream->begun;
+        over = stream->ended || stream->gone;
         (void) pthread_mutex_unlock(&stream->lock);
-        if (ended)
-                give_up_task(stream);
+        if (over && begun) /* who has not begun yet sees by himself that nobody listens */
+                stop_producer(stream);
         if (!over && stream->producer.watch && !stream->producer.watch(stream, stream->data))
                 end(stream, false);
 }
@@ -434,7 +452,7 @@ void streams_stop(struct streams *set)
         n = take_all(set, &all);
         for (size_t i = 0; i < n; i++) {
                 end(all[i], true);
-                give_up_task(all[i]);
+                stop_producer(all[i]);
                 (void) stream_unref(all[i]);
         }
 }

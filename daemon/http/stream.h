@@ -2,11 +2,13 @@
 /* Server-sent events (WHATWG HTML, section 9.2): a bounded queue between who produces events
  * and the connection that carries them.
  *
- * Two kinds of producer.  A *run* works on one of the door's worker threads and waits while the
- * queue is full.  A *watch* is looked at by the streams' own thread whenever a job changed; it
- * never waits.  While the queue is empty the connection is suspended and costs no thread.  The
- * same thread sends a comment into a silent stream, drops a client that takes nothing for the
- * request timeout, and looks for clients that hung up, whose producers then get -EPIPE.
+ * Two kinds of producer.  A *start* begins something on one of the door's worker threads and
+ * returns; events then come from wherever it goes on, until stream_end().  They never wait: what
+ * is produced so is bounded by itself, and a stream that holds more than STREAM_START_MAX_BYTES
+ * fails.  A *watch* is looked at by the streams' own thread whenever a job changed.  While the
+ * queue is empty the connection is suspended and costs no thread.  The same thread sends a
+ * comment into a silent stream, drops a client that takes nothing for the request timeout, and
+ * looks for clients that hung up, whose producers are stopped and get -EPIPE.
  *
  * Reference counted: the producer holds one reference and the connection another. */
 #pragma once
@@ -24,10 +26,12 @@ struct stream;
 struct streams;
 
 struct stream_producer {
-        /* Exactly one of both.  run: until the stream's end.  watch: adds what is new; false
-         * when there will be nothing more. */
-        void (*run)(struct stream *stream, void *data);
+        /* Exactly one of both.  watch: adds what is new; false when there will be nothing more. */
+        void (*start)(struct stream *stream, void *data);
         bool (*watch)(struct stream *stream, void *data);
+        /* With start, once, after it has returned: at the stream's end, or when nobody listens
+         * any more.  Afterwards no event comes.  On the streams' own thread: soon over. */
+        void (*stop)(struct stream *stream, void *data);
         void (*free)(void *data);
 };
 
@@ -35,11 +39,18 @@ int stream_new(struct door *door, const struct stream_producer *producer, void *
                struct stream **ret, struct error *reterr);
 struct stream *stream_unref(struct stream *stream);
 
-/* Adds an event; waits for room when `run` calls it.  -EPIPE: the client is gone, stop.
+#define STREAM_START_MAX_BYTES ((size_t) 4 * 1024 * 1024)
+
+/* Adds an event; any thread, never waits.  -EPIPE: the client is gone or takes too little, stop.
  * -EAGAIN: no room (watch only).  -ENOMEM. */
 int stream_event(struct stream *stream, const char *name, struct json_object *json);
 /* The same with ready JSON text. */
 int stream_event_text(struct stream *stream, const char *name, const char *json, size_t len);
+
+/* There will be no more events (start only).  Any thread; the producer's data may be gone
+ * afterwards. */
+void stream_end(struct stream *stream);
+bool stream_is_gone(struct stream *stream);
 
 /* ---- For server.c ------------------------------------------------------------------------ */
 
@@ -54,7 +65,7 @@ void stream_close(struct stream *stream);
 
 int streams_new(struct door *door, struct streams **ret, struct error *reterr);
 uint32_t streams_count(struct streams *streams);
-/* Ends the watches, which could go on for long; runs may finish. */
+/* Ends the watches, which could go on for long; others may finish. */
 void streams_end_watches(struct streams *streams);
 /* Ends every stream: producers get -EPIPE, clients the end of the body.  No new ones. */
 void streams_stop(struct streams *streams);

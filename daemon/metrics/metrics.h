@@ -36,7 +36,29 @@ enum metric_id {
         METRIC_HTTP_STREAMS,
         METRIC_SEARCH_SECONDS,
         METRIC_SEARCH_RESULTS,
+        METRIC_SEARCH_CACHE_HITS,
+        METRIC_SEARCH_CACHE_MISSES,
+        METRIC_SEARCH_CACHE_BYTES,
         METRIC_ANSWER_SECONDS,
+        METRIC_PROVIDER_CALLS,
+        METRIC_PROVIDER_SECONDS,
+        METRIC_PROVIDER_FIRST_SECONDS,
+        METRIC_PROVIDER_INPUT_TOKENS,
+        METRIC_PROVIDER_OUTPUT_TOKENS,
+        METRIC_PROVIDER_COST,
+        METRIC_PROVIDER_BREAKER,
+        METRIC_GATEWAY_WAITING,
+        METRIC_GATEWAY_RUNNING,
+        METRIC_GATEWAY_FALLBACKS,
+        METRIC_BUDGET_SPENT_DAY,
+        METRIC_BUDGET_SPENT_MONTH,
+        METRIC_EMBEDDING_CACHE_HITS,
+        METRIC_EMBEDDING_CACHE_DISK_HITS,
+        METRIC_EMBEDDING_CACHE_MISSES,
+        METRIC_EMBEDDING_CACHE_BYTES,
+        METRIC_RESPONSE_CACHE_HITS,
+        METRIC_RESPONSE_CACHE_MISSES,
+        METRIC_RESPONSE_CACHE_BYTES,
         METRIC_INGEST_DOCUMENTS_PUT,
         METRIC_INGEST_DOCUMENTS_APPLIED,
         METRIC_INGEST_DOCUMENTS_FAILED,
@@ -76,6 +98,8 @@ enum metric_label {
         METRIC_LABEL_STATUS, /* 1xx … 5xx */
         METRIC_LABEL_RESULT, /* ok, error */
         METRIC_LABEL_PHASE,  /* of a request that took too long */
+        METRIC_LABEL_PROVIDER,   /* by its table's name */
+        METRIC_LABEL_OUTCOME,    /* of a call to a provider: ok, or the class of its fault */
         METRIC_LABEL_COLLECTION, /* by name; listed when it is asked for */
         METRIC_LABEL_MAX,
 };
@@ -107,7 +131,8 @@ const struct metric *metric_get(enum metric_id id);
 struct metrics_settings {
         const char *stage;
         const char *version;
-        const char *const *routes; /* values of METRIC_LABEL_ROUTE, NULL-terminated; may be NULL */
+        /* Values of labels, NULL-terminated; may be NULL. */
+        const char *const *routes, *const *providers, *const *outcomes;
 };
 /* Strings are borrowed and must stay.  Resident memory and open descriptors have sources. */
 int metrics_new(const struct metrics_settings *settings, struct metrics **ret,

@@ -18,6 +18,10 @@ _Static_assert(ELEMENTSOF(result_buckets) <= METRIC_BUCKETS_MAX, "too many bucke
 #define COUNTER(id_, name_, help_, ...) \
         [id_] = { .name = (name_), .type = METRIC_COUNTER, .help = (help_), .unit = 1, \
                   .labels = { __VA_ARGS__ } }
+/* In millionths of a dollar. */
+#define MONEY(id_, name_, help_, ...) \
+        [id_] = { .name = (name_), .type = METRIC_COUNTER, .help = (help_), .unit = 1e-6, \
+                  .labels = { __VA_ARGS__ } }
 #define GAUGE(id_, name_, help_) \
         [id_] = { .name = (name_), .type = METRIC_GAUGE, .help = (help_), .unit = 1 }
 /* Of each collection that is open. */
@@ -65,9 +69,61 @@ static const struct metric table[METRIC_MAX] = {
                   1e-6, METRIC_LABEL_RESULT),
         HISTOGRAM(METRIC_SEARCH_RESULTS, "ragd_search_results", "Results of a search.",
                   result_buckets, 1, METRIC_LABEL_NONE),
+        COUNTER(METRIC_SEARCH_CACHE_HITS, "ragd_search_cache_hits_total",
+                "Searches whose response was remembered.", METRIC_LABEL_NONE),
+        COUNTER(METRIC_SEARCH_CACHE_MISSES, "ragd_search_cache_misses_total",
+                "Searches whose response could have been remembered and was not.",
+                METRIC_LABEL_NONE),
+        GAUGE(METRIC_SEARCH_CACHE_BYTES, "ragd_search_cache_bytes",
+              "Bytes of the responses that are remembered."),
         HISTOGRAM(METRIC_ANSWER_SECONDS, "ragd_answer_duration_seconds",
                   "Answers, from the parsed request to the last event.", latency_buckets, 1e-6,
                   METRIC_LABEL_RESULT),
+
+        COUNTER(METRIC_PROVIDER_CALLS, "ragd_provider_calls_total",
+                "Calls to providers that ended, by their outcome.", METRIC_LABEL_PROVIDER,
+                METRIC_LABEL_OUTCOME),
+        HISTOGRAM(METRIC_PROVIDER_SECONDS, "ragd_provider_call_duration_seconds",
+                  "Calls to providers, from sending to the end.", latency_buckets, 1e-6,
+                  METRIC_LABEL_PROVIDER),
+        HISTOGRAM(METRIC_PROVIDER_FIRST_SECONDS, "ragd_provider_first_text_seconds",
+                  "Streamed answers of providers, from sending to the first piece.",
+                  latency_buckets, 1e-6, METRIC_LABEL_PROVIDER),
+        COUNTER(METRIC_PROVIDER_INPUT_TOKENS, "ragd_provider_input_tokens_total",
+                "Tokens sent to providers.", METRIC_LABEL_PROVIDER),
+        COUNTER(METRIC_PROVIDER_OUTPUT_TOKENS, "ragd_provider_output_tokens_total",
+                "Tokens that providers answered.", METRIC_LABEL_PROVIDER),
+        MONEY(METRIC_PROVIDER_COST, "ragd_provider_cost_usd_total",
+              "What calls to providers cost, in dollars.", METRIC_LABEL_PROVIDER),
+        [METRIC_PROVIDER_BREAKER] = { .name = "ragd_provider_breaker_state",
+                                      .type = METRIC_GAUGE,
+                                      .help = "0 where calls pass, 1 where one is let through to "
+                                              "see, 2 where the provider is left alone.",
+                                      .unit = 1,
+                                      .labels = { METRIC_LABEL_PROVIDER } },
+        GAUGE(METRIC_GATEWAY_WAITING, "ragd_gateway_calls_waiting",
+              "Calls that wait for limits or a retry."),
+        GAUGE(METRIC_GATEWAY_RUNNING, "ragd_gateway_calls_running", "Calls under way."),
+        COUNTER(METRIC_GATEWAY_FALLBACKS, "ragd_gateway_fallbacks_total",
+                "Answers that another provider gave than the first choice.", METRIC_LABEL_NONE),
+        GAUGE(METRIC_BUDGET_SPENT_DAY, "ragd_budget_spent_today_usd",
+              "What providers have cost today (UTC), in dollars."),
+        GAUGE(METRIC_BUDGET_SPENT_MONTH, "ragd_budget_spent_month_usd",
+              "What providers have cost this month (UTC), in dollars."),
+        COUNTER(METRIC_EMBEDDING_CACHE_HITS, "ragd_embedding_cache_hits_total",
+                "Texts whose vectors were in memory.", METRIC_LABEL_NONE),
+        COUNTER(METRIC_EMBEDDING_CACHE_DISK_HITS, "ragd_embedding_cache_disk_hits_total",
+                "Texts whose vectors were on disk.", METRIC_LABEL_NONE),
+        COUNTER(METRIC_EMBEDDING_CACHE_MISSES, "ragd_embedding_cache_misses_total",
+                "Texts that had to be embedded.", METRIC_LABEL_NONE),
+        GAUGE(METRIC_EMBEDDING_CACHE_BYTES, "ragd_embedding_cache_bytes",
+              "Memory of the vectors that are kept."),
+        COUNTER(METRIC_RESPONSE_CACHE_HITS, "ragd_response_cache_hits_total",
+                "Prompts whose answers were kept.", METRIC_LABEL_NONE),
+        COUNTER(METRIC_RESPONSE_CACHE_MISSES, "ragd_response_cache_misses_total",
+                "Prompts that went to a provider.", METRIC_LABEL_NONE),
+        GAUGE(METRIC_RESPONSE_CACHE_BYTES, "ragd_response_cache_bytes",
+              "Memory of the answers that are kept."),
 
         COUNTER(METRIC_INGEST_DOCUMENTS_PUT, "ragd_ingest_documents_put_total",
                 "Documents accepted.", METRIC_LABEL_NONE),

@@ -693,24 +693,119 @@ void answer_request_done(struct answer_request *request)
         request->json = NULL;
 }
 
+/* ---- Answers, which go on while nobody waits ------------------------------------------------ */
+
+struct answering {
+        struct answer_events events;
+        char question[64];
+        pthread_t thread;
+        _Atomic bool canceled;
+        bool joined;
+};
+
+static int send_parts(struct answering *answering)
+{
+        bool forever = strcmp(answering->question, "forever") == 0;
+        bool flood = strcmp(answering->question, "flood") == 0;
+        cleanup_free_ char *large = calloc(1, 64 * 1024);
+        int r = 0;
+
+        memset(large, 'x', 64 * 1024 - 1);
+        for (int i = 0; answering->events.event && r >= 0 && (forever || flood || i < 3); i++) {
+                if (answering->canceled)
+                        return -ECANCELED;
+                r = answering->events.event(answering->events.data, i ? "delta" : "sources",
+                                            object("text", flood ? large : "a part"));
+                if (forever)
+                        (void) usleep(1000);
+        }
+        return r;
+}
+
+/* The provider thread of this answer. */
+static void *answer_question(void *data)
+{
+        struct answering *answering = data;
+        struct error error = { 0 };
+        int r = send_parts(answering);
+
+        if (answering->events.event)
+                fakes.streams_ended++;
+        if (r < 0)
+                (void) error_set(&error, r, "the client is gone");
+        else if (strcmp(answering->question, "broken") == 0)
+                (void) error_set(&error, -EIO, "read /var/lib/ragd/secret");
+        while (strcmp(answering->question, "never") == 0 && !answering->canceled)
+                (void) usleep(1000);
+        if (strcmp(answering->question, "later") == 0)
+                (void) usleep(300000);
+        if (answering->canceled)
+                return NULL;
+        if (error.code < 0)
+                answering->events.end(answering->events.data, NULL, &error);
+        else
+                answering->events.end(answering->events.data,
+                                      object("answer", answering->question), NULL);
+        return NULL;
+}
+
+int answer_start(struct answer *answer, struct tenant_id tenant,
+                 const struct answer_request *request, const struct answer_events *events,
+                 struct answering **ret, struct error *reterr)
+{
+        struct answering *answering;
+
+        (void) answer;
+        (void) tenant;
+        if (strcmp(request->question, "stale") == 0)
+                return known("stale", reterr);
+        answering = calloc(1, sizeof *answering);
+        answering->events = *events;
+        (void) snprintf(answering->question, sizeof answering->question, "%s", request->question);
+        fakes.answers_open++;
+        *ret = answering;
+        if (pthread_create(&answering->thread, NULL, answer_question, answering) != 0)
+                abort();
+        return 0;
+}
+
+void answer_cancel(struct answering *answering)
+{
+        answering->canceled = true;
+        if (!answering->joined)
+                (void) pthread_join(answering->thread, NULL);
+        answering->joined = true;
+}
+
+struct answering *answering_free(struct answering *answering)
+{
+        if (!answering)
+                return NULL;
+        answer_cancel(answering);
+        fakes.answers_open--;
+        free(answering);
+        return NULL;
+}
+
+bool answer_waits(const struct answer *answer)
+{
+        (void) answer;
+        return fakes.waits;
+}
+
+void answer_get_search_cache(struct answer *answer, struct answer_cache_figures *ret)
+{
+        (void) answer;
+        *ret = (struct answer_cache_figures){ .hits = 3, .misses = 4, .bytes = 5, .entries = 1 };
+}
+
 int answer_run(struct answer *answer, struct tenant_id tenant, const struct answer_request *request,
                const struct answer_sink *sink_or_null, struct json_object **ret,
                struct error *reterr)
 {
-        cleanup_json_ struct json_object *event = object("text", "a part of the answer");
-        int r = 0;
-
         (void) answer;
         (void) tenant;
-        for (int i = 0; sink_or_null && r >= 0; i++) {
-                r = sink_or_null->event(sink_or_null->data, i ? "delta" : "sources", event);
-                if (i == 2 && strcmp(request->question, "forever") != 0)
-                        break;
-        }
-        if (sink_or_null)
-                fakes.streams_ended++;
-        if (r < 0)
-                return error_set(reterr, r, "the client is gone");
+        (void) sink_or_null;
         if (strcmp(request->question, "broken") == 0)
                 return error_set(reterr, -EIO, "read /var/lib/ragd/secret");
         *ret = object("answer", request->question);

@@ -447,8 +447,8 @@ static void test_a_client_that_takes_nothing_is_dropped(void **state)
         cleanup_close_ int fd = client_connect(address);
 
         (void) state;
-        client_send_text(fd, "POST /api/v1/answer HTTP/1.1\r\nHost: x\r\nContent-Length: 36\r\n\r\n"
-                             "{\"question\":\"forever\",\"stream\":true}");
+        client_send_text(fd, "POST /api/v1/answer HTTP/1.1\r\nHost: x\r\nContent-Length: 34\r\n\r\n"
+                             "{\"question\":\"flood\",\"stream\":true}");
         for (int i = 0; i < 600 && fakes.streams_ended == ended; i++)
                 (void) usleep(10000);
         assert_int_equal(fakes.streams_ended, ended + 1);
@@ -481,6 +481,161 @@ static void test_waiting_streams_do_not_hold_up_requests(void **state)
         assert_answer("POST", "/api/v1/search", JSON, "{\"query\":\"four\"}", 200, "\"length\":4");
         for (size_t i = 0; i < ELEMENTSOF(fds); i++)
                 (void) close(fds[i]);
+}
+
+/* ---- Answers that take their time ---------------------------------------------------------- */
+
+static int ask_and_leave_open(const char *question)
+{
+        cleanup_free_ char *text = NULL, *body = NULL;
+        int fd = client_connect(address);
+
+        assert_true(asprintf(&body, "{\"question\":\"%s\"}", question) > 0);
+        assert_true(asprintf(&text, "POST /api/v1/answer HTTP/1.1\r\nHost: x\r\n"
+                                    "Content-Length: %zu\r\n\r\n%s", strlen(body), body) > 0);
+        client_send_text(fd, text);
+        return fd;
+}
+
+static bool wait_for_open_answers(uint32_t n)
+{
+        for (int i = 0; i < 1000 && fakes.answers_open != n; i++)
+                (void) usleep(10000);
+        return fakes.answers_open == n;
+}
+
+/* There are four worker threads. */
+static void test_answers_that_wait_hold_no_thread(void **state)
+{
+        int fds[24];
+
+        (void) state;
+        assert_true(wait_for_open_answers(0));
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+                fds[i] = ask_and_leave_open("later");
+        assert_true(wait_for_open_answers(ELEMENTSOF(fds)));
+        assert_answer("POST", "/api/v1/search", JSON, "{\"query\":\"four\"}", 200, "\"length\":4");
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
+                cleanup_free_ char *answer = client_read_response(fds[i]);
+
+                assert_int_equal(client_status(answer), 200);
+                assert_non_null(strstr(answer, "{\"answer\":\"later\"}"));
+                (void) close(fds[i]);
+        }
+        assert_true(wait_for_open_answers(0));
+}
+
+static void test_a_client_that_goes_away_ends_its_answer(void **state)
+{
+        int fd, half;
+
+        (void) state;
+        assert_true(wait_for_open_answers(0));
+        fd = ask_and_leave_open("never");
+        half = ask_and_leave_open("never");
+        assert_true(wait_for_open_answers(2));
+        (void) close(fd);
+        assert_true(wait_for_open_answers(1));
+        (void) shutdown(half, SHUT_WR);
+        assert_true(wait_for_open_answers(0));
+        (void) close(half);
+}
+
+static void test_an_answer_that_never_comes_is_ended_at_the_deadline(void **state)
+{
+        (void) state;
+        assert_answer("POST", "/api/v1/answer", JSON, "{\"question\":\"never\"}", 503,
+                      "deadline-exceeded");
+        assert_true(wait_for_open_answers(0));
+        assert_answer("POST", "/api/v1/answer", JSON, "{\"question\":\"stale\"}", 409,
+                      "fingerprint-mismatch");
+        assert_answer("POST", "/api/v1/answer", JSON, "{\"question\":\"broken\"}", 503,
+                      "storage-failed");
+}
+
+/* On one connection, so that what is left of the one before would hit the next one. */
+static void test_a_kept_connection_serves_answer_after_answer(void **state)
+{
+        cleanup_close_ int fd = client_connect(address);
+
+        (void) state;
+        for (int i = 0; i < 50; i++) {
+                cleanup_free_ char *answer = NULL;
+
+                client_send_text(fd, "POST /api/v1/answer HTTP/1.1\r\nHost: x\r\n"
+                                     "Content-Length: 18\r\n\r\n{\"question\":\"why\"}");
+                answer = client_read_response(fd);
+                assert_int_equal(client_status(answer), 200);
+                assert_non_null(strstr(answer, "{\"answer\":\"why\"}"));
+        }
+}
+
+/* One network thread, and searches that wait for another machine. */
+static void test_a_search_that_waits_elsewhere_holds_up_nobody(void **state)
+{
+        struct server_config one = server;
+        struct metrics_settings settings = { "testing", "1.2.3", http_route_labels() };
+        struct metrics *others = NULL;
+        struct http_services services;
+        const char *former = address;
+        struct error error = { 0 };
+        struct http *other = NULL;
+        int fds[8];
+        char byte;
+
+        (void) state;
+        assert_int_equal(metrics_new(&settings, &others, &error), 0);
+        services = fakes_services(others);
+        one.listen.count = 1;
+        one.threads = 1;
+        fakes.waits = true;
+        assert_int_equal(http_new(&one, &security, &services, &other, &error), 0);
+        fakes.waits = false;
+        address = http_addresses(other)[0];
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
+                fds[i] = client_connect(address);
+                client_send_text(fds[i], "POST /api/v1/search HTTP/1.1\r\nHost: x\r\n"
+                                         "Content-Length: 16\r\n\r\n{\"query\":\"late\"}");
+        }
+        assert_answer("GET", "/healthz", "", "", 200, "ok");
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+                assert_true(recv(fds[i], &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0);
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
+                cleanup_free_ char *answer = client_read_response(fds[i]);
+
+                assert_int_equal(client_status(answer), 503);
+                (void) close(fds[i]);
+        }
+        (void) http_free(other, 0);
+        address = former;
+        (void) metrics_free(others);
+}
+
+static void test_draining_ends_answers_that_would_never_come(void **state)
+{
+        struct metrics_settings settings = { "testing", "1.2.3", http_route_labels() };
+        struct metrics *others = NULL;
+        struct http_services services;
+        struct server_config other_server = server;
+        const char *former = address;
+        struct error error = { 0 };
+        struct http *other = NULL;
+        int fd;
+
+        (void) state;
+        assert_int_equal(metrics_new(&settings, &others, &error), 0);
+        services = fakes_services(others);
+        assert_true(wait_for_open_answers(0));
+        other_server.listen.count = 1;
+        assert_int_equal(http_new(&other_server, &security, &services, &other, &error), 0);
+        address = http_addresses(other)[0];
+        fd = ask_and_leave_open("never");
+        assert_true(wait_for_open_answers(1));
+        (void) http_free(other, 100000);
+        assert_int_equal(fakes.answers_open, 0);
+        (void) close(fd);
+        address = former;
+        (void) metrics_free(others);
 }
 
 /* ---- Deadlines ------------------------------------------------------------------------------ */
@@ -767,6 +922,12 @@ int main(void)
                 cmocka_unit_test(test_a_client_that_takes_nothing_is_dropped),
                 cmocka_unit_test(test_job_events_go_on_until_the_job_is_over),
                 cmocka_unit_test(test_waiting_streams_do_not_hold_up_requests),
+                cmocka_unit_test(test_answers_that_wait_hold_no_thread),
+                cmocka_unit_test(test_a_client_that_goes_away_ends_its_answer),
+                cmocka_unit_test(test_an_answer_that_never_comes_is_ended_at_the_deadline),
+                cmocka_unit_test(test_a_kept_connection_serves_answer_after_answer),
+                cmocka_unit_test(test_a_search_that_waits_elsewhere_holds_up_nobody),
+                cmocka_unit_test(test_draining_ends_answers_that_would_never_come),
                 cmocka_unit_test(test_a_head_that_trickles_is_cut_at_the_header_timeout),
                 cmocka_unit_test(test_a_kept_connection_may_not_trickle_either),
                 cmocka_unit_test(test_a_search_that_takes_too_long_is_told_so),
