@@ -1,6 +1,8 @@
 if HAVE_CMOCKA
 gateway_tests = \
 	tests/unit/gateway/test_breaker \
+	tests/unit/gateway/test_chat \
+	tests/unit/gateway/test_embed \
 	tests/unit/gateway/test_gateway \
 	tests/unit/gateway/test_limits \
 	tests/unit/gateway/test_money
@@ -16,4 +18,10 @@ tests_unit_gateway_test_limits_SOURCES = tests/unit/gateway/test_limits.c
 tests_unit_gateway_test_limits_LDADD = $(gateway_test_libs)
 tests_unit_gateway_test_money_SOURCES = tests/unit/gateway/test_money.c
 tests_unit_gateway_test_money_LDADD = $(gateway_test_libs)
+gateway_network = tests/unit/gateway/fake_provider.c tests/unit/gateway/fake_provider.h \
+	tests/unit/gateway/network.c tests/unit/gateway/network.h
+tests_unit_gateway_test_chat_SOURCES = tests/unit/gateway/test_chat.c $(gateway_network)
+tests_unit_gateway_test_chat_LDADD = $(gateway_test_libs)
+tests_unit_gateway_test_embed_SOURCES = tests/unit/gateway/test_embed.c $(gateway_network)
+tests_unit_gateway_test_embed_LDADD = $(gateway_test_libs)
 endif
