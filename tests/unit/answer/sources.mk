@@ -58,10 +58,20 @@ TESTS += tests/unit/answer/test_request
 tests_unit_answer_test_request_SOURCES = tests/unit/answer/test_request.c
 tests_unit_answer_test_request_LDADD = $(answer_test_libs)
 
+check_PROGRAMS += tests/unit/answer/test_rerank
+TESTS += tests/unit/answer/test_rerank
+tests_unit_answer_test_rerank_SOURCES = tests/unit/answer/test_rerank.c $(answer_test_fixture)
+tests_unit_answer_test_rerank_LDADD = $(answer_test_libs)
+
 check_PROGRAMS += tests/unit/answer/test_search
 TESTS += tests/unit/answer/test_search
 tests_unit_answer_test_search_SOURCES = tests/unit/answer/test_search.c $(answer_test_fixture)
 tests_unit_answer_test_search_LDADD = $(answer_test_libs)
+
+check_PROGRAMS += tests/unit/answer/test_trace
+TESTS += tests/unit/answer/test_trace
+tests_unit_answer_test_trace_SOURCES = tests/unit/answer/test_trace.c
+tests_unit_answer_test_trace_LDADD = $(answer_test_libs)
 
 check_PROGRAMS += tests/unit/answer/test_tune
 TESTS += tests/unit/answer/test_tune

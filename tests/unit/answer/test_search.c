@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include "base/json.h"
+#include "store/collection.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -382,6 +383,99 @@ static void test_what_is_kept_in_memory_is_what_would_be_read(void **state)
         fixture_renew(fixture);
 }
 
+/* ---- Responses that are remembered --------------------------------------------------------- */
+
+/* The response as it is sent. */
+static char *sent(struct fixture *fixture, const char *text)
+{
+        struct search_response *response = NULL;
+        struct search_request request;
+        struct error error = { 0 };
+        size_t len, n;
+        char *body;
+
+        assert_ok(search_request_parse_text(fixture->answer, text, strlen(text), &request, &error));
+        assert_ok(search_run(fixture->answer, fixture->tenant, &request, &response, &error));
+        search_request_done(&request);
+        body = search_response_text(response, &len);
+        n = search_response_count(response);
+        assert_non_null(body);
+        assert_int_equal(n > 0, strstr(body, "\"chunk_id\"") != NULL);
+        (void) search_response_free(response);
+        return body;
+}
+
+static uint64_t hits_after(struct fixture *fixture, const char *text)
+{
+        struct answer_cache_figures before, after;
+
+        answer_get_search_cache(fixture->answer, &before);
+        free(sent(fixture, text));
+        answer_get_search_cache(fixture->answer, &after);
+        return after.hits - before.hits;
+}
+
+static void remember(struct fixture *fixture, uint32_t entries)
+{
+        fixture->cache = (struct cache_config){ .search_cache_enabled = entries > 0,
+                                                .search_cache_size = entries,
+                                                .search_cache_ttl_seconds = 3600 };
+        fixture_renew(fixture);
+}
+
+#define FLOWS "{\"query\":\"flows north\",\"collections\":[\"rivers\",\"lakes\"]}"
+
+static void test_the_same_search_over_the_same_data_is_remembered(void **state)
+{
+        static const char *const not_kept[] = {
+                "{\"query\":\"flows\",\"collections\":[\"rivers\"],\"explain\":true}",
+                "{\"query\":\"flows\",\"collections\":[\"rivers\"],\"rerank\":{}}", /* degraded */
+        };
+        struct fixture *fixture = *state;
+        char *first, *again;
+
+        remember(fixture, 8);
+        first = sent(fixture, FLOWS);
+        again = sent(fixture, FLOWS);
+        assert_string_equal(first, again);
+        free(again);
+        assert_int_equal(hits_after(fixture, FLOWS), 1);
+        assert_int_equal(hits_after(fixture, "{\"query\":\"flows\",\"collections\":[\"rivers\"]}"),
+                         0);
+        for (size_t i = 0; i < ELEMENTSOF(not_kept); i++) {
+                assert_int_equal(hits_after(fixture, not_kept[i]), 0);
+                assert_int_equal(hits_after(fixture, not_kept[i]), 0);
+        }
+        free(first);
+        remember(fixture, 0);
+        assert_int_equal(hits_after(fixture, FLOWS), 0);
+}
+
+static void test_any_write_makes_a_remembered_search_another_one(void **state)
+{
+        struct fixture *fixture = *state;
+        struct collection *collection;
+        struct error error = { 0 };
+        char *body;
+
+        remember(fixture, 8);
+        free(sent(fixture, FLOWS));
+        assert_int_equal(hits_after(fixture, FLOWS), 1);
+        fixture_put(fixture, "lakes", "ob", NULL, "The Ob flows north, too.", NULL);
+        body = sent(fixture, FLOWS);
+        assert_non_null(strstr(body, "\"ob\""));
+        free(body);
+        assert_int_equal(hits_after(fixture, FLOWS), 1);
+
+        assert_ok(collection_open(fixture->store, fixture->tenant, "lakes", &collection, &error));
+        assert_ok(collection_forget_document(collection, "ob", &error));
+        (void) collection_unref(collection);
+        body = sent(fixture, FLOWS);
+        assert_null(strstr(body, "\"ob\""));
+        free(body);
+        remember(fixture, 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -402,6 +496,8 @@ int main(void)
                 cmocka_unit_test(test_what_is_kept_in_memory_is_what_would_be_read),
                 cmocka_unit_test(test_another_fingerprint_is_refused_with_the_remedy),
                 cmocka_unit_test(test_a_reranker_that_is_not_there_is_named),
+                cmocka_unit_test(test_the_same_search_over_the_same_data_is_remembered),
+                cmocka_unit_test(test_any_write_makes_a_remembered_search_another_one),
         };
 
         return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
