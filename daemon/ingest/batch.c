@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "ingest/inside.h"
 
 #include <stdlib.h>
@@ -28,6 +29,8 @@ struct ingest_batch {
         size_t line_max;
         bool too_long; /* the line is being skipped */
         bool over;     /* the job's intake is closed */
+        bool estimate; /* there is no job, and nothing is kept */
+        struct text_analyzer *analyzer; /* of an estimate */
 
         struct line_document waiting[GROUP_DOCUMENTS];
         size_t n_waiting, waiting_bytes;
@@ -38,27 +41,37 @@ static struct collection_id collection_of(const struct ingest_batch *batch)
         return collection_get(batch->collection)->id;
 }
 
-int ingest_batch_open(struct ingest *ingest, struct tenant_id tenant, const char *collection,
-                      struct ingest_batch **ret, struct error *reterr)
+/* What tells an estimate from a stream that is kept comes last. */
+static int begin(struct ingest_batch *batch, struct error *reterr)
+{
+        if (batch->estimate)
+                return text_analyzer_new("none", &batch->analyzer, reterr);
+        return live_job_begin(batch->ingest, collection_get(batch->collection), JOB_INGEST,
+                              &batch->summary.job, reterr);
+}
+
+static int open_batch(struct ingest *ingest, struct tenant_id tenant, const char *collection,
+                      bool estimate, struct ingest_batch **ret, struct error *reterr)
 {
         struct ingest_batch *batch = calloc(1, sizeof *batch);
         int r;
 
         if (!batch)
                 return error_oom(reterr);
-        *batch = (struct ingest_batch){ .ingest = ingest, .over = true };
+        *batch = (struct ingest_batch){ .ingest = ingest, .over = true, .estimate = estimate };
         batch->line_max = ingest->settings.max_document_bytes * 2 +
                           ingest->settings.max_input_bytes * 2 + 4096;
         batch->summary.errors = json_object_new_array();
-        r = batch->summary.errors ? ingest_check_space(ingest, reterr) : error_oom(reterr);
+        r = batch->summary.errors ? 0 : error_oom(reterr);
+        if (r == 0 && !estimate)
+                r = ingest_check_space(ingest, reterr);
         if (r == 0)
                 r = collection_open(ingest->settings.store, tenant, collection, &batch->collection,
                                     reterr);
         if (r == 0)
                 r = ingest_check_writable(ingest, batch->collection, reterr);
         if (r == 0)
-                r = live_job_begin(ingest, collection_get(batch->collection), JOB_INGEST,
-                                   &batch->summary.job, reterr);
+                r = begin(batch, reterr);
         if (r < 0) {
                 (void) ingest_batch_free(batch);
                 return r;
@@ -66,6 +79,18 @@ int ingest_batch_open(struct ingest *ingest, struct tenant_id tenant, const char
         batch->over = false;
         *ret = batch;
         return 0;
+}
+
+int ingest_batch_open(struct ingest *ingest, struct tenant_id tenant, const char *collection,
+                      struct ingest_batch **ret, struct error *reterr)
+{
+        return open_batch(ingest, tenant, collection, false, ret, reterr);
+}
+
+int ingest_batch_estimate(struct ingest *ingest, struct tenant_id tenant, const char *collection,
+                          struct ingest_batch **ret, struct error *reterr)
+{
+        return open_batch(ingest, tenant, collection, true, ret, reterr);
 }
 
 /* ---- One line ------------------------------------------------------------------------------- */
@@ -76,8 +101,9 @@ static void refuse(struct ingest_batch *batch, uint64_t line, const char *extern
         batch->summary.refused++;
         if (json_object_array_length(batch->summary.errors) < ERRORS_MAX)
                 json_add(batch->summary.errors, NULL, job_error_json(line, external_id, message));
-        live_job_refuse(batch->ingest, collection_of(batch), batch->summary.job, line, external_id,
-                        message);
+        if (!batch->estimate)
+                live_job_refuse(batch->ingest, collection_of(batch), batch->summary.job, line,
+                                external_id, message);
 }
 
 static void release(struct line_document *waiting)
@@ -184,17 +210,43 @@ static int put_group(struct ingest_batch *batch, struct error *reterr)
         return r;
 }
 
-static int commit(struct ingest_batch *batch, struct error *reterr)
+static int estimate_group(struct ingest_batch *batch, struct error *reterr)
 {
-        int r = 0;
+        for (size_t i = 0; i < batch->n_waiting; i++) {
+                const struct line_document *waiting = &batch->waiting[i];
+                const struct document_input *input = &waiting->document.input;
+                struct error why = { 0 };
+                int r = ingest_estimate_document(batch->ingest, batch->collection, batch->analyzer,
+                                                 input, &batch->summary.estimate, &why);
+
+                if (r == -ENOMEM)
+                        return error_oom(reterr);
+                if (r < 0)
+                        refuse(batch, waiting->line, input->external_id, error_text(&why));
+                else
+                        batch->summary.bytes += input->body_len;
+        }
+        return 0;
+}
+
+static int keep_group(struct ingest_batch *batch, struct error *reterr)
+{
+        int r;
 
         if (live_job_was_canceled(batch->ingest, collection_of(batch), batch->summary.job))
                 return error_set(reterr, -ECANCELED, "the job was canceled");
-        if (batch->n_waiting > 0) {
-                r = ingest_check_space(batch->ingest, reterr);
-                if (r == 0)
-                        r = put_group(batch, reterr);
-        }
+        if (batch->n_waiting == 0)
+                return 0;
+        r = ingest_check_space(batch->ingest, reterr);
+        return r == 0 ? put_group(batch, reterr) : r;
+}
+
+static int commit(struct ingest_batch *batch, struct error *reterr)
+{
+        int r = batch->estimate ? estimate_group(batch, reterr) : keep_group(batch, reterr);
+
+        if (r == -ECANCELED)
+                return r;
         for (size_t i = 0; i < batch->n_waiting; i++)
                 release(&batch->waiting[i]);
         batch->n_waiting = 0;
@@ -207,7 +259,7 @@ static int commit(struct ingest_batch *batch, struct error *reterr)
 /* Ends intake; what was committed stays and is followed. */
 static void close_intake(struct ingest_batch *batch, const char *failure)
 {
-        if (!batch->over)
+        if (!batch->over && !batch->estimate)
                 live_job_close(batch->ingest, collection_of(batch), batch->summary.job, failure);
         batch->over = true;
 }
@@ -293,6 +345,7 @@ struct ingest_batch *ingest_batch_free(struct ingest_batch *batch)
         for (size_t i = 0; i < batch->n_waiting; i++)
                 release(&batch->waiting[i]);
         buf_done(&batch->line);
+        text_analyzer_free(batch->analyzer);
         json_object_put(batch->summary.errors);
         (void) collection_unref(batch->collection);
         free(batch);

@@ -83,12 +83,21 @@ int ingest_put(struct ingest *ingest, struct tenant_id tenant, const char *colle
 struct ingest_batch;
 int ingest_batch_open(struct ingest *ingest, struct tenant_id tenant, const char *collection,
                       struct ingest_batch **ret, struct error *reterr);
+/* The same stream, of which nothing is kept: summed up by `estimate`, with what would be refused
+ * and why.  There is no job. */
+int ingest_batch_estimate(struct ingest *ingest, struct tenant_id tenant, const char *collection,
+                          struct ingest_batch **ret, struct error *reterr);
 /* Any cut of bytes; lines are put together inside.  -ENOSPC, -EIO …: the stream is over. */
 int ingest_batch_feed(struct ingest_batch *batch, const char *bytes, size_t len,
                       struct error *reterr);
+struct ingest_estimate {
+        uint64_t new_documents, changed_documents, unchanged_documents;
+        uint64_t chunks, tokens; /* of the new and the changed ones, with their titles */
+};
 struct ingest_batch_summary {
         struct job_id job;
         uint64_t accepted, unchanged, refused, bytes;
+        struct ingest_estimate estimate; /* of a batch that is an estimate; else 0 */
         struct json_object *errors; /* array of {line, external_id, message}, at most 100; the batch's */
 };
 void ingest_batch_summary(struct ingest_batch *batch, struct ingest_batch_summary *ret);

@@ -31,6 +31,8 @@ struct live_job {
         char failure[160];          /* why intake ended early; empty: it did not */
 };
 
+struct chunk_rules;
+
 struct follower {
         struct follower *next;
         struct ingest *ingest;
@@ -205,3 +207,20 @@ struct json_object *job_error_json(uint64_t line, const char *external_id, const
 /* What a door may hand in: sizes, metadata, chunking, vectors. */
 int ingest_check_input(struct ingest *ingest, const struct document_input *input,
                        struct error *reterr);
+
+/* How a document differs from what is there.  Where nothing would change no job is made; *ret is
+ * the present one's receipt, then.  Vectors are compared by the store alone. */
+enum ingest_difference { INGEST_NEW, INGEST_CHANGED, INGEST_UNCHANGED };
+enum ingest_difference ingest_compare(struct collection *collection,
+                                      const struct document_input *input,
+                                      struct docs_receipt *ret);
+
+/* How a generation cuts, where a document has no wishes of its own. */
+struct chunk_rules ingest_chunk_rules(const struct generation_spec *spec);
+
+/* ---- estimate.c ------------------------------------------------------------------------- */
+
+/* Adds what putting the document would come to.  Faults of the document as they come. */
+int ingest_estimate_document(struct ingest *ingest, struct collection *collection,
+                             struct text_analyzer *analyzer, const struct document_input *input,
+                             struct ingest_estimate *estimate, struct error *reterr);

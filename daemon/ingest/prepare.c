@@ -54,13 +54,7 @@ static int cut(struct follower *follower, const struct generation *generation,
                struct prepared *prepared, struct error *reterr)
 {
         const struct generation_spec *spec = generation_get_spec(generation);
-        struct chunk_rules rules = {
-                .strategy = chunk_strategy_from_name(spec->chunking.strategy),
-                .chunk_size = spec->chunking.chunk_size,
-                .overlap = spec->chunking.overlap,
-                .max_chunk_size = spec->chunking.max_chunk_size,
-                .min_chunk_size = spec->chunking.min_chunk_size,
-        };
+        struct chunk_rules rules = ingest_chunk_rules(spec);
         int r = 0;
 
         if (rules.strategy < 0)

@@ -95,16 +95,21 @@ static int check_vectors(const struct gateway *gateway, const struct document_in
         return 0;
 }
 
+struct chunk_rules ingest_chunk_rules(const struct generation_spec *spec)
+{
+        return (struct chunk_rules){
+                .strategy = chunk_strategy_from_name(spec->chunking.strategy),
+                .chunk_size = spec->chunking.chunk_size,
+                .overlap = spec->chunking.overlap,
+                .max_chunk_size = spec->chunking.max_chunk_size,
+                .min_chunk_size = spec->chunking.min_chunk_size,
+        };
+}
+
 static int check_chunking(const struct ingest_settings *settings,
                           const struct document_input *input, struct error *reterr)
 {
-        struct chunk_rules rules = {
-                .strategy = chunk_strategy_from_name(settings->spec->chunking.strategy),
-                .chunk_size = settings->spec->chunking.chunk_size,
-                .overlap = settings->spec->chunking.overlap,
-                .max_chunk_size = settings->spec->chunking.max_chunk_size,
-                .min_chunk_size = settings->spec->chunking.min_chunk_size,
-        };
+        struct chunk_rules rules = ingest_chunk_rules(settings->spec);
 
         return input->chunking ? chunk_rules_override(&rules, input->chunking, reterr) : 0;
 }
@@ -132,20 +137,19 @@ static bool same(const char *a, const char *b)
         return a && b ? strcmp(a, b) == 0 : !a && !b;
 }
 
-/* Whether nothing would change, so that no job is made for it.  Vectors are compared by the
- * store alone. */
-static bool is_unchanged(struct collection *collection, const struct document_input *input,
-                         struct docs_receipt *ret)
+enum ingest_difference ingest_compare(struct collection *collection,
+                                      const struct document_input *input,
+                                      struct docs_receipt *ret)
 {
         struct document document;
         uint8_t sha256[32];
         bool unchanged;
 
-        if (input->n_vectors > 0 ||
-            docs_get(collection, input->external_id, &document, NULL) < 0)
-                return false;
+        if (docs_get(collection, input->external_id, &document, NULL) < 0)
+                return INGEST_NEW;
         (void) crypto_hash_sha256(sha256, input->body, input->body_len);
-        unchanged = !document.failed && memcmp(sha256, document.sha256, sizeof sha256) == 0 &&
+        unchanged = input->n_vectors == 0 && !document.failed &&
+                    memcmp(sha256, document.sha256, sizeof sha256) == 0 &&
                     same(input->mime, document.mime) && same(input->title, document.title) &&
                     same(input->source_url, document.source_url) &&
                     same(input->metadata, document.metadata) &&
@@ -156,7 +160,7 @@ static bool is_unchanged(struct collection *collection, const struct document_in
                                       .unchanged = true };
         memcpy(ret->sha256, sha256, sizeof sha256);
         document_done(&document);
-        return unchanged;
+        return unchanged ? INGEST_UNCHANGED : INGEST_CHANGED;
 }
 
 /* Job row first, then docs.db. */
@@ -198,7 +202,7 @@ int ingest_put(struct ingest *ingest, struct tenant_id tenant, const char *colle
                 r = collection_open(ingest->settings.store, tenant, collection, &open, reterr);
         if (r == 0)
                 r = ingest_check_writable(ingest, open, reterr);
-        if (r == 0 && !is_unchanged(open, document, &receipt.document))
+        if (r == 0 && ingest_compare(open, document, &receipt.document) != INGEST_UNCHANGED)
                 r = put_durably(ingest, open, document, &receipt, reterr);
         if (r < 0)
                 return r;

@@ -6,6 +6,7 @@ libingest_a_SOURCES = \
 	daemon/ingest/collection.c \
 	daemon/ingest/document.c \
 	daemon/ingest/embed.c daemon/ingest/embed.h \
+	daemon/ingest/estimate.c \
 	daemon/ingest/extract.c daemon/ingest/extract.h \
 	daemon/ingest/follow.c \
 	daemon/ingest/ingest.c daemon/ingest/ingest.h daemon/ingest/inside.h \
