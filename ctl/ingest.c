@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ragctl ingest: files become lines of JSON, one document each, sent behind one call; then the
- * job is followed until the documents can be found. */
+ * job is followed until the documents can be found.  ragctl estimate sends the same, and the
+ * daemon keeps nothing of it. */
 #include "config.h"
 
 #include "base/buf.h"
@@ -26,6 +27,7 @@
 struct upload {
         struct ctl *ctl;
         struct client *client;
+        bool estimate;
         struct source_files files;
         uint64_t *first_lines; /* of each file, counted from 1 over all that is sent */
         uint64_t lines, read_bytes;
@@ -171,7 +173,8 @@ static int collect(struct upload *upload)
                         return ctl_fail(upload->ctl, EXIT_INVALID, "%s", error_text(&error));
         }
         if (upload->files.n == 0)
-                return ctl_fail(upload->ctl, EXIT_INVALID, "nothing to ingest");
+                return ctl_fail(upload->ctl, EXIT_INVALID, "nothing to %s",
+                                upload->estimate ? "estimate" : "ingest");
         upload->first_lines = calloc(upload->files.n, sizeof *upload->first_lines);
         return upload->first_lines ? EXIT_OK
                                    : ctl_fail(upload->ctl, EXIT_INTERNAL, "out of memory");
@@ -215,7 +218,7 @@ static void print_refused(const struct upload *upload, struct json_object *error
         (void) fputc('\n', stderr);
 }
 
-static void print_summary(const struct upload *upload)
+static void print_errors(const struct upload *upload)
 {
         struct json_object *errors = member(upload->summary, "errors");
         size_t n = member_count(upload->summary, "errors");
@@ -224,6 +227,11 @@ static void print_summary(const struct upload *upload)
                 print_refused(upload, json_object_array_get_idx(errors, i));
         if (n > ERRORS_SHOWN)
                 (void) fprintf(stderr, "… and %zu more\n", n - ERRORS_SHOWN);
+}
+
+static void print_summary(const struct upload *upload)
+{
+        print_errors(upload);
         if (upload->ctl->words.json)
                 return;
         (void) printf("%s%ju accepted%s, %ju unchanged, %ju refused", upload->ctl->out.green,
@@ -240,6 +248,8 @@ static void print_summary(const struct upload *upload)
 /* What became of the bytes, once the connection is over; EXIT_OK: there is a summary. */
 static int verdict(struct upload *upload, int code)
 {
+        if (code == -EINTR && upload->estimate)
+                return EXIT_INTERRUPTED;
         if (code == -EINTR) {
                 (void) fprintf(stderr, "stopped; what the daemon has accepted stays%s%s\n",
                                upload->job[0] ? ": ragctl job show " : "", upload->job);
@@ -254,8 +264,8 @@ static int verdict(struct upload *upload, int code)
                                 member_text(upload->failure, "message", "?"));
         }
         if (!upload->summary)
-                return ctl_fail(upload->ctl, EXIT_UNREACHABLE,
-                                "ragd closed the connection; what it has accepted stays");
+                return ctl_fail(upload->ctl, EXIT_UNREACHABLE, "ragd closed the connection%s",
+                                upload->estimate ? "" : "; what it has accepted stays");
         return EXIT_OK;
 }
 
@@ -275,6 +285,13 @@ static int wait_visible(struct upload *upload, struct json_object **ret_job)
         }
         client = run_connect(upload->ctl, &exit_code);
         return client ? run_wait(upload->ctl, client, id, ret_job) : exit_code;
+}
+
+/* A document that was not taken is a failure, though the others were. */
+static int exit_of(const struct upload *upload)
+{
+        return member_u64(upload->summary, "refused") > 0 || upload->bad_files > 0 ? EXIT_INVALID
+                                                                                   : EXIT_OK;
 }
 
 static int report(struct upload *upload)
@@ -297,15 +314,24 @@ static int report(struct upload *upload)
                 (void) ctl_print_json(all);
         }
         json_object_put(job);
-        if (exit_code == EXIT_OK &&
-            (member_u64(upload->summary, "refused") > 0 || upload->bad_files > 0))
-                exit_code = EXIT_INVALID;
-        return exit_code;
+        return exit_code == EXIT_OK ? exit_of(upload) : exit_code;
 }
 
-int run_ingest(struct ctl *ctl)
+static int report_estimate(struct upload *upload)
 {
-        cleanup_(upload_done) struct upload upload = { .ctl = ctl };
+        print_errors(upload);
+        json_add_u64(upload->summary, "skipped", upload->files.n_skipped);
+        json_add_u64(upload->summary, "unreadable", upload->bad_files);
+        if (upload->ctl->words.json)
+                (void) ctl_print_json(upload->summary);
+        else
+                print_estimate(upload->ctl, upload->summary);
+        return exit_of(upload);
+}
+
+static int run_upload(struct ctl *ctl, bool estimate)
+{
+        cleanup_(upload_done) struct upload upload = { .ctl = ctl, .estimate = estimate };
         cleanup_json_ struct json_object *parameters = words_parameters(&ctl->words);
         struct client_failure failure = { 0 };
         int r, exit_code = collect(&upload);
@@ -316,11 +342,24 @@ int run_ingest(struct ctl *ctl)
         if (!upload.client)
                 return exit_code;
         interrupt_catch();
-        r = client_call(upload.client, CONTROL_INTERFACE ".Ingest", parameters, VARLINK_UPGRADE,
-                        NULL, NULL, NULL, &failure);
+        r = client_call(upload.client,
+                        estimate ? CONTROL_INTERFACE ".Estimate" : CONTROL_INTERFACE ".Ingest",
+                        parameters, VARLINK_UPGRADE, NULL, NULL, NULL, &failure);
         if (r < 0)
                 return run_failed(ctl, r, &failure);
         r = send_all(&upload);
         exit_code = verdict(&upload, r);
-        return exit_code == EXIT_OK ? report(&upload) : exit_code;
+        if (exit_code != EXIT_OK)
+                return exit_code;
+        return estimate ? report_estimate(&upload) : report(&upload);
+}
+
+int run_ingest(struct ctl *ctl)
+{
+        return run_upload(ctl, false);
+}
+
+int run_estimate(struct ctl *ctl)
+{
+        return run_upload(ctl, true);
 }

@@ -26,6 +26,13 @@ void print_tuning(const struct ctl *ctl, struct json_object *reply);
 void print_jobs(const struct ctl *ctl, struct json_object *reply);
 void print_results(const struct ctl *ctl, struct json_object *reply);
 void print_modes(const struct ctl *ctl, struct json_object *reply);
+void print_providers(const struct ctl *ctl, struct json_object *reply);
+void print_recording(const struct ctl *ctl, struct json_object *reply);
+void print_trial(const struct ctl *ctl, struct json_object *reply);
+void print_comparison(const struct ctl *ctl, struct json_object *report);
+void print_estimate(const struct ctl *ctl, struct json_object *summary);
+void print_usage(const struct ctl *ctl, struct json_object *reply);
+void print_trace(const struct ctl *ctl, struct json_object *reply);
 
 /* The numbered citations and the last line of an answer. */
 void print_citations(const struct ctl *ctl, struct json_object *answer);

@@ -138,3 +138,12 @@ const char *screen_duration(double seconds, char text[static SCREEN_NUMBER_SIZE]
                                 whole / 3600 % 24);
         return text;
 }
+
+const char *screen_dollars(double microusd, char text[static SCREEN_NUMBER_SIZE])
+{
+        double dollars = microusd / 1e6;
+        int digits = dollars >= 1 ? 2 : dollars >= 0.01 ? 4 : 6;
+
+        (void) snprintf(text, SCREEN_NUMBER_SIZE, "$%.*f", dollars > 0 ? digits : 2, dollars);
+        return text;
+}

@@ -21,5 +21,7 @@ void screen_write_cell(FILE *file, const char *text, size_t columns, bool right,
 /* 1536 → "1.5 KiB"; returns `text`. */
 #define SCREEN_NUMBER_SIZE 48
 const char *screen_bytes(double bytes, char text[static SCREEN_NUMBER_SIZE]);
+/* Millionths of a dollar → "$0.0042", with as many digits as tell something; returns `text`. */
+const char *screen_dollars(double microusd, char text[static SCREEN_NUMBER_SIZE]);
 /* Seconds → "3 h 20 min"; returns `text`. */
 const char *screen_duration(double seconds, char text[static SCREEN_NUMBER_SIZE]);

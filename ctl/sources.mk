@@ -14,8 +14,10 @@ libctl_a_SOURCES = \
 	ctl/job.c \
 	ctl/offline.c \
 	ctl/print.c ctl/print.h \
-	ctl/print_collection.c ctl/print_index.c ctl/print_job.c ctl/print_search.c \
+	ctl/print_collection.c ctl/print_index.c ctl/print_job.c ctl/print_provider.c \
+	ctl/print_search.c ctl/print_trace.c ctl/print_usage.c \
 	ctl/progress.c ctl/progress.h \
+	ctl/provider.c \
 	ctl/run.c ctl/run.h \
 	ctl/screen.c ctl/screen.h \
 	ctl/search.c \

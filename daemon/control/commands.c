@@ -86,6 +86,22 @@ const struct command_type command_types[] = {
           "What the indexes of a generation are at: of its vectors, and of its words." },
         { "Rung", "(ef_search: ?int, recall: float, p50_usec: float, p99_usec: float)",
           "What was measured at one ef_search, or of the exact scan." },
+        { "UsageBy", "(day, tenant, provider, kind)", "What usage is summed by." },
+        { "UsageRow",
+          "(day: ?string, tenant: ?string, provider: ?string, kind: ?string, requests: int,"
+          " errors: int, input_tokens: int, output_tokens: int, estimated_tokens: int,"
+          " cost_microusd: int)",
+          "What calls used and cost, in millionths of a dollar; requests include errors." },
+        { "Budget",
+          "(period: (day, month), spent_microusd: int, limit_microusd: int, used: float,"
+          " alert: bool, spent: bool, on_exceeded: string)",
+          "What may be spent, and how much of it is." },
+        { "Measured",
+          "(provider: string, model: ?string, answers: int, errors: int, error: ?string,"
+          " avg_usec: ?float, median_usec: ?float, min_usec: ?float, max_usec: ?float,"
+          " stddev_usec: ?float, p95_usec: ?float, input_tokens: int, output_tokens: int,"
+          " estimated: bool, cost_microusd: int)",
+          "How a provider did; times are of calls that succeeded, from sending to the end." },
 };
 const size_t n_command_types = ELEMENTSOF(command_types);
 
@@ -101,7 +117,7 @@ const struct command_error command_errors[] = {
           { ESTALE } },
         { "Busy", EXIT_BUSY, "Something else is under way.", { EBUSY, EAGAIN } },
         { "NoSpace", EXIT_INTERNAL, "The disk is full; nothing was changed.", { ENOSPC, EDQUOT } },
-        { "Unavailable", EXIT_INTERNAL, "No provider can be reached.", { EHOSTUNREACH } },
+        { "Unavailable", EXIT_INTERNAL, "No provider answers as it should.", { EHOSTUNREACH } },
         { "Failed", EXIT_INTERNAL, "It went wrong, and not for what was asked.", { 0 } },
 };
 const size_t n_command_errors = ELEMENTSOF(command_errors);

@@ -87,6 +87,14 @@ CONTROL("ingest <path>...", Ingest, on_document_ingest, WRITE, ADMIN, AUDITED, U
            CLIENT("detach", "?bool", "Do not wait until the documents can be found.")),
         OUT("collection: string"))
 
+CONTROL("estimate <path>...", Estimate, on_document_estimate, READ, ADMIN, PLAIN, UPGRADE,
+        "Say what ingesting files would cost, and change nothing.",
+        IN(CLIENT("path", "[]string",
+                  "Files (.md .txt .jsonl .ndjson .json), folders, or - for JSON lines from"
+                  " standard input."),
+           ARG("collection", "?string", "The collection (default).")),
+        OUT("collection: string"))
+
 CONTROL("document list <collection>", DocumentList, on_document_list, READ, ADMIN, PLAIN, ONCE,
         "List documents by external id.",
         IN(ARG("collection", "string", "The collection."),
@@ -220,6 +228,58 @@ CONTROL("index tune <collection>", IndexTune, on_index_tune, READ, ADMIN, PLAIN,
         OUT("what: ?string, done: ?int, total: ?int, report: ?(collection: string, recall: float,"
             " k: int, samples: int, vectors: int, unindexed: int, exact: Rung, rungs: []Rung,"
             " present: int, proposed: ?int)"))
+
+/* ---- Providers -------------------------------------------------------------------------- */
+
+CONTROL("provider list", ProviderList, on_provider_list, READ, OBSERVE, PLAIN, ONCE,
+        "List the models that the profile uses: what for, how they do, what they cost today.",
+        IN(), OUT("providers: []object, embedding_cache: ?object"))
+
+CONTROL("provider show <name>", ProviderShow, on_provider_show, READ, OBSERVE, PLAIN, ONCE,
+        "Show everything about one provider: limits, breaker, prices, today's figures.",
+        IN(ARG("name", "string", "The provider, as the profile names its table.")),
+        OUT("provider: object"))
+
+CONTROL("provider test <name>", ProviderTest, on_provider_test, WRITE, ADMIN, AUDITED, ONCE,
+        "Ask a provider whether it is there, free of charge, then make one tiny call.",
+        IN(ARG("name", "string", "The provider."),
+           ARG("probe_only", "?bool", "Only what costs nothing.")),
+        OUT("provider: string, model_listed: (unknown, yes, no), probe_usec: int,"
+            " call_usec: ?int, width: ?int, model: ?string, text: ?string, input_tokens: ?int,"
+            " output_tokens: ?int, cost_microusd: ?int"))
+
+CONTROL("provider bench <a> <b>", ProviderBench, on_provider_bench,
+        WRITE, ADMIN, AUDITED, MAY_MORE,
+        "Compare two language models on the same questions: latency, errors, tokens, price.",
+        IN(ARG("a", "string", "A provider."), ARG("b", "string", "Another one."),
+           CLIENT("questions", "?string", "A file with a question on each line (built-in ones)."),
+           WIRE("texts", "?[]string", "The questions."),
+           ARG("rounds", "?int", "How often each question is asked (3).")),
+        OUT("what: ?string, done: ?int, total: ?int, report: ?(questions: int, rounds: int,"
+            " providers: []Measured)"))
+
+CONTROL("provider record <name>", ProviderRecord, on_provider_record,
+        WRITE, ADMIN, AUDITED, ONCE,
+        "Write what a provider answers to a file that a provider of kind recorded can play.",
+        IN(ARG("name", "string", "The provider."),
+           ARG("stop", "?bool", "Stop recording.")),
+        OUT("provider: string, recording: bool, path: string"))
+
+/* ---- Money and traces ------------------------------------------------------------------- */
+
+CONTROL("usage", Usage, on_usage, READ, OBSERVE, PLAIN, ONCE,
+        "Show what calls to providers used and cost, the budgets, and where the month goes.",
+        IN(ARG("by", "?UsageBy", "What to sum by (day)."),
+           ARG("month", "?string", "A month, as 2026-11 (this one)."),
+           ARG("days", "?int", "The last days instead of a month.")),
+        OUT("by: UsageBy, first_day: string, last_day: string, rows: []UsageRow, total: UsageRow,"
+            " budgets: []Budget, projection_microusd: ?int"))
+
+CONTROL("trace [<id>]", Trace, on_trace, READ, ADMIN, PLAIN, ONCE,
+        "Show how an answer came about, or list the newest answers.",
+        IN(ARG("id", "?string", "The answer's trace_id."),
+           ARG("limit", "?int", "How many to list at most (20).")),
+        OUT("traces: ?[](id: string, at: string), trace: ?object"))
 
 /* ---- ragctl itself ---------------------------------------------------------------------- */
 

@@ -27,6 +27,7 @@
 struct answer;
 struct config;
 struct control;
+struct gateway;
 struct ingest;
 struct store;
 struct workers;
@@ -36,6 +37,7 @@ struct control_services {
         struct store *store;
         struct ingest *ingest;
         struct answer *answer;
+        struct gateway *gateway;
         const struct config *config; /* the profile in force */
         /* Runs the handlers; a pool of the door's own, so that ingest does not delay `status`. */
         struct workers *workers;

@@ -20,6 +20,9 @@ bool read_number(struct call *call, const char *name, uint64_t min, uint64_t max
  * the call has failed. */
 bool open_collection(struct call *call, const char *name, struct collection **ret);
 
+/* Whether the gateway has a provider of this name; false: the call has failed. */
+bool find_provider(struct call *call, const char *name);
+
 void on_daemon_status(struct call *call);
 void on_daemon_log_level(struct call *call);
 void on_daemon_set_log_level(struct call *call);
@@ -32,6 +35,7 @@ void on_collection_list(struct call *call);
 void on_collection_show(struct call *call);
 void on_collection_delete(struct call *call);
 void on_document_ingest(struct call *call);
+void on_document_estimate(struct call *call);
 void on_document_list(struct call *call);
 void on_document_show(struct call *call);
 void on_document_chunks(struct call *call);
@@ -49,3 +53,10 @@ void on_generation_rebuild(struct call *call);
 void on_generation_remove(struct call *call);
 void on_index_status(struct call *call);
 void on_index_tune(struct call *call);
+void on_provider_list(struct call *call);
+void on_provider_show(struct call *call);
+void on_provider_test(struct call *call);
+void on_provider_bench(struct call *call);
+void on_provider_record(struct call *call);
+void on_usage(struct call *call);
+void on_trace(struct call *call);

@@ -2,11 +2,13 @@
 /* Documents over the control socket: one reply, then lines of JSON from the client, each a
  * document as documents:batch of the HTTP API takes it.  The client ends them by closing its
  * side.  About once a second the daemon writes {"progress": {…}}, and at the end, when
- * everything accepted is durable, {"summary": {…}} or {"error": {…}}. */
+ * everything accepted is durable, {"summary": {…}} or {"error": {…}}.  An estimate goes the
+ * same way, and nothing of it is kept. */
 #include "ingest/ingest.h"
 
 #include "base/clock.h"
 #include "control/handlers.h"
+#include "gateway/gateway.h"
 
 #include <string.h>
 
@@ -17,6 +19,7 @@
 
 struct upload {
         struct ingest_batch *batch;
+        bool estimate;
         uint64_t told_usec, heard_usec;
         char bytes[UPLOAD_BYTES];
 };
@@ -30,6 +33,12 @@ static void upload_free(void *state)
         free(upload);
 }
 
+static void add_errors(struct json_object *object, const struct ingest_batch_summary *summary)
+{
+        json_add(object, "errors",
+                 summary->errors ? json_object_get(summary->errors) : json_object_new_array());
+}
+
 static struct json_object *summary_json(const struct ingest_batch_summary *summary, bool final)
 {
         struct json_object *object = json_object_new_object();
@@ -41,10 +50,40 @@ static struct json_object *summary_json(const struct ingest_batch_summary *summa
         json_add_u64(object, "refused", summary->refused);
         json_add_u64(object, "bytes", summary->bytes);
         if (final)
-                json_add(object, "errors",
-                         summary->errors ? json_object_get(summary->errors)
-                                         : json_object_new_array());
+                add_errors(object, summary);
         return object;
+}
+
+/* Without a price there is no cost: what computes here is free, of others it is not known. */
+static struct json_object *estimate_json(const struct gateway *gateway,
+                                         const struct ingest_batch_summary *summary, bool final)
+{
+        const struct ingest_estimate *estimate = &summary->estimate;
+        struct json_object *object = json_object_new_object();
+        uint64_t cost_microusd;
+
+        json_add_u64(object, "new", estimate->new_documents);
+        json_add_u64(object, "changed", estimate->changed_documents);
+        json_add_u64(object, "unchanged", estimate->unchanged_documents);
+        json_add_u64(object, "refused", summary->refused);
+        json_add_u64(object, "bytes", summary->bytes);
+        json_add_u64(object, "chunks", estimate->chunks);
+        json_add_u64(object, "tokens", estimate->tokens);
+        if (!final)
+                return object;
+        json_add_string(object, "embedder", gateway_embedder(gateway)->kind);
+        json_add_bool(object, "remote", gateway_embeds_remotely(gateway));
+        if (gateway_price_embedding(gateway, estimate->tokens, &cost_microusd) == 0)
+                json_add_u64(object, "cost_microusd", cost_microusd);
+        add_errors(object, summary);
+        return object;
+}
+
+static struct json_object *told_json(struct call *call, const struct upload *upload,
+                                     const struct ingest_batch_summary *summary, bool final)
+{
+        return upload->estimate ? estimate_json(call_services(call)->gateway, summary, final)
+                                : summary_json(summary, final);
 }
 
 static void write_line(struct call *call, const char *key, struct json_object *takes_value)
@@ -73,7 +112,7 @@ static void tell_progress(struct call *call, struct upload *upload, uint64_t now
                 return;
         upload->told_usec = now_usec;
         ingest_batch_summary(upload->batch, &summary);
-        write_line(call, "progress", summary_json(&summary, false));
+        write_line(call, "progress", told_json(call, upload, &summary, false));
 }
 
 static void finish(struct call *call, struct upload *upload)
@@ -85,13 +124,13 @@ static void finish(struct call *call, struct upload *upload)
         if (r < 0) {
                 fail(call, r, &error);
         } else {
-                write_line(call, "summary", summary_json(&summary, true));
+                write_line(call, "summary", told_json(call, upload, &summary, true));
                 call_end(call, 0, "ok");
         }
         upload->batch = ingest_batch_free(upload->batch);
 }
 
-static bool begin(struct call *call, struct upload **ret)
+static bool begin(struct call *call, bool estimate, struct upload **ret)
 {
         const struct control_services *services = call_services(call);
         const char *collection = call_string(call, "collection", "default");
@@ -105,8 +144,9 @@ static bool begin(struct call *call, struct upload **ret)
                 return false;
         }
         call_keep(call, upload, upload_free);
-        r = ingest_batch_open(services->ingest, services->tenant, collection, &upload->batch,
-                              &error);
+        upload->estimate = estimate;
+        r = (estimate ? ingest_batch_estimate : ingest_batch_open)(
+                services->ingest, services->tenant, collection, &upload->batch, &error);
         if (r < 0) {
                 call_fail(call, r, &error);
                 return false;
@@ -143,12 +183,12 @@ static bool take_bytes(struct call *call, struct upload *upload, bool *ret_more)
         return true;
 }
 
-void on_document_ingest(struct call *call)
+static void take_stream(struct call *call, bool estimate)
 {
         struct upload *upload = call_kept(call);
         bool more = true;
 
-        if (!upload && !begin(call, &upload))
+        if (!upload && !begin(call, estimate, &upload))
                 return;
         for (int i = 0; i < READS_PER_STEP && more && !call_gone(call); i++)
                 if (!take_bytes(call, upload, &more))
@@ -165,4 +205,14 @@ void on_document_ingest(struct call *call)
         }
         tell_progress(call, upload, now_usec);
         call_again_readable(call, PROGRESS_USEC);
+}
+
+void on_document_ingest(struct call *call)
+{
+        take_stream(call, false);
+}
+
+void on_document_estimate(struct call *call)
+{
+        take_stream(call, true);
 }

@@ -9,6 +9,7 @@ CONTROLPROTO_LIBS = libcontrolproto.a
 
 noinst_LIBRARIES += libcontrol.a
 libcontrol_a_SOURCES = \
+	daemon/control/bench.c daemon/control/bench.h \
 	daemon/control/call.c daemon/control/call.h \
 	daemon/control/collection.c \
 	daemon/control/config.c \
@@ -21,5 +22,8 @@ libcontrol_a_SOURCES = \
 	daemon/control/index.c \
 	daemon/control/ingest.c \
 	daemon/control/job.c \
-	daemon/control/search.c
+	daemon/control/provider.c \
+	daemon/control/search.c \
+	daemon/control/trace.c \
+	daemon/control/usage.c
 CONTROL_LIBS = libcontrol.a $(CONTROLPROTO_LIBS) $(SYSTEMD_LIBS)

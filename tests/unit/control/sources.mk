@@ -2,6 +2,7 @@ if HAVE_CMOCKA
 control_tests = \
 	tests/unit/control/test_commands \
 	tests/unit/control/test_connection \
+	tests/unit/control/test_money \
 	tests/unit/control/test_varlink
 check_PROGRAMS += $(control_tests)
 TESTS += $(control_tests)
@@ -10,6 +11,9 @@ tests_unit_control_test_commands_SOURCES = tests/unit/control/test_commands.c
 tests_unit_control_test_commands_LDADD = $(CONTROLPROTO_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 tests_unit_control_test_connection_SOURCES = tests/unit/control/test_connection.c
 tests_unit_control_test_connection_LDADD = $(CONTROL_LIBS) $(SCHEDULER_LIBS) $(EVENT_LIBS) \
+	$(BASE_LIBS) $(CMOCKA_LIBS)
+tests_unit_control_test_money_SOURCES = tests/unit/control/test_money.c
+tests_unit_control_test_money_LDADD = $(CONTROL_LIBS) $(STORE_LIBS) $(INDEX_LIBS) $(CONFIG_LIBS) \
 	$(BASE_LIBS) $(CMOCKA_LIBS)
 tests_unit_control_test_varlink_SOURCES = tests/unit/control/test_varlink.c
 tests_unit_control_test_varlink_LDADD = $(CONTROLPROTO_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
