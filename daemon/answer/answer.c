@@ -267,7 +267,9 @@ static void on_done(void *data, const struct gateway_answer *generated, const st
         struct error why = { 0 };
 
         if (!generated) {
-                fail(answering, error);
+                why = *error;
+                why.code = foreign_code(error->code);
+                fail(answering, &why);
                 return;
         }
         if (take_rest(answering, generated, &why) < 0) {

@@ -157,6 +157,12 @@ bool response_find_remembered(struct answer *answer, struct tenant_id tenant,
                               const struct search_request *request,
                               struct search_response *response);
 
+/* What a provider sent is not this machine's data, and what it refused is no state of ours. */
+static inline int foreign_code(int code)
+{
+        return code == -EBADMSG || code == -EPERM ? -EREMOTEIO : code;
+}
+
 /* rerank.c: gives the best candidates their rerank scores and brings them to the front.  Asks
  * once for each response; where nothing answers in time the response is marked, and the order
  * stays.  -ENOMEM; errors of the store. */

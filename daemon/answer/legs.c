@@ -65,7 +65,9 @@ static int query_vector(struct answer *answer, struct tenant_id tenant,
         r = gateway_embed(answer->settings.gateway, tenant, EMBED_QUERY, &text, 1, &terms, vector,
                           &usage, reterr);
         *ret_tokens = usage.tokens;
-        return r;
+        if (r < 0 && reterr)
+                reterr->code = foreign_code(r);
+        return foreign_code(r);
 }
 
 /* Whether the dense leg can run at all; a refusal where the mode leaves no other. */

@@ -84,7 +84,7 @@ static void send_error(struct running_answer *running, const struct error *error
 {
         const struct reply *reply = &running->problems.reply;
 
-        problem_set_error(&running->problems, error, PROBLEM_FROM_SERVICE);
+        problem_set_error(&running->problems, error, PROBLEM_FROM_ANSWER);
         if (reply->body)
                 (void) stream_event_text(running->stream, "error", reply->body, reply->body_len);
 }
@@ -152,7 +152,7 @@ static void begin_stream(struct request *request, struct answer_request *takes)
         running->request.search.check = (struct index_check){ check_listener, running };
         if (stream_new(request->door, &answer_producer, running, &request->reply.stream, &error) <
             0) {
-                problem_set_error(request, &error, PROBLEM_FROM_SERVICE);
+                problem_set_error(request, &error, PROBLEM_FROM_ANSWER);
                 return;
         }
         request->reply.content_type = "text/event-stream";
@@ -179,7 +179,7 @@ static void settle(struct request *request, struct running_answer *takes)
         if (takes->whole)
                 request_reply_json(request, 200, take_ptr(takes->whole));
         else
-                problem_set_error(request, &takes->error, PROBLEM_FROM_SERVICE);
+                problem_set_error(request, &takes->error, PROBLEM_FROM_ANSWER);
         observe(takes, code);
         free_running(takes);
 }

@@ -47,6 +47,9 @@ static const struct problem_row rows[PROBLEM_MAX] = {
         [PROBLEM_TOO_MANY] =
                 ROW(429, "too-many-requests",
                     "Too many requests at once", .retry_after_seconds = 1),
+        [PROBLEM_BUDGET] =
+                ROW(429, "budget-spent",
+                    "The budget for calls to providers is spent", .retry_after_seconds = 3600),
         [PROBLEM_INTERNAL] =
                 ROW(500, "internal-error",
                     "Something went wrong in the server", .secret = true),
@@ -56,6 +59,10 @@ static const struct problem_row rows[PROBLEM_MAX] = {
         [PROBLEM_UNAVAILABLE] =
                 ROW(503, "unavailable",
                     "Not possible at the moment", .secret = true, .retry_after_seconds = 5),
+        [PROBLEM_PROVIDER] =
+                ROW(503, "provider-unavailable",
+                    "No provider can answer at the moment", .secret = true,
+                    .retry_after_seconds = 5),
         [PROBLEM_STORAGE] =
                 ROW(503, "storage-failed",
                     "The storage does not answer as it should", .secret = true,
@@ -92,7 +99,10 @@ static const struct {
         { -EIO, PROBLEM_STORAGE },         { -EROFS, PROBLEM_STORAGE },
         { -ENOMEM, PROBLEM_UNAVAILABLE },  { -EMFILE, PROBLEM_UNAVAILABLE },
         { -ENFILE, PROBLEM_UNAVAILABLE },  { -ETIMEDOUT, PROBLEM_UNAVAILABLE },
-        { -ECONNREFUSED, PROBLEM_UNAVAILABLE }, { -EHOSTUNREACH, PROBLEM_UNAVAILABLE },
+        { -ECONNREFUSED, PROBLEM_UNAVAILABLE }, { -EHOSTUNREACH, PROBLEM_PROVIDER },
+        { -ECONNRESET, PROBLEM_PROVIDER }, { -EREMOTEIO, PROBLEM_PROVIDER },
+        { -EPROTO, PROBLEM_PROVIDER },     { -EKEYREJECTED, PROBLEM_PROVIDER },
+        { -ENXIO, PROBLEM_PROVIDER },
         { -ETIME, PROBLEM_DEADLINE },      { -ESHUTDOWN, PROBLEM_DRAINING },
         { -ECANCELED, PROBLEM_DRAINING },
 };
@@ -104,6 +114,8 @@ const struct problem_row *problem_row(enum problem problem)
 
 enum problem problem_from_error(int code, bool has_pointer, enum problem_origin origin)
 {
+        if (code == -EDQUOT && origin == PROBLEM_FROM_ANSWER)
+                return PROBLEM_BUDGET;
         if (code == -EBADMSG && origin == PROBLEM_FROM_BODY)
                 return PROBLEM_MALFORMED_JSON;
         if ((code == -EINVAL || code == -ERANGE) && has_pointer)

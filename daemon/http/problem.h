@@ -32,9 +32,11 @@ enum problem {
         PROBLEM_KEY_REUSED,
         PROBLEM_TOO_MANY_HEADERS,
         PROBLEM_TOO_MANY,
+        PROBLEM_BUDGET,
         PROBLEM_INTERNAL,
         PROBLEM_TRANSFER_ENCODING,
         PROBLEM_UNAVAILABLE,
+        PROBLEM_PROVIDER,
         PROBLEM_STORAGE,
         PROBLEM_DAMAGED,
         PROBLEM_DEADLINE,
@@ -56,6 +58,7 @@ const struct problem_row *problem_row(enum problem problem);
 enum problem_origin {
         PROBLEM_FROM_BODY,    /* the client's own text was read: EBADMSG is malformed JSON */
         PROBLEM_FROM_SERVICE, /* carried out below: EBADMSG is damaged data */
+        PROBLEM_FROM_ANSWER,  /* the same; EDQUOT is the budget, not room on a disk */
 };
 enum problem problem_from_error(int code, bool has_pointer, enum problem_origin origin);
 

@@ -221,13 +221,17 @@ static const struct schema schemas[] = {
                  "\"weights\":{\"type\":\"object\",\"properties\":{\"dense\":{\"type\":"
                  "\"number\"},\"bm25\":{\"type\":\"number\"}}}}}") ","
           MEMBER("filter", REF("Filter")) ","
+          MEMBER("rerank",
+                 "{\"type\":[\"object\",\"null\"],\"description\":\"Orders the best candidates "
+                 "anew; null: not even where the profile does.\",\"properties\":{\"profile\":"
+                 "{\"type\":\"string\"},\"top_n\":{\"type\":\"integer\",\"minimum\":1}}}") ","
           MEMBER("mmr",
                  "{\"type\":\"object\",\"properties\":{\"lambda\":{\"type\":\"number\"}}}") ","
           MEMBER("group_by", "{\"type\":[\"string\",\"null\"],\"enum\":[\"document\",null]}") ","
           MEMBER("group_size", INTEGER) ","
           MEMBER("threshold",
                  "{\"type\":\"object\",\"properties\":{\"score\":{\"type\":\"string\","
-                 "\"enum\":[\"dense\",\"bm25\",\"fused\"]},\"min\":{\"type\":\"number\"}}}") ","
+                 "\"enum\":[\"dense\",\"bm25\",\"fused\",\"rerank\"]},\"min\":{\"type\":\"number\"}}}") ","
           MEMBER("exact", BOOLEAN) ","
           MEMBER("highlight", BOOLEAN) ","
           MEMBER("explain", BOOLEAN) ","
@@ -250,7 +254,8 @@ static const struct schema schemas[] = {
           MEMBER("scores",
                  "{\"type\":\"object\",\"properties\":{\"dense\":{\"type\":[\"number\","
                  "\"null\"]},\"bm25\":{\"type\":[\"number\",\"null\"]},\"fused\":"
-                 "{\"type\":[\"number\",\"null\"]}}}") ","
+                 "{\"type\":[\"number\",\"null\"]},\"rerank\":{\"type\":[\"number\","
+                 "\"null\"]}}}") ","
           MEMBER("highlights",
                  ARRAY_OF("{\"type\":\"object\",\"properties\":{\"start\":{\"type\":\"integer\"},"
                  "\"end\":{\"type\":\"integer\"}}}"))
@@ -285,7 +290,10 @@ static const struct schema schemas[] = {
         { "AnswerRequest",
           "{\"type\":\"object\",\"required\":[],\"properties\":{"
           MEMBER("question", STRING) ","
-          MEMBER("messages", ARRAY_OF(OBJECT)) ","
+          MEMBER("messages",
+                 ARRAY_OF("{\"type\":\"object\",\"required\":[\"role\"],\"properties\":{\"role\":"
+                          "{\"type\":\"string\",\"enum\":[\"user\",\"assistant\",\"system\"]},"
+                          "\"content\":{},\"name\":{\"type\":\"string\"}}}")) ","
           MEMBER("search", REF("SearchRequest")) ","
           MEMBER("stream", BOOLEAN) ","
           MEMBER("max_tokens", INTEGER)
@@ -294,13 +302,55 @@ static const struct schema schemas[] = {
           "{\"type\":\"object\",\"required\":[\"answer\",\"citations\",\"sources\",\"grounded\"]"
           ",\"properties\":{"
           MEMBER("answer", STRING) ","
-          MEMBER("citations", ARRAY_OF(OBJECT)) ","
+          MEMBER("citations", ARRAY_OF(REF("Citation"))) ","
           MEMBER("sources", ARRAY_OF(OBJECT)) ","
-          MEMBER("grounded", BOOLEAN) ","
+          MEMBER("grounded",
+                 "{\"type\":\"boolean\",\"description\":\"Something is cited, and nothing that is "
+                 "not there was.\"}") ","
+          MEMBER("finish",
+                 "{\"type\":[\"string\",\"null\"],\"enum\":[\"stop\",\"length\",\"filter\",null],"
+                 "\"description\":\"Why the model ended; null: passages are quoted.\"}") ","
           MEMBER("degraded", ARRAY_OF(STRING)) ","
-          MEMBER("provider", "{}") ","
-          MEMBER("usage", "{}") ","
-          MEMBER("trace_id", STRING)
+          MEMBER("provider", REF("AnswerProvider")) ","
+          MEMBER("usage", REF("AnswerUsage")) ","
+          MEMBER("trace_id", STRING) ","
+          MEMBER("release", INTEGER) ","
+          MEMBER("stage", STRING) ","
+          MEMBER("took_ms", NUMBER)
+          "}}" },
+        { "Citation",
+          "{\"type\":\"object\",\"required\":[\"n\",\"chunk_id\",\"quote\",\"answer_span\"]"
+          ",\"properties\":{"
+          MEMBER("n", INTEGER) ","
+          MEMBER("chunk_id", STRING) ","
+          MEMBER("document_id", STRING) ","
+          MEMBER("external_id", STRING) ","
+          MEMBER("title", STRING_OR_NULL) ","
+          MEMBER("url", STRING_OR_NULL) ","
+          MEMBER("quote", STRING) ","
+          MEMBER("answer_span",
+                 "{\"type\":\"object\",\"properties\":{\"start\":{\"type\":\"integer\"},\"end\":"
+                 "{\"type\":\"integer\"}},\"description\":\"Bytes of the answer: the sentence that "
+                 "is cited for.\"}")
+          "}}" },
+        { "AnswerProvider",
+          "{\"type\":\"object\",\"required\":[\"name\",\"model\",\"fallback_from\",\"reason\"]"
+          ",\"properties\":{"
+          MEMBER("name", STRING) ","
+          MEMBER("model", STRING_OR_NULL) ","
+          MEMBER("fallback_from", STRING_OR_NULL) ","
+          MEMBER("reason", STRING_OR_NULL)
+          "}}" },
+        { "AnswerUsage",
+          "{\"type\":\"object\",\"required\":[\"input_tokens\",\"output_tokens\",\"cost_microusd\"]"
+          ",\"properties\":{"
+          MEMBER("embedding_tokens", INTEGER) ","
+          MEMBER("input_tokens", INTEGER) ","
+          MEMBER("output_tokens", INTEGER) ","
+          MEMBER("quoted_tokens", INTEGER) ","
+          MEMBER("estimated", BOOLEAN) ","
+          MEMBER("cached", BOOLEAN) ","
+          MEMBER("cost_microusd", INTEGER)
           "}}" },
         { "Health",
           "{\"type\":\"object\",\"required\":[\"status\",\"version\",\"stage\",\"release\"]"

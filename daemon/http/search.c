@@ -115,7 +115,7 @@ static void run(struct request *request, const struct search_request *search)
                 request_reply_text(request, 200, "application/json", text, len);
                 (void) search_response_free(response);
         } else {
-                problem_set_error(request, &error, PROBLEM_FROM_SERVICE);
+                problem_set_error(request, &error, PROBLEM_FROM_ANSWER);
         }
         metrics_observe(services->metrics, METRIC_SEARCH_SECONDS,
                         (size_t) (r < 0 ? METRIC_ERROR : METRIC_OK), 0,

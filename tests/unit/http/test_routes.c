@@ -270,6 +270,10 @@ static void test_errnos_become_the_promised_statuses(void **state)
                 { -EFBIG, false, PROBLEM_FROM_SERVICE, 413 },
                 { -EMEDIUMTYPE, false, PROBLEM_FROM_BODY, 415 },
                 { -EAGAIN, false, PROBLEM_FROM_SERVICE, 429 },
+                { -EDQUOT, false, PROBLEM_FROM_SERVICE, 507 },
+                { -EDQUOT, false, PROBLEM_FROM_ANSWER, 429 }, /* the budget */
+                { -EHOSTUNREACH, false, PROBLEM_FROM_ANSWER, 503 },
+                { -EKEYREJECTED, false, PROBLEM_FROM_ANSWER, 503 },
                 { -ENOSPC, false, PROBLEM_FROM_SERVICE, 507 },
                 { -EIO, false, PROBLEM_FROM_SERVICE, 503 },
                 { -ENOMEM, false, PROBLEM_FROM_SERVICE, 503 },
