@@ -45,7 +45,9 @@ static const char *address;
 
 static int start(void **state)
 {
-        const struct metrics_settings settings = { "testing", "1.2.3", http_route_labels() };
+        const struct metrics_settings settings = { .stage = "testing",
+                                                   .version = "1.2.3",
+                                                   .routes = http_route_labels() };
         struct http_services services;
         struct error error = { 0 };
 
@@ -574,7 +576,9 @@ static void test_a_kept_connection_serves_answer_after_answer(void **state)
 static void test_a_search_that_waits_elsewhere_holds_up_nobody(void **state)
 {
         struct server_config one = server;
-        struct metrics_settings settings = { "testing", "1.2.3", http_route_labels() };
+        struct metrics_settings settings = { .stage = "testing",
+                                                   .version = "1.2.3",
+                                                   .routes = http_route_labels() };
         struct metrics *others = NULL;
         struct http_services services;
         const char *former = address;
@@ -613,7 +617,9 @@ static void test_a_search_that_waits_elsewhere_holds_up_nobody(void **state)
 
 static void test_draining_ends_answers_that_would_never_come(void **state)
 {
-        struct metrics_settings settings = { "testing", "1.2.3", http_route_labels() };
+        struct metrics_settings settings = { .stage = "testing",
+                                                   .version = "1.2.3",
+                                                   .routes = http_route_labels() };
         struct metrics *others = NULL;
         struct http_services services;
         struct server_config other_server = server;
@@ -823,7 +829,9 @@ static void test_a_certificate_that_is_none_is_refused_by_name(void **state)
 
 static void test_metrics_move_to_their_own_listener(void **state)
 {
-        struct metrics_settings settings = { "testing", "1.2.3", http_route_labels() };
+        struct metrics_settings settings = { .stage = "testing",
+                                                   .version = "1.2.3",
+                                                   .routes = http_route_labels() };
         struct server_config apart = server;
         struct metrics *others = NULL;
         struct http *other = NULL;
@@ -856,7 +864,9 @@ static void *search_slowly(void *data)
 
 static void test_draining_lets_requests_finish_and_ends_streams(void **state)
 {
-        struct metrics_settings settings = { "testing", "1.2.3", http_route_labels() };
+        struct metrics_settings settings = { .stage = "testing",
+                                                   .version = "1.2.3",
+                                                   .routes = http_route_labels() };
         struct server_config other_server = server;
         struct metrics *others = NULL;
         struct http *other = NULL;
