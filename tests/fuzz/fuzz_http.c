@@ -28,7 +28,9 @@ static const struct security_config security = { .enable_input_validation = true
 static void open_door(void)
 {
         static char *origins[] = { (char *) "https://app.example" };
-        const struct metrics_settings settings = { "testing", "1.2.3", http_route_labels() };
+        const struct metrics_settings settings = { .stage = "testing",
+                                                         .version = "1.2.3",
+                                                         .routes = http_route_labels() };
         struct metrics *metrics = NULL;
         struct http_services services;
 

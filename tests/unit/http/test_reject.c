@@ -32,7 +32,9 @@ static struct http *http;
 
 static int start(void **state)
 {
-        const struct metrics_settings settings = { "testing", "1.2.3", http_route_labels() };
+        const struct metrics_settings settings = { .stage = "testing",
+                                                         .version = "1.2.3",
+                                                         .routes = http_route_labels() };
         struct http_services services;
         struct error error = { 0 };
 
