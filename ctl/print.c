@@ -43,6 +43,18 @@ size_t member_count(struct json_object *object, const char *key)
         return json_object_is_type(value, json_type_array) ? json_object_array_length(value) : 0;
 }
 
+void member_as_dollars(struct json_object *object, const char *key, double microusd,
+                       const char *label)
+{
+        char text[SCREEN_NUMBER_SIZE];
+
+        if (!member(object, key))
+                return;
+        (void) screen_dollars(member_double(object, key) * microusd, text);
+        (void) json_object_object_add(object, label, json_object_new_string(text));
+        json_object_object_del(object, key);
+}
+
 /* ---- Any object --------------------------------------------------------------------------- */
 
 static bool is_shown(struct json_object *value)

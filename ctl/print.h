@@ -27,6 +27,7 @@ void print_jobs(const struct ctl *ctl, struct json_object *reply);
 void print_results(const struct ctl *ctl, struct json_object *reply);
 void print_modes(const struct ctl *ctl, struct json_object *reply);
 void print_providers(const struct ctl *ctl, struct json_object *reply);
+void print_provider(const struct ctl *ctl, struct json_object *reply);
 void print_recording(const struct ctl *ctl, struct json_object *reply);
 void print_trial(const struct ctl *ctl, struct json_object *reply);
 void print_comparison(const struct ctl *ctl, struct json_object *report);
@@ -38,6 +39,11 @@ void print_trace(const struct ctl *ctl, struct json_object *reply);
 void print_citations(const struct ctl *ctl, struct json_object *answer);
 /* One line on how a job ended, before it the job's errors on standard error. */
 void print_job_end(const struct ctl *ctl, struct json_object *job, bool errors);
+
+/* Puts "$0.0042" under `label` in place of the member, whose unit is so many millionths of a dollar;
+ * what is absent stays so. */
+void member_as_dollars(struct json_object *object, const char *key, double microusd,
+                       const char *label);
 
 /* What printing needs of JSON: a member, or what stands for its absence. */
 struct json_object *member(struct json_object *object, const char *key);

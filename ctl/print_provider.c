@@ -103,6 +103,17 @@ void print_providers(const struct ctl *ctl, struct json_object *reply)
         print_cache(ctl, member(reply, "embedding_cache"));
 }
 
+void print_provider(const struct ctl *ctl, struct json_object *reply)
+{
+        struct json_object *provider = member(reply, "provider");
+        struct json_object *prices = member(provider, "prices");
+
+        member_as_dollars(member(provider, "today"), "cost_microusd", 1, "cost");
+        member_as_dollars(prices, "input_usd_per_mtok", 1e6, "a million tokens in");
+        member_as_dollars(prices, "output_usd_per_mtok", 1e6, "a million tokens out");
+        print_object(ctl, provider);
+}
+
 /* ---- test and record ------------------------------------------------------------------------ */
 
 static void print_text_member(struct json_object *object, const char *key)
@@ -114,16 +125,13 @@ static void print_text_member(struct json_object *object, const char *key)
 
 void print_trial(const struct ctl *ctl, struct json_object *reply)
 {
-        const char *listed = member_text(reply, "model_listed", "unknown");
         char dollars[SCREEN_NUMBER_SIZE];
-        bool absent = strcmp(listed, "no") == 0;
 
-        (void) printf("%s●%s %s: ", absent ? ctl->out.yellow : ctl->out.green, ctl->out.plain,
-                      member_text(reply, "provider", "?"));
-        (void) printf("%s (%.1f ms)\n",
-                      absent ? "it is there, and does not list the model"
-                      : strcmp(listed, "yes") == 0 ? "it is there and has the model"
-                                                   : "it is there; which models it has is not told",
+        (void) printf("%s●%s %s: it is there%s (%.1f ms)\n", ctl->out.green, ctl->out.plain,
+                      member_text(reply, "provider", "?"),
+                      json_object_get_boolean(member(reply, "model_listed"))
+                              ? " and has the model"
+                              : "; which models it has it does not say",
                       member_double(reply, "probe_usec") / 1000);
         if (member(reply, "call_usec")) {
                 (void) printf("  one call: %.1f ms", member_double(reply, "call_usec") / 1000);

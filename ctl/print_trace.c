@@ -155,6 +155,7 @@ void print_trace(const struct ctl *ctl, struct json_object *reply)
                 else if (strcmp(key, "chunks") != 0 && strcmp(key, "attempts") != 0)
                         json_add(plain, key, value ? json_object_get(value) : NULL);
         }
+        member_as_dollars(member(plain, "usage"), "cost_microusd", 1, "cost");
         print_object(ctl, plain);
         print_chunks_of(ctl, trace);
         print_attempts(ctl, trace);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ragctl provider test and bench: calls to models, which take a while and may fail. */
+/* ragctl provider bench: many calls to models, which take a while. */
 #include "config.h"
 
 #include "base/cleanup.h"
@@ -16,38 +16,6 @@
 #include <string.h>
 
 #define QUESTIONS_BYTES_MAX ((size_t) 1024 * 1024)
-
-/* A model that the provider does not list, and that was not called, was not shown to work. */
-static int exit_of_trial(struct json_object *trial)
-{
-        bool absent = strcmp(member_text(trial, "model_listed", ""), "no") == 0;
-
-        return absent && !member(trial, "call_usec") ? EXIT_INTERNAL : EXIT_OK;
-}
-
-int run_provider_test(struct ctl *ctl)
-{
-        cleanup_(client_close_cleanup) struct client *client = NULL;
-        cleanup_json_ struct json_object *parameters = words_parameters(&ctl->words);
-        cleanup_json_ struct json_object *reply = NULL;
-        struct client_failure failure = { 0 };
-        int r, exit_code = EXIT_OK;
-
-        client = run_connect(ctl, &exit_code);
-        if (!client)
-                return exit_code;
-        r = client_call(client, CONTROL_INTERFACE ".ProviderTest", parameters, VARLINK_PLAIN, NULL,
-                        NULL, &reply, &failure);
-        if (r < 0)
-                return run_failed(ctl, r, &failure);
-        if (ctl->words.json)
-                (void) ctl_print_json(reply);
-        else
-                print_trial(ctl, reply);
-        return exit_of_trial(reply);
-}
-
-/* ---- bench ---------------------------------------------------------------------------------- */
 
 /* Each line that is not blank is a question. */
 static int read_questions(const struct ctl *ctl, const char *path, struct json_object **ret)
@@ -105,7 +73,8 @@ int run_provider_bench(struct ctl *ctl)
         struct progress progress;
         int r, exit_code = path ? read_questions(ctl, path, &texts) : EXIT_OK;
 
-        json_add(parameters, "texts", texts);
+        if (texts)
+                json_add(parameters, "texts", texts);
         if (exit_code != EXIT_OK)
                 return exit_code;
         client = run_connect(ctl, &exit_code);

@@ -32,7 +32,6 @@ int run_index_tune(struct ctl *ctl);
 int run_ingest(struct ctl *ctl);
 int run_job_watch(struct ctl *ctl);
 int run_provider_bench(struct ctl *ctl);
-int run_provider_test(struct ctl *ctl);
 int run_rebuild(struct ctl *ctl);
 int run_search(struct ctl *ctl);
 int run_validate(struct ctl *ctl);

@@ -244,7 +244,7 @@ CONTROL("provider test <name>", ProviderTest, on_provider_test, WRITE, ADMIN, AU
         "Ask a provider whether it is there, free of charge, then make one tiny call.",
         IN(ARG("name", "string", "The provider."),
            ARG("probe_only", "?bool", "Only what costs nothing.")),
-        OUT("provider: string, model_listed: (unknown, yes, no), probe_usec: int,"
+        OUT("provider: string, model_listed: bool, probe_usec: int,"
             " call_usec: ?int, width: ?int, model: ?string, text: ?string, input_tokens: ?int,"
             " output_tokens: ?int, cost_microusd: ?int"))
 

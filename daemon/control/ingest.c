@@ -62,6 +62,8 @@ static struct json_object *estimate_json(const struct gateway *gateway,
         struct json_object *object = json_object_new_object();
         uint64_t cost_microusd;
 
+        json_add_u64(object, "documents", estimate->new_documents + estimate->changed_documents +
+                                                  estimate->unchanged_documents);
         json_add_u64(object, "new", estimate->new_documents);
         json_add_u64(object, "changed", estimate->changed_documents);
         json_add_u64(object, "unchanged", estimate->unchanged_documents);

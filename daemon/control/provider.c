@@ -17,6 +17,22 @@ static struct json_object *describe(struct call *call, const char *name)
         return r < 0 ? NULL : described;
 }
 
+static struct json_object *first_of(struct json_object *described)
+{
+        struct json_object *all = NULL;
+
+        (void) json_object_object_get_ex(described, "providers", &all);
+        return all && json_object_array_length(all) > 0 ? json_object_array_get_idx(all, 0) : NULL;
+}
+
+static const char *model_of(struct json_object *described)
+{
+        const char *model = "(none)";
+
+        (void) json_get_string(first_of(described), "model", &model, NULL);
+        return model;
+}
+
 void on_provider_list(struct call *call)
 {
         struct json_object *described = describe(call, NULL);
@@ -28,12 +44,9 @@ void on_provider_list(struct call *call)
 void on_provider_show(struct call *call)
 {
         cleanup_json_ struct json_object *described = describe(call, call_string(call, "name", ""));
-        struct json_object *all = NULL;
 
-        if (!described)
-                return;
-        (void) json_object_object_get_ex(described, "providers", &all);
-        reply_with(call, "provider", json_object_get(json_object_array_get_idx(all, 0)));
+        if (described)
+                reply_with(call, "provider", json_object_get(first_of(described)));
 }
 
 bool find_provider(struct call *call, const char *name)
@@ -43,23 +56,12 @@ bool find_provider(struct call *call, const char *name)
         return described != NULL;
 }
 
-static const char *listed_name(enum probe_model listed)
-{
-        static const char *const names[] = {
-                [PROBE_MODEL_UNKNOWN] = "unknown",
-                [PROBE_MODEL_KNOWN] = "yes",
-                [PROBE_MODEL_ABSENT] = "no",
-        };
-
-        return names[listed];
-}
-
 static struct json_object *trial_json(const char *name, const struct gateway_trial *trial)
 {
         struct json_object *object = json_object_new_object();
 
         json_add_string(object, "provider", name);
-        json_add_string(object, "model_listed", listed_name(trial->model_listed));
+        json_add_bool(object, "model_listed", trial->model_listed == PROBE_MODEL_KNOWN);
         json_add_u64(object, "probe_usec", trial->probe_usec);
         if (trial->call_usec > 0 || trial->input_tokens > 0) {
                 json_add_u64(object, "call_usec", trial->call_usec);
@@ -76,19 +78,36 @@ static struct json_object *trial_json(const char *name, const struct gateway_tri
         return object;
 }
 
+/* What costs nothing comes first: a model that the provider does not have is not called. */
+static int try_provider(struct call *call, const char *name, const char *model,
+                        struct gateway_trial *ret, struct error *reterr)
+{
+        const struct control_services *services = call_services(call);
+        int r = gateway_try(services->gateway, services->tenant, name, true, ret, reterr);
+
+        if (r < 0)
+                return r;
+        if (ret->model_listed == PROBE_MODEL_ABSENT)
+                return error_set(reterr, -EHOSTUNREACH,
+                                 "provider %s does not have the model %s: name one that it lists, "
+                                 "or make it available there", name, model);
+        if (call_bool(call, "probe_only"))
+                return 0;
+        return gateway_try(services->gateway, services->tenant, name, false, ret, reterr);
+}
+
 /* Whatever a provider does wrong is one error here: that it does not answer as it should. */
 void on_provider_test(struct call *call)
 {
-        const struct control_services *services = call_services(call);
         const char *name = call_string(call, "name", "");
+        cleanup_json_ struct json_object *described = describe(call, name);
         struct gateway_trial trial = { 0 };
         struct error error = { 0 };
         int r;
 
-        if (!find_provider(call, name))
+        if (!described)
                 return;
-        r = gateway_try(services->gateway, services->tenant, name, call_bool(call, "probe_only"),
-                        &trial, &error);
+        r = try_provider(call, name, model_of(described), &trial, &error);
         if (r < 0)
                 call_fail(call, r == -ENOMEM ? r : -EHOSTUNREACH, &error);
         else

@@ -113,7 +113,7 @@ static struct {
         size_t asked[2]; /* "quick", "slow" */
         char order[64];
         char question[64];
-        bool recorded;
+        bool recorded, absent, called;
 } noted;
 
 int gateway_describe(struct gateway *gateway, const char *provider_or_null,
@@ -128,6 +128,7 @@ int gateway_describe(struct gateway *gateway, const char *provider_or_null,
                         struct json_object *one = json_object_new_object();
 
                         json_add_string(one, "name", names[i]);
+                        json_add_string(one, "model", "m-1");
                         json_add(array, NULL, one);
                 }
         json_add(object, "providers", array);
@@ -146,7 +147,10 @@ int gateway_try(struct gateway *gateway, struct tenant_id tenant, const char *pr
         (void) tenant;
         if (strcmp(provider, "slow") == 0)
                 return error_set(reterr, -EACCES, "provider slow: the key is wrong: mend it");
-        *ret = (struct gateway_trial){ .model_listed = PROBE_MODEL_KNOWN, .probe_usec = 1500 };
+        *ret = (struct gateway_trial){ .model_listed = noted.absent ? PROBE_MODEL_ABSENT
+                                                                    : PROBE_MODEL_KNOWN,
+                                       .probe_usec = 1500 };
+        noted.called |= !probe_only;
         if (!probe_only) {
                 ret->call_usec = 2500;
                 ret->input_tokens = 7;
@@ -437,13 +441,18 @@ static void test_a_try_tells_what_it_found_or_what_is_wrong(void **state)
 
         reply = answer(place, on_provider_test, "ProviderTest",
                        "{\"name\":\"quick\",\"probe_only\":true}");
-        assert_string_equal(text(reply, "model_listed"), "yes");
+        assert_true(json_object_get_boolean(part(reply, "model_listed")));
+        assert_false(noted.called);
         assert_null(part(reply, "call_usec"));
         reply = answer(place, on_provider_test, "ProviderTest", "{\"name\":\"quick\"}");
         assert_int_equal(number(reply, "call_usec"), 2500);
         assert_string_equal(text(reply, "text"), "ok");
         assert_null(part(reply, "width"));
         refuse(place, on_provider_test, "{\"name\":\"slow\"}", -EHOSTUNREACH, "mend it");
+        noted.absent = true;
+        noted.called = false;
+        refuse(place, on_provider_test, "{\"name\":\"quick\"}", -EHOSTUNREACH, "m-1");
+        assert_false(noted.called);
         refuse(place, on_provider_test, "{\"name\":\"absent\"}", -ENOENT, "absent");
 }
 
