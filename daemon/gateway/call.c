@@ -148,7 +148,7 @@ static void describe_reasons(struct call *call, int code)
 }
 
 /* Every candidate was passed over. */
-static void fail_all(struct call *call)
+void call_fail_all(struct call *call)
 {
         int code = common_code(call);
 
@@ -159,7 +159,7 @@ static void fail_all(struct call *call)
         finish(call);
 }
 
-static void note(struct call *call, int code, const char *reason)
+void call_note(struct call *call, int code, const char *reason)
 {
         struct candidate *candidate = &call->candidates[call->at];
 
@@ -169,179 +169,9 @@ static void note(struct call *call, int code, const char *reason)
 
 void call_give_up(struct call *call, int code, const char *reason)
 {
-        note(call, code, reason);
+        call_note(call, code, reason);
         describe_reasons(call, code);
         finish(call);
-}
-
-/* ---- Candidates ------------------------------------------------------------------------------ */
-
-static void arm(struct call *call, uint64_t at_usec)
-{
-        (void) sd_event_source_set_time(call->timer, at_usec);
-        (void) sd_event_source_set_enabled(call->timer, SD_EVENT_ONESHOT);
-}
-
-static int refuse_breaker(const struct lane *lane, uint64_t wait, struct error *reterr)
-{
-        char text[LANE_WAIT_TEXT_SIZE];
-
-        if (wait == 0)
-                return error_set(reterr, -EHOSTUNREACH, "breaker half-open, one call tries it (%s)",
-                                 lane->breaker.reason);
-        return error_set(reterr, -EHOSTUNREACH, "breaker open for %s more (%s)",
-                         lane_wait_text(wait, text), lane->breaker.reason);
-}
-
-static int check_context(const struct call *call, const struct lane *lane, struct error *reterr)
-{
-        uint64_t context = lane->config->context_tokens;
-
-        if (call->settings.request->kind != CALL_CHAT || context == 0 ||
-            call->settings.input_tokens + call->settings.output_tokens <= context)
-                return 0;
-        return error_set(reterr, -E2BIG,
-                         "a prompt of about %" PRIu64 " tokens and an answer of up to %" PRIu64
-                         " do not fit its context of %" PRIu64, call->settings.input_tokens,
-                         call->settings.output_tokens, context);
-}
-
-static int reserve(struct call *call, const struct lane *lane, struct error *reterr)
-{
-        struct gateway *gateway = call->gateway;
-        uint64_t most = price_of(lane->config, call->settings.input_tokens,
-                                 call->settings.output_tokens);
-        bool month = false;
-        unsigned news;
-        int r;
-
-        if (call->settings.request->kind == CALL_PROBE)
-                return 0;
-        r = budget_reserve(&gateway->budget, most, ledger_day(clock_wall_usec()), &month, &news);
-        gateway_tell_budget(gateway, news, call->settings.tenant);
-        if (r < 0)
-                return error_set(reterr, r, "the budget of the %s is spent: %s_usd is %.2f, %.2f "
-                                 "are spent", month ? "month" : "day", month ? "monthly" : "daily",
-                                 (double) (month ? gateway->budget.month.limit
-                                                 : gateway->budget.day.limit) / 1e6,
-                                 (double) (month ? gateway->budget.month.spent
-                                                 : gateway->budget.day.spent) / 1e6);
-        call->reserved = most;
-        return 0;
-}
-
-/* Refuses, or goes into the queue; then the call may have gone on, even to its end. */
-static int approach(struct call *call, struct error *reterr)
-{
-        struct lane *lane = call->candidates[call->at].lane;
-        uint64_t wait, now = clock_monotonic_usec();
-        int r;
-
-        if (!lane->provider)
-                return error_set(reterr, lane->open_error.code, "%s", lane->open_error.message);
-        r = check_context(call, lane, reterr);
-        if (r < 0)
-                return r;
-        if (!call->settings.direct && breaker_check(&lane->breaker, now, &wait) < 0)
-                return refuse_breaker(lane, wait, reterr);
-        if (call->number == 0) { /* a retry has reserved already */
-                r = reserve(call, lane, reterr);
-                if (r < 0)
-                        return r;
-                call->waiting_since_usec = now;
-        }
-        if (call->settings.direct) {
-                lane_pass(lane, &call->ticket);
-                call_attempt(call);
-                return 0;
-        }
-        call_set_state(call, CALL_STATE_WAITING);
-        arm(call, call->settings.deadline_usec);
-        return lane_enter(lane, &call->ticket, call->settings.tenant, call->settings.user,
-                          call->settings.low_priority, call->settings.deadline_usec, reterr);
-}
-
-/* Whether a spent budget ends the search instead of sending it to those without a price. */
-static bool stops_search(const struct call *call, int code)
-{
-        const struct budget_config *budget = call->gateway->settings.budget;
-
-        return code == -EDQUOT && call->settings.request->kind != CALL_EMBED && budget &&
-               budget->on_exceeded != BUDGET_ACTION_FALLBACK;
-}
-
-static void seek(struct call *call)
-{
-        while (call->at < call->settings.n_lanes) {
-                struct error error = { 0 };
-                int r = approach(call, &error);
-
-                if (r == 0)
-                        return; /* it may be gone already */
-                call_release(call);
-                if (stops_search(call, r)) {
-                        call_give_up(call, r, error.message);
-                        return;
-                }
-                note(call, r, error.message);
-                call->at++;
-                call->number = 0;
-        }
-        fail_all(call);
-}
-
-void call_pass_over(struct call *call, int code, const char *reason)
-{
-        note(call, code, reason);
-        call_release(call);
-        if (clock_monotonic_usec() >= call->settings.deadline_usec) {
-                call_give_up(call, code, reason);
-                return;
-        }
-        call->at++;
-        call->number = 0;
-        seek(call);
-}
-
-void call_back_off(struct call *call, uint64_t wait_usec)
-{
-        call->waiting_since_usec = clock_monotonic_usec();
-        call_set_state(call, CALL_STATE_BACKOFF);
-        arm(call, call->waiting_since_usec + wait_usec);
-}
-
-static int on_timer(sd_event_source *source, uint64_t usec, void *data)
-{
-        struct call *call = data;
-
-        (void) source;
-        (void) usec;
-        if (call->state == CALL_STATE_BACKOFF) {
-                seek(call);
-        } else if (call->state == CALL_STATE_WAITING) {
-                lane_withdraw(call->candidates[call->at].lane, &call->ticket);
-                call_give_up(call, -ETIMEDOUT, "its turn did not come before the deadline");
-        }
-        return 0;
-}
-
-static void on_granted(void *data)
-{
-        struct call *call = data;
-        struct lane *lane = call->candidates[call->at].lane;
-        const struct lane_outcome unsent = { .unsent = true };
-        struct error error = { 0 };
-        uint64_t wait;
-
-        (void) sd_event_source_set_enabled(call->timer, SD_EVENT_OFF);
-        if (breaker_begin(&lane->breaker, clock_monotonic_usec(), &wait) < 0) {
-                int r = refuse_breaker(lane, wait, &error);
-
-                (void) lane_leave(lane, &call->ticket, &unsent);
-                call_pass_over(call, r, error.message);
-                return;
-        }
-        call_attempt(call);
 }
 
 /* ---- Construction ---------------------------------------------------------------------------- */
@@ -368,7 +198,8 @@ int call_new(struct gateway *gateway, const struct call_settings *settings,
         call->data = data;
         call->fault = FAULT_CLASS_MAX;
         call->ticket = (struct lane_ticket){ .item.tokens = tokens_of_turn(settings),
-                                             .granted = on_granted, .data = call };
+                                             .granted = call_granted,
+                                             .turned_away = call_turned_away, .data = call };
         call->wait = (struct books_wait){ .settled = complete, .data = call };
         call->candidates = calloc(settings->n_lanes, sizeof *call->candidates);
         if (!call->candidates) {
@@ -385,7 +216,7 @@ void call_begin(struct call *call)
 {
         struct gateway *gateway = call->gateway;
         int r = sd_event_add_time(thread_loop(gateway->thread), &call->timer, CLOCK_MONOTONIC,
-                                  UINT64_MAX, 1, on_timer, call);
+                                  UINT64_MAX, 1, call_on_timer, call);
 
         call->next = gateway->calls;
         call->link = &gateway->calls;
@@ -399,7 +230,7 @@ void call_begin(struct call *call)
         else if (gateway->ending)
                 call_cancel(call, "the gateway ends");
         else
-                seek(call);
+                call_seek(call);
 }
 
 void call_cancel(struct call *call, const char *why)

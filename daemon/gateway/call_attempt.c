@@ -115,13 +115,12 @@ static void end_failed(struct call *call, const struct fault *fault, const struc
         go_on_after(call, fault, reason);
 }
 
-static void end_answered(struct call *call, struct call_result *result)
+static void end_answered(struct call *call, const struct call_result *takes_result)
 {
-        struct lane_outcome outcome = { .limits = &result->limits, .batch = batch_of(call) };
+        struct lane_outcome outcome = { .batch = batch_of(call) };
 
         call->fault = FAULT_CLASS_MAX;
-        call->result = *result;
-        memset(result, 0, sizeof *result); /* taken */
+        call->result = *takes_result;
         call_book(call, &call->result, NULL, clock_monotonic_usec());
         outcome.limits = &call->result.limits;
         outcome.used_tokens = call->result.input_tokens + call->result.output_tokens;
@@ -147,31 +146,33 @@ static int on_text(void *data, const char *text, size_t len)
         return r;
 }
 
-/* The exchange owns what it tells: the provider's words are copied before it is freed. */
+/* The exchange owns what it tells: that is taken or copied, and then it goes. */
 static void on_done(void *data, struct call_result *result, const struct fault *fault,
                     const struct error *error)
 {
         struct call *call = data;
         struct lane *lane = lane_of(call);
-        struct provider_call *exchange = call->exchange;
         struct fault why = { .class = FAULT_GARBAGE };
+        struct call_result taken = { 0 };
         struct error words = { 0 };
 
-        call->exchange = NULL;
-        if (result && call->events.check && call->events.check(call->data, lane, result, &words) < 0) {
-                why.limits = result->limits;
-                (void) snprintf(why.request_id, sizeof why.request_id, "%s", result->request_id);
-                result = NULL;
-        } else if (!result) {
+        if (!result) {
                 why = *fault;
-                if (error)
-                        words = *error;
+                words = *error;
+        } else if (call->events.check &&
+                   call->events.check(call->data, lane, result, &words) < 0) {
+                why.limits = result->limits;
+                memcpy(why.request_id, result->request_id, sizeof why.request_id);
+                result = NULL;
+        } else {
+                taken = *result;
+                memset(result, 0, sizeof *result);
         }
+        call->exchange = provider_call_free(call->exchange);
         if (result)
-                end_answered(call, result);
+                end_answered(call, &taken);
         else
                 end_failed(call, &why, &words);
-        (void) provider_call_free(exchange);
         lane_pump(lane);
 }
 

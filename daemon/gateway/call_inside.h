@@ -44,14 +44,24 @@ struct call {
 
 /* call.c */
 void call_set_state(struct call *call, enum call_state state);
-/* The candidate in hand cannot answer: notes why, and asks the next one. */
-void call_pass_over(struct call *call, int code, const char *reason);
+/* Why the candidate in hand did not answer. */
+void call_note(struct call *call, int code, const char *reason);
 /* Notes why, and goes no further. */
 void call_give_up(struct call *call, int code, const char *reason);
-/* Asks the candidate in hand once more, some time from now. */
-void call_back_off(struct call *call, uint64_t wait_usec);
+/* Every candidate was passed over. */
+void call_fail_all(struct call *call);
 void call_answer(struct call *call);
 void call_release(struct call *call); /* what it reserved */
+
+/* call_seek.c: asks the candidate in hand, or the next one that may be asked. */
+void call_seek(struct call *call);
+/* The candidate in hand cannot answer: notes why, and asks the next one. */
+void call_pass_over(struct call *call, int code, const char *reason);
+/* Asks the candidate in hand once more, some time from now. */
+void call_back_off(struct call *call, uint64_t wait_usec);
+void call_granted(void *data);
+void call_turned_away(void *data, const struct error *error);
+int call_on_timer(sd_event_source *source, uint64_t usec, void *data);
 
 /* call_attempt.c: it has its turn at the candidate in hand. */
 void call_attempt(struct call *call);

@@ -2,6 +2,7 @@
 /* Building the gateway upward, and ending it. */
 #include "gateway/gateway.h"
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "config/values.h"
@@ -149,30 +150,40 @@ static int list_roles(struct gateway *gateway, struct error *reterr)
 
 /* ---- What is remembered and what is counted --------------------------------------------------- */
 
+/* All that a vector depends on beside its text; lengths keep the parts apart. */
+static void write_fingerprint(const struct gateway *gateway, struct buf *ret)
+{
+        const struct embedding_config *embedding = gateway->settings.embedding;
+        const char *query = embedding->query_prefix ? embedding->query_prefix : "";
+        const char *document = embedding->document_prefix ? embedding->document_prefix : "";
+        char identity[512];
+
+        buf_append_format(ret, "%s\n%u %s\n%zu %s\n%zu %s",
+                          provider_identity(gateway->lanes[0].provider, identity, sizeof identity),
+                          gateway->settings.dimensions, embedding->normalize ? "unit" : "raw",
+                          strlen(query), query, strlen(document), document);
+}
+
 static int open_caches(struct gateway *gateway, struct error *reterr)
 {
         const struct embedding_config *embedding = gateway->settings.embedding;
         const struct cache_config *cache = gateway->settings.cache;
-        char identity[256], fingerprint[1024];
+        cleanup_(buf_done) struct buf fingerprint = BUF_EMPTY;
         int r = 0;
 
         if (embedding->cache_enabled && gateway_embeds_remotely(gateway)) {
-                const struct embedding_cache_settings settings = {
+                struct embedding_cache_settings settings = {
                         .path = gateway->settings.cache_path,
-                        .fingerprint = fingerprint,
                         .dimensions = gateway->settings.dimensions,
                         .max_entries = embedding->cache_size,
                         .ttl_usec = embedding->cache_ttl_seconds * USEC_PER_SEC,
                         .memory_bytes = EMBEDDING_MEMORY_BYTES,
                 };
 
-                (void) snprintf(fingerprint, sizeof fingerprint, "%s\n%u\n%s\n%s\n%s",
-                                provider_identity(gateway->lanes[0].provider, identity,
-                                                  sizeof identity),
-                                gateway->settings.dimensions,
-                                embedding->normalize ? "unit" : "raw",
-                                embedding->query_prefix ? embedding->query_prefix : "",
-                                embedding->document_prefix ? embedding->document_prefix : "");
+                write_fingerprint(gateway, &fingerprint);
+                if (buf_failed(&fingerprint))
+                        return error_oom(reterr);
+                settings.fingerprint = buf_text(&fingerprint);
                 r = embedding_cache_open(&settings, &gateway->cache, reterr);
         }
         if (r == 0 && cache && cache->response_cache_enabled && gateway->generators.count > 0)

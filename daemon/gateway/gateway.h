@@ -78,6 +78,7 @@ struct gateway_settings {
         const struct provider_config *embedder; /* one of them */
         const struct provider_config *reranker; /* one of them; or NULL */
         const struct embedding_config *embedding;
+        /* NULL: none are configured; the usual values; no limit; nothing is remembered. */
         const struct generation_config *generation;
         const struct resilience_config *resilience;
         const struct budget_config *budget;

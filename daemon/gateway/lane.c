@@ -166,6 +166,44 @@ static void arm(struct lane *lane, uint64_t wait_usec)
         (void) sd_event_source_set_enabled(lane->timer, SD_EVENT_ONESHOT);
 }
 
+int lane_check_breaker(const struct lane *lane, struct error *reterr)
+{
+        char text[LANE_WAIT_TEXT_SIZE];
+        uint64_t wait;
+
+        if (breaker_check(&lane->breaker, lane->now_usec(), &wait) == 0)
+                return 0;
+        if (wait == 0)
+                return error_set(reterr, -EHOSTUNREACH, "breaker half-open, one call tries it (%s)",
+                                 lane->breaker.reason);
+        return error_set(reterr, -EHOSTUNREACH, "breaker open for %s more (%s)",
+                         lane_wait_text(wait, text), lane->breaker.reason);
+}
+
+/* True: the first one had its turn, or was turned away. */
+static bool serve(struct lane *lane, struct queue_item *item)
+{
+        struct lane_ticket *ticket = (struct lane_ticket *) item;
+        struct error error = { 0 };
+        uint64_t wait;
+
+        if (lane_check_breaker(lane, &error) < 0) {
+                queue_serve(&lane->queue, item);
+                ticket->turned_away(ticket->data, &error);
+                return true;
+        }
+        wait = has_room(lane) ? lane_wait(lane, 1, item->tokens) : UINT64_MAX;
+        if (wait > 0) {
+                arm(lane, wait);
+                return false;
+        }
+        (void) breaker_begin(&lane->breaker, lane->now_usec(), &wait);
+        queue_serve(&lane->queue, item);
+        take(lane, ticket);
+        ticket->granted(ticket->data);
+        return true;
+}
+
 void lane_pump(struct lane *lane)
 {
         struct queue_item *item;
@@ -173,18 +211,8 @@ void lane_pump(struct lane *lane)
         if (lane->pumping) /* a turn that ends at once comes back here */
                 return;
         lane->pumping = true;
-        while (has_room(lane) && (item = queue_first(&lane->queue))) {
-                struct lane_ticket *ticket = (struct lane_ticket *) item;
-                uint64_t wait = lane_wait(lane, 1, item->tokens);
-
-                if (wait > 0) {
-                        arm(lane, wait);
-                        break;
-                }
-                queue_serve(&lane->queue, item);
-                take(lane, ticket);
-                ticket->granted(ticket->data);
-        }
+        while ((item = queue_first(&lane->queue)) && serve(lane, item))
+                ;
         lane->pumping = false;
 }
 

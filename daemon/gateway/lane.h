@@ -4,7 +4,8 @@
  *
  * A call passes in three steps: lane_enter() puts it into the queue, or says how long the limits
  * would keep it there; granted() tells that it has its turn; lane_leave() says how it ended.
- * What a minute allows is taken at the turn.  Everything is the provider thread's. */
+ * What a minute allows is taken at the turn.  Who waits when the breaker opens is turned away at
+ * once.  Everything is the provider thread's. */
 #pragma once
 #include "base/error.h"
 #include "gateway/adaptive.h"
@@ -66,6 +67,8 @@ struct lane_ticket {
         struct queue_item item; /* first */
         /* Its turn: it runs now, until lane_leave(). */
         void (*granted)(void *data);
+        /* Not here: the breaker opened.  It does not wait any more. */
+        void (*turned_away)(void *data, const struct error *error);
         void *data;
         uint64_t taken_usec; /* when it had its turn */
 };
@@ -88,7 +91,10 @@ void lane_restore(struct lane *lane, const struct ledger_entry *today);
  * never. */
 uint64_t lane_wait(struct lane *lane, uint64_t calls, uint64_t tokens);
 
-/* Queues the ticket; granted() may come from within.  -E2BIG: its tokens can never fit; -EAGAIN:
+/* -EHOSTUNREACH, with the reason and the wait: the breaker is open. */
+int lane_check_breaker(const struct lane *lane, struct error *reterr);
+
+/* Queues the ticket; granted() or turned_away() may come from within.  -E2BIG: its tokens can never fit; -EAGAIN:
  * the limits alone keep it beyond the deadline, or too many wait: the error says how long;
  * -ENOMEM. */
 int lane_enter(struct lane *lane, struct lane_ticket *ticket, struct tenant_id tenant,

@@ -7,7 +7,7 @@ libgateway_a_SOURCES = \
 	daemon/gateway/breaker.c daemon/gateway/breaker.h \
 	daemon/gateway/budget.c daemon/gateway/budget.h \
 	daemon/gateway/call.c daemon/gateway/call.h daemon/gateway/call_inside.h \
-	daemon/gateway/call_attempt.c daemon/gateway/call_book.c \
+	daemon/gateway/call_attempt.c daemon/gateway/call_book.c daemon/gateway/call_seek.c \
 	daemon/gateway/chat.c \
 	daemon/gateway/chat_copy.c daemon/gateway/chat_copy.h \
 	daemon/gateway/day.c daemon/gateway/day.h \

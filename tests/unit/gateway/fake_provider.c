@@ -205,6 +205,10 @@ static bool answer(struct fake_provider *fake, int fd, const char *path, const c
         bool go_on = true;
 
         switch (act) {
+        case ACT_SLOW_500:
+                (void) wait_for(fake, -1, 300);
+                refuse(fd, 500, "", "it went wrong");
+                return true;
         case ACT_500:
                 refuse(fd, 500, "", "it went wrong");
                 return true;

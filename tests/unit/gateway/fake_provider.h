@@ -20,6 +20,7 @@ enum act {
         ACT_CUT,      /* a stream ends after its first piece; else the head alone comes */
         ACT_HANG,     /* says nothing until the server ends */
         ACT_SLOW,     /* answers after 300 ms */
+        ACT_SLOW_500, /* fails after 300 ms */
         ACT_NAN,
         ACT_EMPTY,
         ACT_STALL,    /* a stream's first piece, then nothing until the server ends */

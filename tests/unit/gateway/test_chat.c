@@ -147,6 +147,30 @@ static void test_a_breaker_spares_a_provider_that_is_down_and_recovers(void **st
         assert_int_equal(network_news(network, GATEWAY_BREAKER_CLOSED), 1);
 }
 
+static void test_who_waits_when_the_breaker_opens_goes_elsewhere_at_once(void **state)
+{
+        struct network *network = *state;
+        struct talk talks[4] = { 0 };
+
+        network->n = 2;
+        network->fakes[0].always = ACT_SLOW_500;
+        network->resilience.breaker_failures = 1;
+        network->resilience.breaker_reset_seconds = 600;
+        network->providers[0].max_concurrent = 1;
+        network->generation.max_retries = 0;
+        network_open(network);
+        for (size_t i = 0; i < 4; i++)
+                talk_begin(network, &talks[i], "a", false, 0);
+        for (size_t i = 0; i < 4; i++) {
+                talk_wait(&talks[i]);
+                talk_end(&talks[i]);
+                assert_int_equal(talks[i].error.code, 0);
+                assert_string_equal(talks[i].provider, "two");
+        }
+        assert_int_equal(fake_calls(network->fake[0]), 1);
+        assert_non_null(strstr(talks[3].reason, "breaker open"));
+}
+
 static void test_a_limit_says_how_long_it_would_take(void **state)
 {
         struct network *network = *state;
@@ -444,6 +468,7 @@ int main(void)
                 WITH(test_when_none_can_answer_each_reason_is_said),
                 WITH(test_nothing_follows_a_stream_that_broke),
                 WITH(test_a_breaker_spares_a_provider_that_is_down_and_recovers),
+                WITH(test_who_waits_when_the_breaker_opens_goes_elsewhere_at_once),
                 WITH(test_a_limit_says_how_long_it_would_take),
                 WITH(test_what_can_never_fit_is_refused_at_once),
                 WITH(test_no_more_run_at_once_than_may),

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A call's way along its candidates: who may be asked, the turn, the next one. */
+#include "gateway/call_inside.h"
+
+#include "base/clock.h"
+#include "config/values.h"
+#include "gateway/price.h"
+
+#include <inttypes.h>
+
+static void arm(struct call *call, uint64_t at_usec)
+{
+        (void) sd_event_source_set_time(call->timer, at_usec);
+        (void) sd_event_source_set_enabled(call->timer, SD_EVENT_ONESHOT);
+}
+
+static int check_context(const struct call *call, const struct lane *lane, struct error *reterr)
+{
+        uint64_t context = lane->config->context_tokens;
+
+        if (call->settings.request->kind != CALL_CHAT || context == 0 ||
+            call->settings.input_tokens + call->settings.output_tokens <= context)
+                return 0;
+        return error_set(reterr, -E2BIG,
+                         "a prompt of about %" PRIu64 " tokens and an answer of up to %" PRIu64
+                         " do not fit its context of %" PRIu64, call->settings.input_tokens,
+                         call->settings.output_tokens, context);
+}
+
+static int reserve(struct call *call, const struct lane *lane, struct error *reterr)
+{
+        struct gateway *gateway = call->gateway;
+        uint64_t most = price_of(lane->config, call->settings.input_tokens,
+                                 call->settings.output_tokens);
+        bool month = false;
+        unsigned news;
+        int r;
+
+        if (call->settings.request->kind == CALL_PROBE)
+                return 0;
+        r = budget_reserve(&gateway->budget, most, ledger_day(clock_wall_usec()), &month, &news);
+        gateway_tell_budget(gateway, news, call->settings.tenant);
+        if (r < 0)
+                return error_set(reterr, r, "the budget of the %s is spent: %s_usd is %.2f, %.2f "
+                                 "are spent", month ? "month" : "day", month ? "monthly" : "daily",
+                                 (double) (month ? gateway->budget.month.limit
+                                                 : gateway->budget.day.limit) / 1e6,
+                                 (double) (month ? gateway->budget.month.spent
+                                                 : gateway->budget.day.spent) / 1e6);
+        call->reserved = most;
+        return 0;
+}
+
+/* Refuses, or goes into the queue; then the call may have gone on, even to its end. */
+static int approach(struct call *call, struct error *reterr)
+{
+        struct lane *lane = call->candidates[call->at].lane;
+        uint64_t now = clock_monotonic_usec();
+        int r;
+
+        if (!lane->provider)
+                return error_set(reterr, lane->open_error.code, "%s", lane->open_error.message);
+        r = check_context(call, lane, reterr);
+        if (r < 0)
+                return r;
+        if (!call->settings.direct) {
+                r = lane_check_breaker(lane, reterr);
+                if (r < 0)
+                        return r;
+        }
+        if (call->number == 0) { /* a retry has reserved already */
+                r = reserve(call, lane, reterr);
+                if (r < 0)
+                        return r;
+                call->waiting_since_usec = now;
+        }
+        if (call->settings.direct) {
+                lane_pass(lane, &call->ticket);
+                call_attempt(call);
+                return 0;
+        }
+        call_set_state(call, CALL_STATE_WAITING);
+        arm(call, call->settings.deadline_usec);
+        return lane_enter(lane, &call->ticket, call->settings.tenant, call->settings.user,
+                          call->settings.low_priority, call->settings.deadline_usec, reterr);
+}
+
+/* Whether a spent budget ends the search instead of sending it to those without a price. */
+static bool stops_search(const struct call *call, int code)
+{
+        const struct budget_config *budget = call->gateway->settings.budget;
+
+        return code == -EDQUOT && call->settings.request->kind != CALL_EMBED && budget &&
+               budget->on_exceeded != BUDGET_ACTION_FALLBACK;
+}
+
+void call_seek(struct call *call)
+{
+        while (call->at < call->settings.n_lanes) {
+                struct error error = { 0 };
+                int r = approach(call, &error);
+
+                if (r == 0)
+                        return; /* it may be gone already */
+                call_release(call);
+                if (stops_search(call, r)) {
+                        call_give_up(call, r, error.message);
+                        return;
+                }
+                call_note(call, r, error.message);
+                call->at++;
+                call->number = 0;
+        }
+        call_fail_all(call);
+}
+
+void call_pass_over(struct call *call, int code, const char *reason)
+{
+        call_note(call, code, reason);
+        call_release(call);
+        if (clock_monotonic_usec() >= call->settings.deadline_usec) {
+                call_give_up(call, code, reason);
+                return;
+        }
+        call->at++;
+        call->number = 0;
+        call_seek(call);
+}
+
+void call_back_off(struct call *call, uint64_t wait_usec)
+{
+        call->waiting_since_usec = clock_monotonic_usec();
+        call_set_state(call, CALL_STATE_BACKOFF);
+        arm(call, call->waiting_since_usec + wait_usec);
+}
+
+int call_on_timer(sd_event_source *source, uint64_t usec, void *data)
+{
+        struct call *call = data;
+
+        (void) source;
+        (void) usec;
+        if (call->state == CALL_STATE_BACKOFF) {
+                call_seek(call);
+        } else if (call->state == CALL_STATE_WAITING) {
+                lane_withdraw(call->candidates[call->at].lane, &call->ticket);
+                call_give_up(call, -ETIMEDOUT, "its turn did not come before the deadline");
+        }
+        return 0;
+}
+
+void call_granted(void *data)
+{
+        struct call *call = data;
+
+        (void) sd_event_source_set_enabled(call->timer, SD_EVENT_OFF);
+        call_attempt(call);
+}
+
+void call_turned_away(void *data, const struct error *error)
+{
+        call_pass_over(data, error->code, error->message);
+}
