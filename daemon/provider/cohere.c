@@ -68,10 +68,15 @@ static int write_probe(const struct provider *provider, const struct call_reques
         return 0;
 }
 
+/* Reranking is billed by the search, not by tokens. */
 static void take_usage(struct wire_answer *answer, struct json_object *json)
 {
-        wire_take_count(wire_member(wire_member(json, "meta"), "billed_units"), "input_tokens",
-                        &answer->result->input_tokens, &answer->counted_input);
+        struct json_object *units = wire_member(wire_member(json, "meta"), "billed_units");
+
+        wire_take_count(units, "input_tokens", &answer->result->input_tokens,
+                        &answer->counted_input);
+        if (wire_member(units, "search_units"))
+                answer->counted_input = true;
 }
 
 /* Vectors by type, or, from older servers, alone. */

@@ -26,7 +26,7 @@ static void copy_line(const char *text, size_t len, char *ret, size_t size)
         for (size_t at = 0; at < len && n + 5 < size;) {
                 size_t bytes = utf8_character_bytes(text + at, len - at);
 
-                if (bytes == 0 || (unsigned char) text[at] < ' ' || text[at] == 0x7F) {
+                if (bytes == 0 || (unsigned char) text[at] <= ' ' || text[at] == 0x7F) {
                         if (n > 0 && ret[n - 1] != ' ')
                                 ret[n++] = ' ';
                         at++;
