@@ -301,7 +301,7 @@ static void test_a_canceled_answer_has_no_end_and_leaves_a_trace(void **state)
 {
         struct fixture *fixture = *state;
         char *former = fixture->broken.endpoint, url[64];
-        cleanup_close_ int fd = listen_silently(fixture, url);
+        int fd = listen_silently(fixture, url);
         cleanup_json_ struct json_object *json = NULL, *trace = NULL;
         struct answering *answering = NULL;
         struct answer_request request;
@@ -323,6 +323,7 @@ static void test_a_canceled_answer_has_no_end_and_leaves_a_trace(void **state)
         trace = newest_trace(fixture);
         assert_string_equal(fixture_text(trace, "outcome"), "canceled");
         fixture->broken.endpoint = former;
+        (void) close(fd);
         fixture_models(fixture, NULL, NULL, false);
 }
 
@@ -330,7 +331,7 @@ static void test_a_model_that_is_silent_beyond_the_deadline_is_not_waited_for(vo
 {
         struct fixture *fixture = *state;
         char *former = fixture->broken.endpoint, url[64];
-        cleanup_close_ int fd = listen_silently(fixture, url);
+        int fd = listen_silently(fixture, url);
         cleanup_json_ struct json_object *json = NULL, *answer = NULL;
         struct answer_request request;
         struct error error = { 0 };
@@ -345,6 +346,7 @@ static void test_a_model_that_is_silent_beyond_the_deadline_is_not_waited_for(vo
         assert_string_equal(fixture_text(answer, "provider/name"), "extractive");
         assert_string_equal(fixture_text(answer, "degraded/0"), "generation");
         fixture->broken.endpoint = former;
+        (void) close(fd);
         fixture_models(fixture, NULL, NULL, false);
 }
 
