@@ -10,13 +10,16 @@
 #include "config/diagnostics.h"
 #include "config/effective.h"
 #include "config/load.h"
-#include "config/providers.h"
 #include "control/control.h"
 #include "gateway/gateway.h"
+#include "gateway_gauges.h"
 #include "gauges.h"
+#include "housekeeping.h"
 #include "http/http.h"
 #include "ingest/ingest.h"
 #include "metrics/metrics.h"
+#include "models.h"
+#include "news.h"
 #include "profile.h"
 #include "release/record.h"
 #include "release/spec.h"
@@ -43,20 +46,25 @@
 
 struct daemon {
         struct daemon_options options;
-        char state[PATH_MAX];
+        char state[PATH_MAX], cache[PATH_MAX], recordings[PATH_MAX];
+        const char *outcomes[FAULT_CLASS_MAX + 2]; /* of calls to providers, NULL at the end */
         struct config *config;
         sd_event *loop;
         struct index_budget *budget; /* of all indexes */
         struct store *store;
         struct generation_spec spec;
         struct release release;
+        struct models models; /* the provider tables that are used */
+        struct news news;
         struct gateway *gateway;
         struct workers *workers; /* ingest and index builds, at low priority */
         struct ingest *ingest;
         struct answer *answer;
         struct metrics *metrics;
         struct gauges *gauges;
+        struct gateway_gauges *gateway_gauges;
         struct http *http;
+        struct housekeeping *housekeeping;
         struct workers *callers; /* carry out control commands */
         struct control *control;
         struct status status;
@@ -165,32 +173,86 @@ static size_t cache_bytes(const struct cache_config *cache)
         return cache->document_cache_enabled ? (size_t) cache->document_cache_size_mb << 20U : 0;
 }
 
+/* Figures are kept from the beginning; what is asked for on reading comes with build_gauges(). */
+static int build_metrics(struct daemon *daemon, struct error *reterr)
+{
+        int r = models_choose(daemon->config, &daemon->models, reterr);
+
+        if (r < 0)
+                return r;
+        daemon->outcomes[0] = "ok";
+        for (size_t i = 0; i < FAULT_CLASS_MAX; i++)
+                daemon->outcomes[i + 1] = fault_class_name((enum fault_class) i);
+        const struct metrics_settings metrics = {
+                .stage = stage_name(daemon->config->stage),
+                .version = daemon->options.version,
+                .routes = http_route_labels(),
+                .providers = daemon->models.names,
+                .outcomes = daemon->outcomes,
+        };
+        return metrics_new(&metrics, &daemon->metrics, reterr);
+}
+
+/* The release is what the state folder records: the embedder's row belongs to its identity. */
+static int build_release(struct daemon *daemon, struct error *reterr)
+{
+        const struct config *config = daemon->config;
+        const struct provider_config *embedder = daemon->models.embedder;
+        uint8_t identity[GENERATION_IDENTITY_BYTES];
+
+        release_spec(config, embedder, provider_ops_find(provider_kind_name(embedder->kind)),
+                     &daemon->spec);
+        generation_identity(&daemon->spec, identity);
+        return release_record(store_dirfd(daemon->store), config, daemon->options.profile,
+                              daemon->options.version, identity, &daemon->release, reterr);
+}
+
+/* Where the service manager says, else below the state folder. */
+static void choose_folders(struct daemon *daemon)
+{
+        const char *cache = getenv("CACHE_DIRECTORY");
+
+        if (cache && *cache)
+                (void) snprintf(daemon->cache, sizeof daemon->cache, "%.*s/embedding.db",
+                                (int) sizeof daemon->cache - 32, cache);
+        else
+                (void) snprintf(daemon->cache, sizeof daemon->cache, "%.*s/cache/embedding.db",
+                                (int) sizeof daemon->cache - 32, daemon->state);
+        (void) snprintf(daemon->recordings, sizeof daemon->recordings, "%.*s/recordings",
+                        (int) sizeof daemon->recordings - 32, daemon->state);
+}
+
+static int build_gateway(struct daemon *daemon, struct error *reterr)
+{
+        const struct config *config = daemon->config;
+
+        choose_folders(daemon);
+        daemon->news = (struct news){ .metrics = daemon->metrics, .names = daemon->models.names };
+        const struct gateway_settings settings = {
+                .providers = daemon->models.used,
+                .n_providers = daemon->models.n,
+                .embedder = daemon->models.embedder,
+                .reranker = daemon->models.reranker,
+                .embedding = &config->embedding,
+                .generation = &config->generation,
+                .resilience = &config->resilience,
+                .budget = &config->budget,
+                .cache = &config->cache,
+                .dimensions = config->vector_storage.dimensions,
+                .release = daemon->release.number,
+                .store = daemon->store,
+                .cache_path = daemon->cache,
+                .recordings = daemon->recordings,
+                .news = news_of_gateway,
+                .data = &daemon->news,
+        };
+        return gateway_new(&settings, &daemon->gateway, reterr);
+}
+
 static int build_pipeline(struct daemon *daemon, struct error *reterr)
 {
         const struct config *config = daemon->config;
-        const struct provider_config *embedder = NULL;
-        const struct provider_ops *ops;
-        uint8_t identity[GENERATION_IDENTITY_BYTES];
         int r;
-
-        r = config_embedder(config, &embedder, reterr);
-        if (r < 0)
-                return r;
-        const struct gateway_settings gateway = {
-                .embedder = embedder,
-                .embedding = &config->embedding,
-                .dimensions = config->vector_storage.dimensions,
-        };
-        r = gateway_new(&gateway, &daemon->gateway, reterr);
-        if (r < 0)
-                return r;
-        ops = gateway_embedder(daemon->gateway);
-        release_spec(config, embedder, ops, &daemon->spec);
-        generation_identity(&daemon->spec, identity);
-        r = release_record(store_dirfd(daemon->store), config, daemon->options.profile,
-                           daemon->options.version, identity, &daemon->release, reterr);
-        if (r < 0)
-                return r;
 
         r = workers_new("ingest", (uint32_t) sysconf(_SC_NPROCESSORS_ONLN), NICE_OF_WORKERS,
                         &daemon->workers, reterr);
@@ -226,7 +288,15 @@ static int build_pipeline(struct daemon *daemon, struct error *reterr)
                 .slow = on_slow_search,
                 .data = daemon,
         };
-        return answer_new(&answer, &daemon->answer, reterr);
+        r = answer_new(&answer, &daemon->answer, reterr);
+        if (r < 0)
+                return r;
+        const struct housekeeping_settings housekeeping = {
+                .store = daemon->store,
+                .workers = daemon->workers,
+                .trace_retention_days = config->security.trace_retention_days,
+        };
+        return housekeeping_new(&housekeeping, daemon->loop, &daemon->housekeeping, reterr);
 }
 
 static void build_status(struct daemon *daemon)
@@ -259,6 +329,7 @@ static int build_control(struct daemon *daemon, struct error *reterr)
                 .store = daemon->store,
                 .ingest = daemon->ingest,
                 .answer = daemon->answer,
+                .gateway = daemon->gateway,
                 .config = daemon->config,
                 .workers = daemon->callers,
                 .tenant = store_default_tenant(daemon->store),
@@ -274,14 +345,10 @@ static int build_control(struct daemon *daemon, struct error *reterr)
 }
 
 /* What the daemon tells of itself, before anybody can ask over HTTP. */
-static int build_figures(struct daemon *daemon, struct error *reterr)
+static int build_gauges(struct daemon *daemon, struct error *reterr)
 {
-        const struct metrics_settings metrics = {
-                .stage = stage_name(daemon->config->stage),
-                .version = daemon->options.version,
-                .routes = http_route_labels(),
-        };
-        int r = metrics_new(&metrics, &daemon->metrics, reterr);
+        int r = gateway_gauges_new(daemon->gateway, daemon->metrics, &daemon->gateway_gauges,
+                                   reterr);
 
         if (r < 0)
                 return r;
@@ -341,13 +408,19 @@ int daemon_new(const struct daemon_options *options, struct daemon **ret, struct
         if (r == 0)
                 r = build_store(daemon, reterr);
         if (r == 0)
+                r = build_metrics(daemon, reterr);
+        if (r == 0)
+                r = build_release(daemon, reterr);
+        if (r == 0)
+                r = build_gateway(daemon, reterr);
+        if (r == 0)
                 r = build_pipeline(daemon, reterr);
         if (r == 0) {
                 build_status(daemon);
                 r = build_control(daemon, reterr);
         }
         if (r == 0)
-                r = build_figures(daemon, reterr);
+                r = build_gauges(daemon, reterr);
         if (r == 0)
                 r = build_http(daemon, reterr);
         if (r < 0)
@@ -390,12 +463,17 @@ struct daemon *daemon_free(struct daemon *daemon)
         daemon->http = http_free(daemon->http, DRAIN_USEC);
         daemon->control = control_free(daemon->control);
         daemon->callers = workers_free(daemon->callers);
-        daemon->metrics = metrics_free(daemon->metrics);
-        daemon->gauges = gauges_free(daemon->gauges);
+        daemon->housekeeping = housekeeping_free(daemon->housekeeping);
         daemon->answer = answer_free(daemon->answer);
         daemon->ingest = ingest_free(daemon->ingest);
         daemon->workers = workers_free(daemon->workers);
         daemon->gateway = gateway_free(daemon->gateway);
+        daemon->metrics = metrics_free(daemon->metrics);
+        daemon->gauges = gauges_free(daemon->gauges);
+        daemon->gateway_gauges = gateway_gauges_free(daemon->gateway_gauges);
+        models_done(&daemon->models);
+        if (was_up)
+                news_usage(daemon->store);
         daemon->store = store_close(daemon->store);
         index_budget_free(daemon->budget);
         daemon->loop = sd_event_unref(daemon->loop);

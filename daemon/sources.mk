@@ -2,8 +2,12 @@
 sbin_PROGRAMS += ragd
 ragd_SOURCES = \
 	daemon/daemon.c daemon/daemon.h \
+	daemon/gateway_gauges.c daemon/gateway_gauges.h \
 	daemon/gauges.c daemon/gauges.h \
+	daemon/housekeeping.c daemon/housekeeping.h \
 	daemon/main.c \
+	daemon/models.c daemon/models.h \
+	daemon/news.c daemon/news.h \
 	daemon/profile.c daemon/profile.h \
 	daemon/status.c daemon/status.h
 

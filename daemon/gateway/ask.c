@@ -9,7 +9,7 @@
 
 /* Lies on the waiting thread's stack. */
 struct asked {
-        struct call *call;
+        struct gateway_call *call;
         int (*check)(void *data, const struct lane *lane, struct call_result *result,
                      struct error *reterr);
         void *data;
@@ -37,7 +37,7 @@ static void on_done(void *data, struct call_end *end)
         } else {
                 asked->error = *end->error;
         }
-        (void) call_free(asked->call);
+        (void) gateway_call_free(asked->call);
         latch_open(&asked->latch);
 }
 
@@ -45,7 +45,7 @@ static void begin(void *data)
 {
         struct asked *asked = data;
 
-        call_begin(asked->call);
+        gateway_call_begin(asked->call);
 }
 
 int ask_and_wait(struct gateway *gateway, const struct call_settings *settings,
@@ -57,12 +57,12 @@ int ask_and_wait(struct gateway *gateway, const struct call_settings *settings,
         struct asked asked = { .check = check, .data = data, .end = ret };
         int r;
 
-        r = call_new(gateway, settings, &events, &asked, &asked.call, reterr);
+        r = gateway_call_new(gateway, settings, &events, &asked, &asked.call, reterr);
         if (r < 0)
                 return r;
         latch_init(&asked.latch);
         if (thread_post(gateway->thread, begin, &asked) < 0) {
-                (void) call_free(asked.call);
+                (void) gateway_call_free(asked.call);
                 r = error_oom(reterr);
         } else {
                 latch_wait(&asked.latch);

@@ -37,7 +37,7 @@ const char *call_state_name(enum call_state state)
         return (unsigned) state < CALL_STATE_MAX ? names[state] : NULL;
 }
 
-void call_set_state(struct call *call, enum call_state state)
+void gateway_call_set_state(struct gateway_call *call, enum call_state state)
 {
         assert(moves[call->state] & MOVE(state));
         call->state = state;
@@ -47,7 +47,7 @@ void call_set_state(struct call *call, enum call_state state)
 
 static void complete(void *data)
 {
-        struct call *call = data;
+        struct gateway_call *call = data;
         struct call_end end = {
                 .result = call->answered ? &call->result : NULL,
                 .error = call->answered ? NULL : &call->error,
@@ -60,11 +60,11 @@ static void complete(void *data)
                 end.fallback_from = call->candidates[0].lane->config->name;
                 end.reason = call->candidates[0].reason;
         }
-        call_set_state(call, CALL_STATE_DONE);
+        gateway_call_set_state(call, CALL_STATE_DONE);
         call->events.done(call->data, &end);
 }
 
-void call_release(struct call *call)
+void gateway_call_release(struct gateway_call *call)
 {
         unsigned news = budget_settle(&call->gateway->budget, call->reserved, 0,
                                       ledger_day(clock_wall_usec()));
@@ -73,19 +73,19 @@ void call_release(struct call *call)
         gateway_tell_budget(call->gateway, news, call->settings.tenant);
 }
 
-static void finish(struct call *call)
+static void finish(struct gateway_call *call)
 {
-        call_release(call);
+        gateway_call_release(call);
         if (call->timer)
                 (void) sd_event_source_set_enabled(call->timer, SD_EVENT_OFF);
-        call_set_state(call, CALL_STATE_SETTLING);
+        gateway_call_set_state(call, CALL_STATE_SETTLING);
         if (call->careful && call->gateway->books)
                 books_settle(call->gateway->books, &call->wait);
         else
                 complete(call);
 }
 
-void call_answer(struct call *call)
+void gateway_call_answer(struct gateway_call *call)
 {
         const struct gateway_event event = {
                 .news = GATEWAY_FELL_BACK,
@@ -102,7 +102,7 @@ void call_answer(struct call *call)
 }
 
 /* One code for all where they agree; else nobody could be reached. */
-static int common_code(const struct call *call)
+static int common_code(const struct gateway_call *call)
 {
         int code = 0;
 
@@ -124,7 +124,7 @@ static bool is_refusal_of_ours(int code)
                code == -ECANCELED;
 }
 
-static void describe_reasons(struct call *call, int code)
+static void describe_reasons(struct gateway_call *call, int code)
 {
         cleanup_(buf_done) struct buf text = BUF_EMPTY;
         size_t n = 0;
@@ -148,7 +148,7 @@ static void describe_reasons(struct call *call, int code)
 }
 
 /* Every candidate was passed over. */
-void call_fail_all(struct call *call)
+void call_fail_all(struct gateway_call *call)
 {
         int code = common_code(call);
 
@@ -159,7 +159,7 @@ void call_fail_all(struct call *call)
         finish(call);
 }
 
-void call_note(struct call *call, int code, const char *reason)
+void call_note(struct gateway_call *call, int code, const char *reason)
 {
         struct candidate *candidate = &call->candidates[call->at];
 
@@ -167,7 +167,7 @@ void call_note(struct call *call, int code, const char *reason)
         (void) snprintf(candidate->reason, sizeof candidate->reason, "%s", reason);
 }
 
-void call_give_up(struct call *call, int code, const char *reason)
+void gateway_call_give_up(struct gateway_call *call, int code, const char *reason)
 {
         call_note(call, code, reason);
         describe_reasons(call, code);
@@ -183,11 +183,11 @@ static uint64_t tokens_of_turn(const struct call_settings *settings)
                        : settings->input_tokens + settings->output_tokens;
 }
 
-int call_new(struct gateway *gateway, const struct call_settings *settings,
-             const struct call_events *events, void *data, struct call **ret,
+int gateway_call_new(struct gateway *gateway, const struct call_settings *settings,
+             const struct call_events *events, void *data, struct gateway_call **ret,
              struct error *reterr)
 {
-        struct call *call = calloc(1, sizeof *call);
+        struct gateway_call *call = calloc(1, sizeof *call);
 
         if (!call)
                 return error_oom(reterr);
@@ -212,7 +212,7 @@ int call_new(struct gateway *gateway, const struct call_settings *settings,
         return 0;
 }
 
-void call_begin(struct call *call)
+void gateway_call_begin(struct gateway_call *call)
 {
         struct gateway *gateway = call->gateway;
         int r = sd_event_add_time(thread_loop(gateway->thread), &call->timer, CLOCK_MONOTONIC,
@@ -226,28 +226,28 @@ void call_begin(struct call *call)
         if (r >= 0)
                 r = sd_event_source_set_enabled(call->timer, SD_EVENT_OFF);
         if (r < 0)
-                call_give_up(call, r, "no timer could be made");
+                gateway_call_give_up(call, r, "no timer could be made");
         else if (gateway->ending)
-                call_cancel(call, "the gateway ends");
+                gateway_call_cancel(call, "the gateway ends");
         else
                 call_seek(call);
 }
 
-void call_cancel(struct call *call, const char *why)
+void gateway_call_cancel(struct gateway_call *call, const char *why)
 {
         if (call->state == CALL_STATE_SETTLING || call->state == CALL_STATE_DONE)
                 return;
         if (call->state == CALL_STATE_WAITING)
                 lane_withdraw(call->candidates[call->at].lane, &call->ticket);
         if (call->state == CALL_STATE_CALLING)
-                call_abandon_attempt(call);
+                gateway_call_abandon_attempt(call);
         (void) error_set(&call->error, -ECANCELED, "%s", why);
         finish(call);
 }
 
-static struct call *first_running(const struct gateway *gateway)
+static struct gateway_call *first_running(const struct gateway *gateway)
 {
-        struct call *call = gateway->calls;
+        struct gateway_call *call = gateway->calls;
 
         while (call && (call->state == CALL_STATE_SETTLING || call->state == CALL_STATE_DONE))
                 call = call->next;
@@ -255,15 +255,15 @@ static struct call *first_running(const struct gateway *gateway)
 }
 
 /* The end of one may end others: the list is looked at anew each time. */
-void call_cancel_all(struct gateway *gateway, const char *why)
+void gateway_call_cancel_all(struct gateway *gateway, const char *why)
 {
-        struct call *call;
+        struct gateway_call *call;
 
         while ((call = first_running(gateway)))
-                call_cancel(call, why);
+                gateway_call_cancel(call, why);
 }
 
-struct call *call_free(struct call *call)
+struct gateway_call *gateway_call_free(struct gateway_call *call)
 {
         if (!call)
                 return NULL;

@@ -29,7 +29,7 @@ enum call_state {
 };
 const char *call_state_name(enum call_state state);
 
-struct call;
+struct gateway_call;
 
 /* How a call ended. */
 struct call_end {
@@ -68,15 +68,15 @@ struct call_settings {
         void *attempt_data;
 };
 
-/* -ENOMEM.  Nothing happens before call_begin(). */
-int call_new(struct gateway *gateway, const struct call_settings *settings,
-             const struct call_events *events, void *data, struct call **ret,
+/* -ENOMEM.  Nothing happens before gateway_call_begin(). */
+int gateway_call_new(struct gateway *gateway, const struct call_settings *settings,
+             const struct call_events *events, void *data, struct gateway_call **ret,
              struct error *reterr);
 /* done() may come from within. */
-void call_begin(struct call *call);
+void gateway_call_begin(struct gateway_call *call);
 /* Ends it with -ECANCELED where it still runs; what was used until then is booked.  done() comes,
  * maybe from within. */
-void call_cancel(struct call *call, const char *why);
-struct call *call_free(struct call *call);
+void gateway_call_cancel(struct gateway_call *call, const char *why);
+struct gateway_call *gateway_call_free(struct gateway_call *call);
 /* All that run. */
-void call_cancel_all(struct gateway *gateway, const char *why);
+void gateway_call_cancel_all(struct gateway *gateway, const char *why);

@@ -10,13 +10,13 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct lane *lane_of(const struct call *call)
+static struct lane *lane_of(const struct gateway_call *call)
 {
         return call->candidates[call->at].lane;
 }
 
 /* Whose turn it is next is looked up after the call went on, when it may be gone. */
-static void leave(struct call *call, const struct lane_outcome *outcome)
+static void leave(struct gateway_call *call, const struct lane_outcome *outcome)
 {
         struct lane *lane = lane_of(call);
         enum lane_change change = lane_leave(lane, &call->ticket, outcome);
@@ -31,7 +31,7 @@ static void leave(struct call *call, const struct lane_outcome *outcome)
                 gateway_tell(call->gateway, &event);
 }
 
-static uint32_t batch_of(const struct call *call)
+static uint32_t batch_of(const struct gateway_call *call)
 {
         return call->settings.request->kind == CALL_EMBED
                        ? (uint32_t) call->settings.request->embed.n : 0;
@@ -48,7 +48,7 @@ static const char *skip_prefix(const char *text, const char *name)
 }
 
 /* What happened, and what to do about it where the provider's words do not say. */
-static void describe_fault(const struct call *call, const struct fault *fault,
+static void describe_fault(const struct gateway_call *call, const struct fault *fault,
                            const struct error *error, char *ret, size_t size)
 {
         const char *text = skip_prefix(error_text(error), lane_of(call)->config->name);
@@ -61,7 +61,7 @@ static void describe_fault(const struct call *call, const struct fault *fault,
                 (void) snprintf(ret, size, "%s%s", begin, text);
 }
 
-static enum retry_verdict want_retry(struct call *call, const struct fault *fault,
+static enum retry_verdict want_retry(struct gateway_call *call, const struct fault *fault,
                                      uint64_t *ret_wait_usec)
 {
         const struct resilience_config *resilience = call->gateway->resilience;
@@ -80,23 +80,23 @@ static enum retry_verdict want_retry(struct call *call, const struct fault *faul
                             ret_wait_usec);
 }
 
-static void go_on_after(struct call *call, const struct fault *fault, const char *reason)
+static void go_on_after(struct gateway_call *call, const struct fault *fault, const char *reason)
 {
         const struct fault_traits *traits = fault_class_traits(fault->class);
         uint64_t wait;
 
         if (call->stopped)
-                call_give_up(call, -ECANCELED, "whoever asked is gone");
+                gateway_call_give_up(call, -ECANCELED, "whoever asked is gone");
         else if (call->told || !traits->another ||
                  (call->settings.whole && fault->class == FAULT_TOO_LARGE))
-                call_give_up(call, traits->code, reason);
+                gateway_call_give_up(call, traits->code, reason);
         else if (want_retry(call, fault, &wait) == RETRY_YES)
-                call_back_off(call, wait);
+                gateway_call_back_off(call, wait);
         else
-                call_pass_over(call, traits->code, reason);
+                gateway_call_pass_over(call, traits->code, reason);
 }
 
-static void end_failed(struct call *call, const struct fault *fault, const struct error *error)
+static void end_failed(struct gateway_call *call, const struct fault *fault, const struct error *error)
 {
         char reason[CALL_REASON_MAX];
         struct lane_outcome outcome = {
@@ -109,30 +109,30 @@ static void end_failed(struct call *call, const struct fault *fault, const struc
 
         call->fault = fault->class;
         describe_fault(call, fault, error, reason, sizeof reason);
-        call_book(call, NULL, fault, clock_monotonic_usec());
+        gateway_call_book(call, NULL, fault, clock_monotonic_usec());
         outcome.took_usec = call->attempt.took_usec;
         leave(call, &outcome);
         go_on_after(call, fault, reason);
 }
 
-static void end_answered(struct call *call, const struct call_result *takes_result)
+static void end_answered(struct gateway_call *call, const struct call_result *takes_result)
 {
         struct lane_outcome outcome = { .batch = batch_of(call) };
 
         call->fault = FAULT_CLASS_MAX;
         call->result = *takes_result;
-        call_book(call, &call->result, NULL, clock_monotonic_usec());
+        gateway_call_book(call, &call->result, NULL, clock_monotonic_usec());
         outcome.limits = &call->result.limits;
         outcome.used_tokens = call->result.input_tokens + call->result.output_tokens;
         outcome.took_usec = call->attempt.took_usec;
         leave(call, &outcome);
         record_answer(call->gateway, lane_of(call), call->settings.request, &call->result);
-        call_answer(call);
+        gateway_call_answer(call);
 }
 
 static int on_text(void *data, const char *text, size_t len)
 {
-        struct call *call = data;
+        struct gateway_call *call = data;
         int r;
 
         if (call->first_usec == 0)
@@ -150,7 +150,7 @@ static int on_text(void *data, const char *text, size_t len)
 static void on_done(void *data, struct call_result *result, const struct fault *fault,
                     const struct error *error)
 {
-        struct call *call = data;
+        struct gateway_call *call = data;
         struct lane *lane = lane_of(call);
         struct fault why = { .class = FAULT_GARBAGE };
         struct call_result taken = { 0 };
@@ -178,7 +178,7 @@ static void on_done(void *data, struct call_result *result, const struct fault *
 
 static const struct provider_call_events provider_events = { .text = on_text, .done = on_done };
 
-static struct provider_call_limits limits_of(const struct call *call, uint64_t now_usec)
+static struct provider_call_limits limits_of(const struct gateway_call *call, uint64_t now_usec)
 {
         const struct provider_config *config = lane_of(call)->config;
         uint64_t timeout = (config->timeout_seconds > 0 ? config->timeout_seconds
@@ -192,7 +192,7 @@ static struct provider_call_limits limits_of(const struct call *call, uint64_t n
         return (struct provider_call_limits){ .total_usec = timeout, .idle_usec = timeout };
 }
 
-void call_attempt(struct call *call)
+void gateway_call_attempt(struct gateway_call *call)
 {
         struct lane *lane = lane_of(call);
         uint64_t now = clock_monotonic_usec();
@@ -201,7 +201,7 @@ void call_attempt(struct call *call)
         struct error error = { 0 };
         int r;
 
-        call_set_state(call, CALL_STATE_CALLING);
+        gateway_call_set_state(call, CALL_STATE_CALLING);
         call->number++;
         if (call->number == 1)
                 retry_budget_attempt(&lane->retries);
@@ -215,10 +215,10 @@ void call_attempt(struct call *call)
                 return;
         (void) lane_leave(lane, &call->ticket, &unsent);
         breaker_abandoned(&lane->breaker);
-        call_pass_over(call, r, skip_prefix(error_text(&error), lane->config->name));
+        gateway_call_pass_over(call, r, skip_prefix(error_text(&error), lane->config->name));
 }
 
-void call_abandon_attempt(struct call *call)
+void gateway_call_abandon_attempt(struct gateway_call *call)
 {
         const struct fault fault = { .class = FAULT_LOCAL };
         struct lane_outcome outcome = { .abandoned = true };
@@ -226,7 +226,7 @@ void call_abandon_attempt(struct call *call)
 
         call->exchange = provider_call_free(call->exchange);
         call->stopped = true;
-        call_book(call, NULL, &fault, clock_monotonic_usec());
+        gateway_call_book(call, NULL, &fault, clock_monotonic_usec());
         leave(call, &outcome);
         lane_pump(lane);
 }

@@ -10,7 +10,7 @@
 
 /* A failure that gave nothing costs nothing; what was streamed, or given up half-way, was read
  * and written by the model, and nobody else will count it. */
-static void count_usage(const struct call *call, const struct call_result *result,
+static void count_usage(const struct gateway_call *call, const struct call_result *result,
                         const struct fault *fault, struct gateway_attempt *attempt)
 {
         if (result) {
@@ -28,7 +28,7 @@ static void count_usage(const struct call *call, const struct call_result *resul
         }
 }
 
-static void write_entry(struct call *call, const struct gateway_attempt *attempt, bool error)
+static void write_entry(struct gateway_call *call, const struct gateway_attempt *attempt, bool error)
 {
         struct gateway *gateway = call->gateway;
         struct lane *lane = call->candidates[call->at].lane;
@@ -62,7 +62,7 @@ static void write_entry(struct call *call, const struct gateway_attempt *attempt
         call->careful |= lane->charged || lane->config->requests_per_day > 0;
 }
 
-void call_book(struct call *call, const struct call_result *result, const struct fault *fault,
+void gateway_call_book(struct gateway_call *call, const struct call_result *result, const struct fault *fault,
                uint64_t now_usec)
 {
         const struct lane *lane = call->candidates[call->at].lane;

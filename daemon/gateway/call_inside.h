@@ -12,13 +12,13 @@ struct candidate {
         char reason[CALL_REASON_MAX];
 };
 
-struct call {
+struct gateway_call {
         struct gateway *gateway;
         struct call_settings settings;
         struct call_events events;
         void *data;
         enum call_state state;
-        struct call *next, **link; /* in the gateway's list; link NULL: not in it */
+        struct gateway_call *next, **link; /* in the gateway's list; link NULL: not in it */
 
         struct candidate *candidates;
         size_t at;         /* the candidate in hand */
@@ -43,32 +43,32 @@ struct call {
 };
 
 /* call.c */
-void call_set_state(struct call *call, enum call_state state);
+void gateway_call_set_state(struct gateway_call *call, enum call_state state);
 /* Why the candidate in hand did not answer. */
-void call_note(struct call *call, int code, const char *reason);
+void call_note(struct gateway_call *call, int code, const char *reason);
 /* Notes why, and goes no further. */
-void call_give_up(struct call *call, int code, const char *reason);
+void gateway_call_give_up(struct gateway_call *call, int code, const char *reason);
 /* Every candidate was passed over. */
-void call_fail_all(struct call *call);
-void call_answer(struct call *call);
-void call_release(struct call *call); /* what it reserved */
+void call_fail_all(struct gateway_call *call);
+void gateway_call_answer(struct gateway_call *call);
+void gateway_call_release(struct gateway_call *call); /* what it reserved */
 
 /* call_seek.c: asks the candidate in hand, or the next one that may be asked. */
-void call_seek(struct call *call);
+void call_seek(struct gateway_call *call);
 /* The candidate in hand cannot answer: notes why, and asks the next one. */
-void call_pass_over(struct call *call, int code, const char *reason);
+void gateway_call_pass_over(struct gateway_call *call, int code, const char *reason);
 /* Asks the candidate in hand once more, some time from now. */
-void call_back_off(struct call *call, uint64_t wait_usec);
+void gateway_call_back_off(struct gateway_call *call, uint64_t wait_usec);
 void call_granted(void *data);
 void call_turned_away(void *data, const struct error *error);
 int call_on_timer(sd_event_source *source, uint64_t usec, void *data);
 
 /* call_attempt.c: it has its turn at the candidate in hand. */
-void call_attempt(struct call *call);
+void gateway_call_attempt(struct gateway_call *call);
 /* Ends the exchange that runs, if any, and books what it used. */
-void call_abandon_attempt(struct call *call);
+void gateway_call_abandon_attempt(struct gateway_call *call);
 
 /* call_book.c: the attempt ended; `result` where it was answered.  Writes call->attempt, counts
  * its money and tells of it. */
-void call_book(struct call *call, const struct call_result *result, const struct fault *fault,
+void gateway_call_book(struct gateway_call *call, const struct call_result *result, const struct fault *fault,
                uint64_t now_usec);

@@ -8,13 +8,13 @@
 
 #include <inttypes.h>
 
-static void arm(struct call *call, uint64_t at_usec)
+static void arm(struct gateway_call *call, uint64_t at_usec)
 {
         (void) sd_event_source_set_time(call->timer, at_usec);
         (void) sd_event_source_set_enabled(call->timer, SD_EVENT_ONESHOT);
 }
 
-static int check_context(const struct call *call, const struct lane *lane, struct error *reterr)
+static int check_context(const struct gateway_call *call, const struct lane *lane, struct error *reterr)
 {
         uint64_t context = lane->config->context_tokens;
 
@@ -27,7 +27,7 @@ static int check_context(const struct call *call, const struct lane *lane, struc
                          call->settings.output_tokens, context);
 }
 
-static int reserve(struct call *call, const struct lane *lane, struct error *reterr)
+static int reserve(struct gateway_call *call, const struct lane *lane, struct error *reterr)
 {
         struct gateway *gateway = call->gateway;
         uint64_t most = price_of(lane->config, call->settings.input_tokens,
@@ -52,7 +52,7 @@ static int reserve(struct call *call, const struct lane *lane, struct error *ret
 }
 
 /* Refuses, or goes into the queue; then the call may have gone on, even to its end. */
-static int approach(struct call *call, struct error *reterr)
+static int approach(struct gateway_call *call, struct error *reterr)
 {
         struct lane *lane = call->candidates[call->at].lane;
         uint64_t now = clock_monotonic_usec();
@@ -76,17 +76,17 @@ static int approach(struct call *call, struct error *reterr)
         }
         if (call->settings.direct) {
                 lane_pass(lane, &call->ticket);
-                call_attempt(call);
+                gateway_call_attempt(call);
                 return 0;
         }
-        call_set_state(call, CALL_STATE_WAITING);
+        gateway_call_set_state(call, CALL_STATE_WAITING);
         arm(call, call->settings.deadline_usec);
         return lane_enter(lane, &call->ticket, call->settings.tenant, call->settings.user,
                           call->settings.low_priority, call->settings.deadline_usec, reterr);
 }
 
 /* Whether a spent budget ends the search instead of sending it to those without a price. */
-static bool stops_search(const struct call *call, int code)
+static bool stops_search(const struct gateway_call *call, int code)
 {
         const struct budget_config *budget = call->gateway->settings.budget;
 
@@ -94,7 +94,7 @@ static bool stops_search(const struct call *call, int code)
                budget->on_exceeded != BUDGET_ACTION_FALLBACK;
 }
 
-void call_seek(struct call *call)
+void call_seek(struct gateway_call *call)
 {
         while (call->at < call->settings.n_lanes) {
                 struct error error = { 0 };
@@ -102,9 +102,9 @@ void call_seek(struct call *call)
 
                 if (r == 0)
                         return; /* it may be gone already */
-                call_release(call);
+                gateway_call_release(call);
                 if (stops_search(call, r)) {
-                        call_give_up(call, r, error.message);
+                        gateway_call_give_up(call, r, error.message);
                         return;
                 }
                 call_note(call, r, error.message);
@@ -114,12 +114,12 @@ void call_seek(struct call *call)
         call_fail_all(call);
 }
 
-void call_pass_over(struct call *call, int code, const char *reason)
+void gateway_call_pass_over(struct gateway_call *call, int code, const char *reason)
 {
         call_note(call, code, reason);
-        call_release(call);
+        gateway_call_release(call);
         if (clock_monotonic_usec() >= call->settings.deadline_usec) {
-                call_give_up(call, code, reason);
+                gateway_call_give_up(call, code, reason);
                 return;
         }
         call->at++;
@@ -127,16 +127,16 @@ void call_pass_over(struct call *call, int code, const char *reason)
         call_seek(call);
 }
 
-void call_back_off(struct call *call, uint64_t wait_usec)
+void gateway_call_back_off(struct gateway_call *call, uint64_t wait_usec)
 {
         call->waiting_since_usec = clock_monotonic_usec();
-        call_set_state(call, CALL_STATE_BACKOFF);
+        gateway_call_set_state(call, CALL_STATE_BACKOFF);
         arm(call, call->waiting_since_usec + wait_usec);
 }
 
 int call_on_timer(sd_event_source *source, uint64_t usec, void *data)
 {
-        struct call *call = data;
+        struct gateway_call *call = data;
 
         (void) source;
         (void) usec;
@@ -144,20 +144,20 @@ int call_on_timer(sd_event_source *source, uint64_t usec, void *data)
                 call_seek(call);
         } else if (call->state == CALL_STATE_WAITING) {
                 lane_withdraw(call->candidates[call->at].lane, &call->ticket);
-                call_give_up(call, -ETIMEDOUT, "its turn did not come before the deadline");
+                gateway_call_give_up(call, -ETIMEDOUT, "its turn did not come before the deadline");
         }
         return 0;
 }
 
 void call_granted(void *data)
 {
-        struct call *call = data;
+        struct gateway_call *call = data;
 
         (void) sd_event_source_set_enabled(call->timer, SD_EVENT_OFF);
-        call_attempt(call);
+        gateway_call_attempt(call);
 }
 
 void call_turned_away(void *data, const struct error *error)
 {
-        call_pass_over(data, error->code, error->message);
+        gateway_call_pass_over(data, error->code, error->message);
 }

@@ -33,7 +33,7 @@ struct gateway_chat {
 
         struct chat_request *request;
         struct call_request subject;
-        struct call *call;             /* the provider thread's; NULL once it ended */
+        struct gateway_call *call;             /* the provider thread's; NULL once it ended */
         struct gateway_answer *cached; /* remembered: there is no call */
         struct response_key key;
         uint64_t epoch;
@@ -46,7 +46,7 @@ struct gateway_chat *gateway_chat_free(struct gateway_chat *chat)
 {
         if (!chat || atomic_fetch_sub(&chat->refs, 1) > 1)
                 return NULL;
-        (void) call_free(chat->call);
+        (void) gateway_call_free(chat->call);
         free(chat->cached);
         free(chat->request);
         (void) pthread_mutex_destroy(&chat->lock);
@@ -146,7 +146,7 @@ static void on_done(void *data, struct call_end *end)
         } else {
                 tell_done(chat, NULL, end->error);
         }
-        chat->call = call_free(chat->call);
+        chat->call = gateway_call_free(chat->call);
         (void) gateway_chat_free(chat);
 }
 
@@ -161,7 +161,7 @@ static void begin(void *data)
 {
         struct gateway_chat *chat = data;
 
-        call_begin(chat->call);
+        gateway_call_begin(chat->call);
 }
 
 static void cancel(void *data)
@@ -169,7 +169,7 @@ static void cancel(void *data)
         struct gateway_chat *chat = data;
 
         if (chat->call)
-                call_cancel(chat->call, "whoever asked is gone");
+                gateway_call_cancel(chat->call, "whoever asked is gone");
         (void) gateway_chat_free(chat);
 }
 
@@ -266,7 +266,7 @@ static int make_call(struct gateway_chat *chat, const struct gateway_terms *term
                 .attempt_data = chat,
         };
 
-        return call_new(chat->gateway, &settings,
+        return gateway_call_new(chat->gateway, &settings,
                         chat->request->stream ? &call_events : &whole_events, chat, &chat->call,
                         reterr);
 }

@@ -24,7 +24,7 @@ struct embed_job;
 
 struct batch {
         struct embed_job *job;
-        struct call *call; /* NULL: free */
+        struct gateway_call *call; /* NULL: free */
         struct range range;
         struct call_request request;
 };
@@ -105,7 +105,7 @@ static void fail(struct embed_job *job, const struct error *error)
         job->busy = true;
         for (size_t i = 0; i < CALLS_MAX; i++)
                 if (job->batches[i].call)
-                        call_cancel(job->batches[i].call, "another batch failed");
+                        gateway_call_cancel(job->batches[i].call, "another batch failed");
         job->busy = was_busy;
 }
 
@@ -114,14 +114,14 @@ static void on_done(void *data, struct call_end *end)
 {
         struct batch *batch = data;
         struct embed_job *job = batch->job;
-        struct call *call = take_ptr(batch->call);
+        struct gateway_call *call = take_ptr(batch->call);
 
         job->running--;
         if (end->result)
                 take_vectors(job, batch->range, end);
         else if (end->fault != FAULT_TOO_LARGE || !split(job, batch->range))
                 fail(job, end->error);
-        (void) call_free(call);
+        (void) gateway_call_free(call);
         go_on(job);
 }
 
@@ -201,11 +201,11 @@ static int start(struct embed_job *job, struct batch *batch, struct error *reter
                 .attempt = work->terms ? work->terms->attempt : NULL,
                 .attempt_data = work->terms ? work->terms->data : NULL,
         };
-        r = call_new(job->gateway, &settings, &events, batch, &batch->call, reterr);
+        r = gateway_call_new(job->gateway, &settings, &events, batch, &batch->call, reterr);
         if (r < 0)
                 return r;
         job->running++;
-        call_begin(batch->call);
+        gateway_call_begin(batch->call);
         return 0;
 }
 

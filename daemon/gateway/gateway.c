@@ -38,7 +38,7 @@ static const struct resilience_config usual_resilience = {
 struct lane *gateway_find_lane(const struct gateway *gateway, const char *name)
 {
         for (size_t i = 0; i < gateway->n_lanes; i++)
-                if (strcmp(gateway->lanes[i].config->name, name) == 0)
+                if (gateway->lanes[i].config && strcmp(gateway->lanes[i].config->name, name) == 0)
                         return &gateway->lanes[i];
         return NULL;
 }
@@ -294,7 +294,7 @@ static void end_calls(void *data)
         struct gateway *gateway = data;
 
         gateway->ending = true;
-        call_cancel_all(gateway, "the gateway ends");
+        gateway_call_cancel_all(gateway, "the gateway ends");
 }
 
 /* Calls fail, whoever waits for one leaves, the books are written; then the thread ends. */

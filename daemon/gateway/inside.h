@@ -13,7 +13,7 @@
 #include <pthread.h>
 
 struct books;
-struct call;
+struct gateway_call;
 struct embedding_cache;
 struct responses;
 struct thread;
@@ -36,7 +36,7 @@ struct gateway {
 
         struct budget budget;
         struct books *books; /* or NULL */
-        struct call *calls;  /* all that were begun and are not freed */
+        struct gateway_call *calls;  /* all that were begun and are not freed */
         bool ending;         /* new calls are cancelled at once */
         uint64_t random;
         int *recordings; /* descriptor of each lane's recording; -1: it is not recorded */

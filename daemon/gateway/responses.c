@@ -92,10 +92,11 @@ static struct gateway_answer *copy_answer(const struct gateway_answer *answer, s
         size_t reason = text_size(answer->reason);
         size_t bytes = sizeof *answer + answer->len + 1 + model + from + reason;
         struct gateway_answer *copy = malloc(bytes);
-        char *at = (char *) (copy + 1);
+        char *at;
 
         if (!copy)
                 return NULL;
+        at = (char *) (copy + 1);
         *copy = *answer;
         copy->text = at;
         if (answer->len > 0)

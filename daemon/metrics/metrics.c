@@ -50,6 +50,8 @@ static const char *const label_names[METRIC_LABEL_MAX] = {
         [METRIC_LABEL_STATUS] = "status",
         [METRIC_LABEL_RESULT] = "result",
         [METRIC_LABEL_PHASE] = "phase",
+        [METRIC_LABEL_PROVIDER] = "provider",
+        [METRIC_LABEL_OUTCOME] = "outcome",
         [METRIC_LABEL_COLLECTION] = "collection",
 };
 
@@ -85,6 +87,9 @@ int metrics_new(const struct metrics_settings *settings, struct metrics **ret,
         metrics->version = settings->version;
         metrics->values[METRIC_LABEL_NONE] = no_values;
         metrics->values[METRIC_LABEL_ROUTE] = settings->routes ? settings->routes : no_values;
+        metrics->values[METRIC_LABEL_PROVIDER] =
+                settings->providers ? settings->providers : no_values;
+        metrics->values[METRIC_LABEL_OUTCOME] = settings->outcomes ? settings->outcomes : no_values;
         metrics->values[METRIC_LABEL_STATUS] = status_values;
         metrics->values[METRIC_LABEL_RESULT] = result_values;
         metrics->values[METRIC_LABEL_PHASE] = phase_values;
@@ -170,7 +175,7 @@ void metrics_set_source(struct metrics *metrics, enum metric_id id, double (*rea
 void metrics_set_lister(struct metrics *metrics, enum metric_id id, metric_lister list,
                         void *data)
 {
-        assert(metric_get(id)->labels[0] == METRIC_LABEL_COLLECTION);
+        assert(metric_get(id)->labels[0] != METRIC_LABEL_NONE);
         metrics->listings[id] = (struct listing){ list, data };
 }
 
@@ -299,12 +304,12 @@ static void write_listing(const struct metrics *metrics, struct buf *out,
                 write_listed(&list, METRIC_OTHERS, list.others);
 }
 
-/* Series per route are written once they have been used: most never are. */
+/* Series per route and per outcome are written once they have been used: most never are. */
 static bool is_unused(const struct metrics *metrics, const struct metric *metric, size_t slot)
 {
         size_t counts = metric->type == METRIC_HISTOGRAM ? metric->n_buckets + 1 : 1;
 
-        if (metric->labels[0] != METRIC_LABEL_ROUTE)
+        if (metric->labels[0] != METRIC_LABEL_ROUTE && metric->labels[1] != METRIC_LABEL_OUTCOME)
                 return false;
         for (size_t i = 0; i < counts; i++)
                 if (sum_of(metrics, slot + i) != 0)
@@ -348,7 +353,7 @@ static void write_metric(const struct metrics *metrics, struct buf *out, enum me
                         continue;
                 }
                 write_series_start(metrics, out, metric, "", series);
-                write_number(out, (double) sum_of(metrics, slot));
+                write_number(out, (double) sum_of(metrics, slot) * metric->unit);
         }
 }
 

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway_gauges.h"
+
+#include "base/cleanup.h"
+#include "gateway/gateway.h"
+#include "metrics/metrics.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+#define USD 1e-6 /* of a micro-dollar */
+
+static const struct row {
+        enum metric_id id;
+        size_t offset; /* of a uint64_t in struct gateway_figures */
+        double unit;
+} rows[] = {
+        { METRIC_EMBEDDING_CACHE_HITS, offsetof(struct gateway_figures, embedding_hits), 1 },
+        { METRIC_EMBEDDING_CACHE_DISK_HITS, offsetof(struct gateway_figures, embedding_disk_hits),
+          1 },
+        { METRIC_EMBEDDING_CACHE_MISSES, offsetof(struct gateway_figures, embedding_misses), 1 },
+        { METRIC_EMBEDDING_CACHE_BYTES, offsetof(struct gateway_figures, embedding_bytes), 1 },
+        { METRIC_RESPONSE_CACHE_HITS, offsetof(struct gateway_figures, response_hits), 1 },
+        { METRIC_RESPONSE_CACHE_MISSES, offsetof(struct gateway_figures, response_misses), 1 },
+        { METRIC_RESPONSE_CACHE_BYTES, offsetof(struct gateway_figures, response_bytes), 1 },
+        { METRIC_GATEWAY_WAITING, offsetof(struct gateway_figures, waiting), 1 },
+        { METRIC_GATEWAY_RUNNING, offsetof(struct gateway_figures, running), 1 },
+        { METRIC_BUDGET_SPENT_DAY, offsetof(struct gateway_figures, spent_day_microusd), USD },
+        { METRIC_BUDGET_SPENT_MONTH, offsetof(struct gateway_figures, spent_month_microusd), USD },
+};
+
+struct gauge {
+        struct gateway *gateway;
+        const struct row *row;
+};
+
+struct gateway_gauges {
+        struct gateway *gateway;
+        struct gauge gauges[ELEMENTSOF(rows)];
+};
+
+static double read_figure(void *data)
+{
+        const struct gauge *gauge = data;
+        struct gateway_figures figures;
+
+        gateway_get_figures(gauge->gateway, &figures);
+        return (double) *(const uint64_t *) (const void *) ((const char *) &figures +
+                                                            gauge->row->offset) *
+               gauge->row->unit;
+}
+
+static void add_breaker(void *data, const char *provider, int state)
+{
+        metric_list_add(data, provider, state);
+}
+
+static void list_breakers(void *data, enum metric_id id, struct metric_list *list)
+{
+        const struct gateway_gauges *gauges = data;
+
+        (void) id;
+        gateway_list_breakers(gauges->gateway, add_breaker, list);
+}
+
+int gateway_gauges_new(struct gateway *gateway, struct metrics *metrics,
+                       struct gateway_gauges **ret, struct error *reterr)
+{
+        struct gateway_gauges *gauges = calloc(1, sizeof *gauges);
+
+        if (!gauges)
+                return error_oom(reterr);
+        gauges->gateway = gateway;
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                gauges->gauges[i] = (struct gauge){ gateway, &rows[i] };
+                metrics_set_source(metrics, rows[i].id, read_figure, &gauges->gauges[i]);
+        }
+        metrics_set_lister(metrics, METRIC_PROVIDER_BREAKER, list_breakers, gauges);
+        *ret = gauges;
+        return 0;
+}
+
+struct gateway_gauges *gateway_gauges_free(struct gateway_gauges *gauges)
+{
+        free(gauges);
+        return NULL;
+}

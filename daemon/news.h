@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the gateway does by itself, told to the operator: a line in the log and a figure each. */
+#pragma once
+#include "base/error.h"
+
+struct gateway_event;
+struct metrics;
+struct store;
+
+struct news {
+        struct metrics *metrics;  /* NULL until there are some */
+        const char *const *names; /* the providers', in the order of the metrics' label */
+};
+
+/* struct gateway_settings.news; `data` is the struct above.  The provider thread. */
+void news_of_gateway(void *data, const struct gateway_event *event);
+
+/* At the end: what providers were used for today and this month, a line for each. */
+void news_usage(struct store *store);
