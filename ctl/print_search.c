@@ -248,6 +248,35 @@ static bool cited_before(struct json_object *citations, size_t at)
         return false;
 }
 
+/* Who wrote it, what that took, and where to look closer. */
+static void print_origin(const struct ctl *ctl, struct json_object *answer)
+{
+        struct json_object *provider = member(answer, "provider"), *usage = member(answer, "usage");
+        const char *model = member_text(provider, "model", "");
+        const char *instead_of = member_text(provider, "fallback_from", NULL);
+        bool written = member(answer, "finish") != NULL;
+        char dollars[SCREEN_NUMBER_SIZE];
+
+        (void) fputs(ctl->out.dim, stdout);
+        if (written)
+                (void) printf("written by %s%s%s, %ju tokens in, %ju out%s, ",
+                              member_text(provider, "name", "?"), *model ? " " : "", model,
+                              (uintmax_t) member_u64(usage, "input_tokens"),
+                              (uintmax_t) member_u64(usage, "output_tokens"),
+                              json_object_get_boolean(member(usage, "cached")) ? ", remembered"
+                                                                               : "");
+        if (written)
+                (void) printf("%s, ", screen_dollars(member_double(usage, "cost_microusd"),
+                                                     dollars));
+        (void) printf("trace %s%s\n", member_text(answer, "trace_id", "?"), ctl->out.plain);
+        if (!instead_of)
+                return;
+        (void) printf("%s%s did not answer: ", ctl->out.yellow, instead_of);
+        screen_write(stdout, member_text(provider, "reason", "?"),
+                     strlen(member_text(provider, "reason", "?")), false);
+        (void) printf("%s\n", ctl->out.plain);
+}
+
 void print_citations(const struct ctl *ctl, struct json_object *answer)
 {
         struct json_object *citations = member(answer, "citations");
@@ -263,4 +292,5 @@ void print_citations(const struct ctl *ctl, struct json_object *answer)
                       member_double(answer, "took_ms"), ctl->out.plain);
         print_degraded(ctl, answer);
         (void) putchar('\n');
+        print_origin(ctl, answer);
 }
