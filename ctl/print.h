@@ -40,8 +40,8 @@ void print_citations(const struct ctl *ctl, struct json_object *answer);
 /* One line on how a job ended, before it the job's errors on standard error. */
 void print_job_end(const struct ctl *ctl, struct json_object *job, bool errors);
 
-/* Puts "$0.0042" under `label` in place of the member, whose unit is so many millionths of a dollar;
- * what is absent stays so. */
+/* Puts "$0.0042" under `label` in place of the member, whose unit is so many millionths of a
+ * dollar; what is absent stays so. */
 void member_as_dollars(struct json_object *object, const char *key, double microusd,
                        const char *label);
 

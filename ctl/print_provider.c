@@ -156,10 +156,10 @@ void print_trial(const struct ctl *ctl, struct json_object *reply)
 
 void print_recording(const struct ctl *ctl, struct json_object *reply)
 {
+        bool on = json_object_get_boolean(member(reply, "recording"));
+
         (void) ctl;
-        (void) printf("%s of %s: ",
-                      json_object_get_boolean(member(reply, "recording")) ? "recording answers"
-                                                                          : "no longer recording answers",
+        (void) printf("%s answers of %s: ", on ? "recording" : "no longer recording",
                       member_text(reply, "provider", "?"));
         print_text_member(reply, "path");
         (void) putchar('\n');

@@ -131,8 +131,8 @@ static struct json_object *collections_of(struct json_object *trace)
                 struct json_object *row = json_object_array_get_idx(rows, i);
                 char text[128];
 
-                (void) snprintf(text, sizeof text, "%s, generation %s", member_text(row, "name", "?"),
-                                member_text(row, "generation", "?"));
+                (void) snprintf(text, sizeof text, "%s, generation %s",
+                                member_text(row, "name", "?"), member_text(row, "generation", "?"));
                 json_add_string(names, NULL, text);
         }
         return names;

@@ -187,8 +187,8 @@ static int read_questions(struct bench *bench, struct error *reterr)
         if (!bench->questions)
                 return error_oom(reterr);
         for (size_t i = 0; i < n; i++) {
-                const char *text = texts ? json_object_get_string(json_object_array_get_idx(texts, i))
-                                         : built_in[i];
+                struct json_object *given = texts ? json_object_array_get_idx(texts, i) : NULL;
+                const char *text = given ? json_object_get_string(given) : built_in[i];
 
                 if (!*text || strlen(text) > QUESTION_BYTES_MAX)
                         return error_set(reterr, -EINVAL, "question %zu is not of 1 to %d bytes",

@@ -92,7 +92,8 @@ CONTROL("estimate <path>...", Estimate, on_document_estimate, READ, ADMIN, PLAIN
         IN(CLIENT("path", "[]string",
                   "Files (.md .txt .jsonl .ndjson .json), folders, or - for JSON lines from"
                   " standard input."),
-           ARG("collection", "?string", "The collection (default).")),
+           ARG("collection", "?string",
+               "The collection (default; where that is not there every document is new).")),
         OUT("collection: string"))
 
 CONTROL("document list <collection>", DocumentList, on_document_list, READ, ADMIN, PLAIN, ONCE,

@@ -149,6 +149,10 @@ static bool begin(struct call *call, bool estimate, struct upload **ret)
         upload->estimate = estimate;
         r = (estimate ? ingest_batch_estimate : ingest_batch_open)(
                 services->ingest, services->tenant, collection, &upload->batch, &error);
+        /* Who asks before there is any collection, and names none, is asked for none. */
+        if (r == -ENOENT && estimate && !call_string(call, "collection", NULL))
+                r = ingest_batch_estimate(services->ingest, services->tenant, NULL, &upload->batch,
+                                          &error);
         if (r < 0) {
                 call_fail(call, r, &error);
                 return false;

@@ -22,7 +22,7 @@ struct line_document {
 
 struct ingest_batch {
         struct ingest *ingest;
-        struct collection *collection;
+        struct collection *collection; /* NULL: an estimate without one */
         struct ingest_batch_summary summary;
         struct buf line; /* the beginning of a line that has not ended yet */
         uint64_t line_number;
@@ -65,10 +65,10 @@ static int open_batch(struct ingest *ingest, struct tenant_id tenant, const char
         r = batch->summary.errors ? 0 : error_oom(reterr);
         if (r == 0 && !estimate)
                 r = ingest_check_space(ingest, reterr);
-        if (r == 0)
+        if (r == 0 && collection)
                 r = collection_open(ingest->settings.store, tenant, collection, &batch->collection,
                                     reterr);
-        if (r == 0)
+        if (r == 0 && collection)
                 r = ingest_check_writable(ingest, batch->collection, reterr);
         if (r == 0)
                 r = begin(batch, reterr);
@@ -87,10 +87,11 @@ int ingest_batch_open(struct ingest *ingest, struct tenant_id tenant, const char
         return open_batch(ingest, tenant, collection, false, ret, reterr);
 }
 
-int ingest_batch_estimate(struct ingest *ingest, struct tenant_id tenant, const char *collection,
-                          struct ingest_batch **ret, struct error *reterr)
+int ingest_batch_estimate(struct ingest *ingest, struct tenant_id tenant,
+                          const char *collection_or_null, struct ingest_batch **ret,
+                          struct error *reterr)
 {
-        return open_batch(ingest, tenant, collection, true, ret, reterr);
+        return open_batch(ingest, tenant, collection_or_null, true, ret, reterr);
 }
 
 /* ---- One line ------------------------------------------------------------------------------- */

@@ -71,7 +71,8 @@ int ingest_estimate_document(struct ingest *ingest, struct collection *collectio
                              struct ingest_estimate *estimate, struct error *reterr)
 {
         struct docs_receipt receipt;
-        enum ingest_difference difference = ingest_compare(collection, input, &receipt);
+        enum ingest_difference difference =
+                collection ? ingest_compare(collection, input, &receipt) : INGEST_NEW;
 
         if (difference == INGEST_UNCHANGED) {
                 estimate->unchanged_documents++;

@@ -84,9 +84,10 @@ struct ingest_batch;
 int ingest_batch_open(struct ingest *ingest, struct tenant_id tenant, const char *collection,
                       struct ingest_batch **ret, struct error *reterr);
 /* The same stream, of which nothing is kept: summed up by `estimate`, with what would be refused
- * and why.  There is no job. */
-int ingest_batch_estimate(struct ingest *ingest, struct tenant_id tenant, const char *collection,
-                          struct ingest_batch **ret, struct error *reterr);
+ * and why.  There is no job.  Without a collection every document is new. */
+int ingest_batch_estimate(struct ingest *ingest, struct tenant_id tenant,
+                          const char *collection_or_null, struct ingest_batch **ret,
+                          struct error *reterr);
 /* Any cut of bytes; lines are put together inside.  -ENOSPC, -EIO …: the stream is over. */
 int ingest_batch_feed(struct ingest_batch *batch, const char *bytes, size_t len,
                       struct error *reterr);

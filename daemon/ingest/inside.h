@@ -220,7 +220,8 @@ struct chunk_rules ingest_chunk_rules(const struct generation_spec *spec);
 
 /* ---- estimate.c ------------------------------------------------------------------------- */
 
-/* Adds what putting the document would come to.  Faults of the document as they come. */
+/* Adds what putting the document would come to.  Faults of the document as they come.  `collection`
+ * may be NULL. */
 int ingest_estimate_document(struct ingest *ingest, struct collection *collection,
                              struct text_analyzer *analyzer, const struct document_input *input,
                              struct ingest_estimate *estimate, struct error *reterr);

@@ -406,8 +406,8 @@ static void test_traces_are_listed_and_shown(void **state)
 
         reply = answer(place, on_trace, "Trace", "{}");
         assert_int_equal(json_object_array_length(part(reply, "traces")), 0);
-        assert_int_equal(traces_put(place->store, tenant, id, 1700000000000000, "{\"a\":5}", 7, NULL),
-                         0);
+        assert_int_equal(traces_put(place->store, tenant, id, UINT64_C(1700000000000000),
+                                    "{\"a\":5}", 7, NULL), 0);
         reply = answer(place, on_trace, "Trace", "{\"limit\":3}");
         (void) id_format(id.id, written);
         assert_string_equal(text(part(part(reply, "traces"), "0"), "id"), written);
@@ -477,7 +477,8 @@ static void test_a_comparison_asks_by_turns(void **state)
         struct json_object *reply, *one, *other;
 
         reply = answer(place, on_provider_bench, "ProviderBench",
-                       "{\"a\":\"quick\",\"b\":\"slow\",\"texts\":[\"one?\",\"two?\"],\"rounds\":2}");
+                       "{\"a\":\"quick\",\"b\":\"slow\",\"texts\":[\"one?\",\"two?\"],"
+                       "\"rounds\":2}");
         assert_string_equal(noted.order, "qssqsqqs");
         assert_string_equal(noted.question, "two?");
         assert_int_equal(place->call.n_notices, 8);
@@ -509,8 +510,8 @@ static void test_a_comparison_is_refused_or_given_up(void **state)
                "rounds");
         refuse(place, on_provider_bench, "{\"a\":\"quick\",\"b\":\"slow\",\"texts\":[]}", -EINVAL,
                "questions");
-        refuse(place, on_provider_bench, "{\"a\":\"quick\",\"b\":\"slow\",\"texts\":[\"\"]}", -EINVAL,
-               "question 1");
+        refuse(place, on_provider_bench, "{\"a\":\"quick\",\"b\":\"slow\",\"texts\":[\"\"]}",
+               -EINVAL, "question 1");
         assert_int_equal(noted.asked[0] + noted.asked[1], 0);
         place->gone_after = 3;
         refuse(place, on_provider_bench, "{\"a\":\"quick\",\"b\":\"slow\"}", -ECANCELED, "");

@@ -122,6 +122,11 @@ static void test_numbers_are_told_in_units(void **state)
         assert_string_equal(screen_duration(12, text), "12.0 s");
         assert_string_equal(screen_duration(3700, text), "1 h 1 min");
         assert_string_equal(screen_duration(400000, text), "4 days 15 h");
+        assert_string_equal(screen_dollars(0, text), "$0.00");
+        assert_string_equal(screen_dollars(3, text), "$0.000003");
+        assert_string_equal(screen_dollars(12345, text), "$0.0123");
+        assert_string_equal(screen_dollars(1e6, text), "$1.00");
+        assert_string_equal(screen_dollars(1234567890, text), "$1234.57");
 }
 
 int main(void)

@@ -126,6 +126,7 @@ static void test_what_would_be_refused_is_told(void **state)
 {
         struct pipeline *pipeline = *state;
         struct ingest_batch_summary estimate;
+        static const char lines[] = "not json\n{\"external_id\":\"a\",\"text\":\"b c\"}\n";
         struct ingest_batch *batch = NULL;
         struct error error = { 0 };
 
@@ -138,6 +139,13 @@ static void test_what_would_be_refused_is_told(void **state)
         assert_int_equal(estimate.refused, 3);
         assert_int_equal(ingest_batch_estimate(pipeline->ingest, pipeline->tenant, "absent", &batch,
                                                &error), -ENOENT);
+        assert_ok(ingest_batch_estimate(pipeline->ingest, pipeline->tenant, NULL, &batch, NULL));
+        assert_ok(ingest_batch_feed(batch, lines, strlen(lines), NULL));
+        assert_ok(ingest_batch_finish(batch, &estimate, NULL));
+        assert_int_equal(estimate.estimate.new_documents, 1);
+        assert_int_equal(estimate.estimate.tokens, 2);
+        assert_int_equal(estimate.refused, 1);
+        assert_null(ingest_batch_free(batch));
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, pipeline_tear_down)
