@@ -1,5 +1,6 @@
 if HAVE_CMOCKA
 gateway_tests = \
+	tests/unit/gateway/test_books \
 	tests/unit/gateway/test_breaker \
 	tests/unit/gateway/test_chat \
 	tests/unit/gateway/test_embed \
@@ -10,6 +11,9 @@ gateway_test_libs = $(GATEWAY_LIBS) $(PROVIDER_LIBS) $(STORE_LIBS) $(INDEX_LIBS)
 	$(EVENT_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += $(gateway_tests)
 TESTS += $(gateway_tests)
+tests_unit_gateway_test_books_SOURCES = tests/unit/gateway/test_books.c
+tests_unit_gateway_test_books_LDADD = $(gateway_test_libs)
+tests_unit_gateway_test_books_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ledger_add
 tests_unit_gateway_test_breaker_SOURCES = tests/unit/gateway/test_breaker.c
 tests_unit_gateway_test_breaker_LDADD = $(gateway_test_libs)
 tests_unit_gateway_test_gateway_SOURCES = tests/unit/gateway/test_gateway.c
