@@ -181,7 +181,8 @@ static void linger(struct provider_call *call)
         if (call->later || call->freed)
                 return;
         (void) sd_event_add_time(call->loop, &call->later, CLOCK_MONOTONIC,
-                                 clock_monotonic_usec() + LINGER_USEC, USEC_PER_MSEC, on_late, call);
+                                 clock_monotonic_usec() + LINGER_USEC, USEC_PER_MSEC, on_late,
+                                 call);
 }
 
 /* ---- The exchange ---------------------------------------------------------------------------- */

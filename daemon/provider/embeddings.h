@@ -4,8 +4,8 @@
 #pragma once
 #include "provider/wire.h"
 
-/* [{"index":0,"embedding":…}, …], an index left out being the position; an embedding is an array of
- * numbers, that array in another, or base64 of little-endian float32. */
+/* [{"index":0,"embedding":…}, …], an index left out being the position; an embedding is an array
+ * of numbers, that array in another, or base64 of little-endian float32. */
 int embeddings_take_objects(struct wire_answer *answer, struct json_object *list,
                             struct error *reterr);
 /* [[…], …] in the order of the texts. */

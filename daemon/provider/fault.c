@@ -22,27 +22,33 @@ const char *fault_class_name(enum fault_class class)
         return (size_t) class < FAULT_CLASS_MAX ? class_names[class] : NULL;
 }
 
+/* What passes with time, and what stays. */
+#define PASSES .retry = true, .breaks = true, .another = true
+#define STAYS .breaks = true, .another = true
+
 static const struct fault_traits traits[FAULT_CLASS_MAX] = {
-        [FAULT_UNREACHABLE] = { .code = -EHOSTUNREACH, .retry = true, .breaks = true, .another = true,
+        [FAULT_UNREACHABLE] = { .code = -EHOSTUNREACH, PASSES,
                                 .remedy = "see that it runs and that endpoint and proxy are right" },
-        [FAULT_BROKEN] = { .code = -ECONNRESET, .retry = true, .breaks = true, .another = true },
-        [FAULT_TIMEOUT] = { .code = -ETIMEDOUT, .retry = true, .breaks = true, .another = true,
+        [FAULT_BROKEN] = { .code = -ECONNRESET, PASSES },
+        [FAULT_TIMEOUT] = { .code = -ETIMEDOUT, PASSES,
                             .remedy = "raise timeout_seconds if it needs longer" },
-        [FAULT_TLS] = { .code = -EPROTO, .breaks = true, .another = true,
+        [FAULT_TLS] = { .code = -EPROTO, STAYS,
                         .remedy = "ca_file names the certificates that vouch for it" },
-        [FAULT_SERVER] = { .code = -EREMOTEIO, .retry = true, .breaks = true, .another = true },
+        [FAULT_SERVER] = { .code = -EREMOTEIO, PASSES },
         [FAULT_RATE_LIMIT] = { .code = -EAGAIN, .retry = true, .another = true,
-                               .remedy = "set requests_per_minute and tokens_per_minute to what is allowed" },
-        [FAULT_QUOTA] = { .code = -EDQUOT, .breaks = true, .another = true,
+                               .remedy = "set requests_per_minute and tokens_per_minute to what "
+                                         "is allowed" },
+        [FAULT_QUOTA] = { .code = -EDQUOT, STAYS,
                           .remedy = "add credit or raise the limit in the provider's account" },
-        [FAULT_KEY] = { .code = -EKEYREJECTED, .breaks = true, .another = true,
+        [FAULT_KEY] = { .code = -EKEYREJECTED, STAYS,
                         .remedy = "put a valid key there, then ragctl reload" },
-        [FAULT_MODEL] = { .code = -ENXIO, .breaks = true, .another = true,
+        [FAULT_MODEL] = { .code = -ENXIO, STAYS,
                           .remedy = "correct model, deployment or endpoint" },
         [FAULT_REQUEST] = { .code = -EREMOTEIO, .another = true },
-        [FAULT_TOO_LARGE] = { .code = -E2BIG, .another = true, .remedy = "a smaller request may pass" },
+        [FAULT_TOO_LARGE] = { .code = -E2BIG, .another = true,
+                              .remedy = "a smaller request may pass" },
         [FAULT_REFUSED] = { .code = -EPERM },
-        [FAULT_GARBAGE] = { .code = -EBADMSG, .retry = true, .breaks = true, .another = true,
+        [FAULT_GARBAGE] = { .code = -EBADMSG, PASSES,
                             .remedy = "see that endpoint and kind fit each other" },
         [FAULT_LOCAL] = { .code = -ECANCELED },
 };

@@ -158,7 +158,8 @@ static void retell(const struct provider *provider, const struct fault_words *wo
                                 text);
 }
 
-static void describe(const struct provider *provider, enum fault_class class, char *ret, size_t size)
+static void describe(const struct provider *provider, enum fault_class class, char *ret,
+                     size_t size)
 {
         const struct provider_config *config = provider->config;
         const char *model = config->deployment ? config->deployment

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* api.groq.com: chat in OpenAI's shape; its limits of requests are per day, of tokens per minute. */
+/* api.groq.com: chat in OpenAI's shape; its limits of requests are per day, of tokens per
+ * minute. */
 #include "provider/kinds.h"
 
 #include "provider/openai_shape.h"

@@ -150,7 +150,8 @@ int hint_wait(const char *text, uint64_t wall_usec, uint64_t *ret_usec)
         if (read_number(&at, &number) && !*at) {
                 if (number < EPOCH_SECONDS_MIN)
                         return believe(number * 1e6, ret_usec);
-                number = (number < EPOCH_MSEC_MIN ? number * 1e6 : number * 1e3) - (double) wall_usec;
+                number *= number < EPOCH_MSEC_MIN ? 1e6 : 1e3;
+                number -= (double) wall_usec;
                 return believe(number > 0.0 ? number : 0.0, ret_usec);
         }
         return read_rfc3339(text, wall_usec, ret_usec) == 0

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whatever speaks OpenAI's shape at an address of the operator's: vLLM, llama.cpp's server, LiteLLM,
- * Voyage, Jina, sentence-transformers behind any of several servers. */
+/* Whatever speaks OpenAI's shape at an address of the operator's: vLLM, llama.cpp's server,
+ * LiteLLM, Voyage, Jina, sentence-transformers behind any of several servers. */
 #include "provider/kinds.h"
 
 #include "provider/openai_shape.h"
@@ -23,14 +23,15 @@ static int read_rerank(struct wire_answer *answer, struct json_object *json, str
 /* llama.cpp serves one model, whatever it is called. */
 static int read_probe(struct wire_answer *answer, struct json_object *json, struct error *reterr)
 {
-        struct json_object *list = wire_member(json, "data"), *first;
+        struct json_object *list = wire_member(json, "data");
+        const char *owner;
         int r = openai_shape_read_models(answer, json, reterr);
 
         if (r < 0 || answer->result->probe_model != PROBE_MODEL_ABSENT ||
             json_object_array_length(list) != 1)
                 return r;
-        first = json_object_array_get_idx(list, 0);
-        if (wire_string(first, "owned_by") && strcmp(wire_string(first, "owned_by"), "llamacpp") == 0)
+        owner = wire_string(json_object_array_get_idx(list, 0), "owned_by");
+        if (owner && strcmp(owner, "llamacpp") == 0)
                 answer->result->probe_model = PROBE_MODEL_KNOWN;
         return 0;
 }

@@ -41,7 +41,8 @@ void openai_shape_add_chat(const struct provider *provider, const struct openai_
         }
         wire_add_stops(body, "stop", request);
         if (request->stream)
-                buf_append_text(body, ",\"stream\":true,\"stream_options\":{\"include_usage\":true}");
+                buf_append_text(body,
+                                ",\"stream\":true,\"stream_options\":{\"include_usage\":true}");
         buf_append_char(body, '}');
 }
 

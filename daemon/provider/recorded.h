@@ -4,8 +4,10 @@
  * One line for each text embedded, each chat, each reranking; of two for the same request the last
  * counts:
  *
- *     {"kind":"embed","model":…,"purpose":"document"|"query","text":…,"vector_base64":…,"tokens":…}
+ *     {"kind":"embed","model":…,"purpose":"document" or "query","text":…,
+ *      "vector_base64":…,"tokens":…}
  *     {"kind":"chat","key":…,"system":…,"messages":[{"role":…,"content":…}],"max_tokens":…,
+ *      "temperature":…,"top_p":…,"stop":[…],
  *      "answer":{"text":…,"finish":…,"input_tokens":…,"output_tokens":…,"model":…}}
  *     {"kind":"rerank","key":…,"query":…,"documents":[…],"top_n":…,"model":…,
  *      "scores":[{"index":…,"score":…}],"tokens":…}

@@ -126,6 +126,8 @@ static void write_embed(const struct provider *provider, const struct embed_requ
                         const struct call_result *result, struct buf *lines)
 {
         for (size_t i = 0; i < request->n; i++) {
+                uint64_t share = result->input_tokens / request->n +
+                                 (i < result->input_tokens % request->n);
                 struct buf line = BUF_EMPTY;
 
                 begin_line(&line, CALL_EMBED);
@@ -136,9 +138,7 @@ static void write_embed(const struct provider *provider, const struct embed_requ
                 buf_append_json_string(&line, request->texts[i].text, request->texts[i].len);
                 add_vector(&line, result->vectors + i * provider->dimensions,
                            provider->dimensions);
-                wire_add_number(&line, "tokens", /* its share */
-                                (double) (result->input_tokens / request->n +
-                                          (i < result->input_tokens % request->n)));
+                wire_add_number(&line, "tokens", (double) share);
                 buf_append_text(&line, "}\n");
                 lines->failed |= buf_failed(&line);
                 buf_append(lines, buf_text(&line), line.len);

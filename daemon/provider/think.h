@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Leaves out what a model thinks aloud: <think>…</think> where it begins a line, in text that comes
- * in pieces cut anywhere; and the white space before the first word. */
+/* Leaves out what a model thinks aloud: <think>…</think> where it begins a line, in text that
+ * comes in pieces cut anywhere; and the white space before the first word. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

@@ -49,8 +49,8 @@ void wire_add_string(struct buf *body, const char *name, const char *value);
 void wire_add_number(struct buf *body, const char *name, double value);
 void wire_add_texts(struct buf *body, const char *name, const struct embed_text *texts, size_t n);
 void wire_add_stops(struct buf *body, const char *name, const struct chat_request *chat);
-/* "messages":[…]; with `role_of_system` the system prompt is the first, else, with `fold`, it stands
- * before the first question. */
+/* "messages":[…]: with `fold` the system prompt stands before the first question, else with
+ * `system_role` it is a message of its own, else it is left out. */
 void wire_add_messages(struct buf *body, const struct chat_request *chat, bool system_role,
                        bool fold);
 
@@ -123,8 +123,8 @@ int wire_take_text(struct wire_answer *answer, struct json_object *text, struct 
 void wire_take_model(struct wire_answer *answer, struct json_object *json);
 /* Takes a count where the member is a number above 0. */
 void wire_take_count(struct json_object *object, const char *name, uint64_t *ret, bool *ret_has);
-/* [{<name>:"…"}, …]: whether the table's model is one of them; a suffix that begins with `suffix`
- * (or NULL) may follow.  -EBADMSG: not an array. */
+/* [{<name>:"…"}, …]: whether the table's model is one of them; what begins with `suffix` (or
+ * NULL) may follow it.  -EBADMSG: not an array. */
 int wire_find_model(struct wire_answer *answer, struct json_object *list, const char *name,
                     const char *suffix, struct error *reterr);
 /* [{index, relevance_score}, …] */

@@ -88,7 +88,7 @@ int wire_take_scores(struct wire_answer *answer, struct json_object *list, struc
         cleanup_free_ bool *seen = NULL;
         size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
 
-        if (n < request->top_n || n > request->n)
+        if (n == 0 || n < request->top_n || n > request->n)
                 return wire_fail(answer, FAULT_GARBAGE, reterr,
                                  "%zu scores came where %zu were asked for", n, request->top_n);
         scores = calloc(n, sizeof *scores);
