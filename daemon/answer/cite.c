@@ -361,7 +361,9 @@ static void follow_code(struct cite *cite, char c)
 static void take_plain(struct cite *cite, char c)
 {
         follow_code(cite, c);
-        if (cite->code == CODE_NONE && cite->backticks == 0 && c == '[') {
+        if (cite->answer.len == 0 && is_space(c)) {
+                return; /* an answer begins with its first word */
+        } else if (cite->code == CODE_NONE && cite->backticks == 0 && c == '[') {
                 cite->held[cite->n_held++] = c;
         } else if (is_blank(c)) {
                 if (cite->n_held == SPACES_MAX)

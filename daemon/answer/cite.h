@@ -4,7 +4,7 @@
  * A number that names no source is taken out, and a marker of nothing else with the space before
  * it; what might become a marker is held back until it is known, so that no invalid one is ever
  * told, wherever the pieces are cut.  Inside `code` and fenced blocks nothing is a marker.
- * Numbers stay as the model wrote them.
+ * Numbers stay as the model wrote them; white space before the first word is left out.
  *
  * For each valid number there is a citation: the sentence before the marker, as a span of the
  * answer, and the sentence of the source that covers it best.

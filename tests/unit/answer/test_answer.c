@@ -8,8 +8,10 @@
 #include "store/traces.h"
 
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -350,6 +352,144 @@ static void test_a_model_that_is_silent_beyond_the_deadline_is_not_waited_for(vo
         fixture_models(fixture, NULL, NULL, false);
 }
 
+/* ---- A model that speaks as it is told ----------------------------------------------------- */
+
+struct script {
+        int fd;
+        const char *body; /* of one answer: server-sent events in the shape of OpenAI's */
+        size_t promised;  /* bytes that the head promises; 0: as many as there are */
+        pthread_t thread;
+        char url[64], *former;
+        int calls;
+};
+
+static void *play(void *data)
+{
+        struct script *script = data;
+        char bytes[65536], head[256];
+        int fd;
+
+        while ((fd = accept(script->fd, NULL, NULL)) >= 0) {
+                size_t len = strlen(script->body), got = 0;
+                const char *end = NULL, *length;
+                ssize_t n;
+
+                for (bytes[0] = '\0'; !end || strtoul(strstr(bytes, "Content-Length:") + 15, NULL,
+                                                     10) > got - (size_t) (end + 4 - bytes);) {
+                        n = recv(fd, bytes + got, sizeof bytes - 1 - got, 0);
+                        if (n <= 0)
+                                break;
+                        got += (size_t) n;
+                        bytes[got] = '\0';
+                        end = strstr(bytes, "\r\n\r\n");
+                        length = strstr(bytes, "Content-Length:");
+                        if (!length)
+                                end = NULL;
+                }
+                script->calls++;
+                (void) snprintf(head, sizeof head,
+                                "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+                                "Content-Length: %zu\r\nConnection: close\r\n\r\n",
+                                script->promised ? script->promised : len);
+                (void) send(fd, head, strlen(head), MSG_NOSIGNAL);
+                for (size_t at = 0; at < len; at += 64) { /* in pieces */
+                        (void) send(fd, script->body + at, len - at < 64 ? len - at : 64,
+                                    MSG_NOSIGNAL);
+                        (void) usleep(200);
+                }
+                (void) close(fd);
+        }
+        return NULL;
+}
+
+static void script_begin(struct fixture *fixture, struct script *script)
+{
+        script->former = fixture->broken.endpoint;
+        script->fd = listen_silently(fixture, script->url);
+        assert_int_equal(pthread_create(&script->thread, NULL, play, script), 0);
+}
+
+static void script_end(struct fixture *fixture, struct script *script)
+{
+        fixture_models(fixture, NULL, NULL, false);
+        fixture->broken.endpoint = script->former;
+        (void) shutdown(script->fd, SHUT_RDWR);
+        assert_int_equal(pthread_join(script->thread, NULL), 0);
+        (void) close(script->fd);
+}
+
+#define SAID(text_) "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"" text_ "\"}}]}\n\n"
+#define ENDED(why_)                                                                          \
+        "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"" why_ "\"}]}\n\n" \
+        "data: [DONE]\n\n"
+
+static void test_markers_of_no_source_are_never_told(void **state)
+{
+        struct fixture *fixture = *state;
+        struct script script = { .body = SAID("It rises in the ") SAID("Alps [") SAID("1") SAID("], and")
+                                         SAID(" Mars [") SAID("7") SAID("7]") SAID(".") ENDED("length") };
+        struct heard heard = { .fail_at = -1 };
+        const struct answer_sink sink = { hear, &heard };
+        struct error error;
+
+        script_begin(fixture, &script);
+        fixture_models(fixture, "broken", NULL, false);
+        cleanup_json_ struct json_object *json =
+                fixture_ask(fixture, "{" RHINE ",\"stream\":true}", &sink, &error);
+
+        assert_string_equal(heard.text, "It rises in the Alps [1], and Mars.");
+        assert_string_equal(fixture_text(json, "answer"), heard.text);
+        assert_int_equal(json_object_array_length(fixture_at(json, "citations")), 1);
+        assert_string_equal(fixture_text(json, "citations/0/external_id"), "rhine");
+        assert_string_equal(fixture_text(json, "grounded"), "false");
+        assert_string_equal(fixture_text(json, "finish"), "length");
+        assert_string_equal(fixture_text(json, "provider/name"), "broken");
+        script_end(fixture, &script);
+}
+
+static void test_what_breaks_after_its_first_piece_is_an_error_and_no_second_answer(void **state)
+{
+        struct fixture *fixture = *state;
+        struct script script = { .body = SAID("It rises in the Alps, I believe, "),
+                                 .promised = 100000 };
+        struct heard heard = { .fail_at = -1 };
+        const struct answer_sink sink = { hear, &heard };
+        struct json_object *trace;
+        struct error error;
+
+        script_begin(fixture, &script);
+        fixture_models(fixture, "broken", "mock", false);
+        assert_null(fixture_ask(fixture, "{" RHINE ",\"stream\":true}", &sink, &error));
+        assert_true(error.code < 0);
+        assert_string_equal(heard.names, "sources delta ");
+        assert_int_equal(script.calls, 1);
+        trace = newest_trace(fixture);
+        assert_string_equal(fixture_text(trace, "outcome"), "failed");
+        assert_int_equal(json_object_array_length(fixture_at(trace, "attempts")), 1);
+        json_object_put(trace);
+        script_end(fixture, &script);
+}
+
+static void test_an_empty_answer_is_none(void **state)
+{
+        struct fixture *fixture = *state;
+        struct script script = { .body = SAID("  \\n") SAID(" ") ENDED("stop") };
+        struct heard heard = { .fail_at = -1 };
+        const struct answer_sink sink = { hear, &heard };
+        struct error error;
+
+        script_begin(fixture, &script);
+        fixture_models(fixture, "broken", NULL, false);
+        cleanup_json_ struct json_object *json =
+                fixture_ask(fixture, "{" RHINE ",\"stream\":true}", &sink, &error);
+
+        assert_string_equal(fixture_text(json, "provider/name"), "extractive");
+        assert_string_equal(fixture_text(json, "degraded/0"), "generation");
+        assert_non_null(strstr(fixture_text(json, "provider/reason"), "empty"));
+        assert_string_equal(heard.names, "sources delta citation done ");
+        script_end(fixture, &script);
+}
+
 static void test_a_conversation_goes_along_with_its_last_question(void **state)
 {
         struct fixture *fixture = *state;
@@ -388,6 +528,9 @@ int main(void)
                 cmocka_unit_test(test_no_model_is_asked_where_nothing_was_found),
                 cmocka_unit_test(test_a_canceled_answer_has_no_end_and_leaves_a_trace),
                 cmocka_unit_test(test_a_model_that_is_silent_beyond_the_deadline_is_not_waited_for),
+                cmocka_unit_test(test_markers_of_no_source_are_never_told),
+                cmocka_unit_test(test_what_breaks_after_its_first_piece_is_an_error_and_no_second_answer),
+                cmocka_unit_test(test_an_empty_answer_is_none),
                 cmocka_unit_test(test_a_conversation_goes_along_with_its_last_question),
         };
 

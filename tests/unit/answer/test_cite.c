@@ -114,6 +114,8 @@ static const struct {
         { "No passage says so.", NULL, "", false },
         { "[1] says so.", NULL, "1@0-0 " ALPS_1 "|", true },
         { "", NULL, "", false },
+        { " \n\t ", "", "", false },
+        { "\n  The Nile [2].", "The Nile [2].", "2@0-8 The Nile flows north.|", true },
         { "Z\xC3\xBCrich liegt nicht am Nil [2]. \xE9\x95\xBF\xE6\xB1\x9F[3]", NULL,
           "2@0-26 The Nile flows north.|3@32-38 Vienna and Budapest lie on the Danube.|", true },
 };
