@@ -277,6 +277,7 @@ static int build_pipeline(struct daemon *daemon, struct error *reterr)
                 .retrieval = &config->retrieval,
                 .generation = &config->generation,
                 .ef_search = config->vector_storage.hnsw.ef_search,
+                .cache = &config->cache,
                 .cache_bytes = cache_bytes(&config->cache),
                 .max_input_bytes = (size_t) config->security.max_input_size_kb * 1024,
                 .spec = &daemon->spec,
