@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "config/values.h"
 #include "gateway/price.h"
-#include "gateway/thread.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -148,7 +147,7 @@ static void describe_reasons(struct gateway_call *call, int code)
 }
 
 /* Every candidate was passed over. */
-void call_fail_all(struct gateway_call *call)
+void gateway_call_fail_all(struct gateway_call *call)
 {
         int code = common_code(call);
 
@@ -159,7 +158,7 @@ void call_fail_all(struct gateway_call *call)
         finish(call);
 }
 
-void call_note(struct gateway_call *call, int code, const char *reason)
+void gateway_call_note(struct gateway_call *call, int code, const char *reason)
 {
         struct candidate *candidate = &call->candidates[call->at];
 
@@ -169,7 +168,7 @@ void call_note(struct gateway_call *call, int code, const char *reason)
 
 void gateway_call_give_up(struct gateway_call *call, int code, const char *reason)
 {
-        call_note(call, code, reason);
+        gateway_call_note(call, code, reason);
         describe_reasons(call, code);
         finish(call);
 }
@@ -184,8 +183,8 @@ static uint64_t tokens_of_turn(const struct call_settings *settings)
 }
 
 int gateway_call_new(struct gateway *gateway, const struct call_settings *settings,
-             const struct call_events *events, void *data, struct gateway_call **ret,
-             struct error *reterr)
+                     const struct call_events *events, void *data, struct gateway_call **ret,
+                     struct error *reterr)
 {
         struct gateway_call *call = calloc(1, sizeof *call);
 
@@ -198,8 +197,9 @@ int gateway_call_new(struct gateway *gateway, const struct call_settings *settin
         call->data = data;
         call->fault = FAULT_CLASS_MAX;
         call->ticket = (struct lane_ticket){ .item.tokens = tokens_of_turn(settings),
-                                             .granted = call_granted,
-                                             .turned_away = call_turned_away, .data = call };
+                                             .granted = gateway_call_granted,
+                                             .turned_away = gateway_call_turned_away,
+                                             .data = call };
         call->wait = (struct books_wait){ .settled = complete, .data = call };
         call->candidates = calloc(settings->n_lanes, sizeof *call->candidates);
         if (!call->candidates) {
@@ -215,22 +215,16 @@ int gateway_call_new(struct gateway *gateway, const struct call_settings *settin
 void gateway_call_begin(struct gateway_call *call)
 {
         struct gateway *gateway = call->gateway;
-        int r = sd_event_add_time(thread_loop(gateway->thread), &call->timer, CLOCK_MONOTONIC,
-                                  UINT64_MAX, 1, call_on_timer, call);
 
         call->next = gateway->calls;
         call->link = &gateway->calls;
         if (call->next)
                 call->next->link = &call->next;
         gateway->calls = call;
-        if (r >= 0)
-                r = sd_event_source_set_enabled(call->timer, SD_EVENT_OFF);
-        if (r < 0)
-                gateway_call_give_up(call, r, "no timer could be made");
-        else if (gateway->ending)
+        if (gateway->ending)
                 gateway_call_cancel(call, "the gateway ends");
         else
-                call_seek(call);
+                gateway_call_seek(call);
 }
 
 void gateway_call_cancel(struct gateway_call *call, const char *why)

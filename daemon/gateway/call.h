@@ -70,8 +70,8 @@ struct call_settings {
 
 /* -ENOMEM.  Nothing happens before gateway_call_begin(). */
 int gateway_call_new(struct gateway *gateway, const struct call_settings *settings,
-             const struct call_events *events, void *data, struct gateway_call **ret,
-             struct error *reterr);
+                     const struct call_events *events, void *data, struct gateway_call **ret,
+                     struct error *reterr);
 /* done() may come from within. */
 void gateway_call_begin(struct gateway_call *call);
 /* Ends it with -ECANCELED where it still runs; what was used until then is booked.  done() comes,

@@ -96,7 +96,8 @@ static void go_on_after(struct gateway_call *call, const struct fault *fault, co
                 gateway_call_pass_over(call, traits->code, reason);
 }
 
-static void end_failed(struct gateway_call *call, const struct fault *fault, const struct error *error)
+static void end_failed(struct gateway_call *call, const struct fault *fault,
+                       const struct error *error)
 {
         char reason[CALL_REASON_MAX];
         struct lane_outcome outcome = {

@@ -28,7 +28,8 @@ static void count_usage(const struct gateway_call *call, const struct call_resul
         }
 }
 
-static void write_entry(struct gateway_call *call, const struct gateway_attempt *attempt, bool error)
+static void write_entry(struct gateway_call *call, const struct gateway_attempt *attempt,
+                        bool error)
 {
         struct gateway *gateway = call->gateway;
         struct lane *lane = call->candidates[call->at].lane;
@@ -62,8 +63,8 @@ static void write_entry(struct gateway_call *call, const struct gateway_attempt 
         call->careful |= lane->charged || lane->config->requests_per_day > 0;
 }
 
-void gateway_call_book(struct gateway_call *call, const struct call_result *result, const struct fault *fault,
-               uint64_t now_usec)
+void gateway_call_book(struct gateway_call *call, const struct call_result *result,
+                       const struct fault *fault, uint64_t now_usec)
 {
         const struct lane *lane = call->candidates[call->at].lane;
         struct gateway_attempt attempt = {

@@ -45,23 +45,23 @@ struct gateway_call {
 /* call.c */
 void gateway_call_set_state(struct gateway_call *call, enum call_state state);
 /* Why the candidate in hand did not answer. */
-void call_note(struct gateway_call *call, int code, const char *reason);
+void gateway_call_note(struct gateway_call *call, int code, const char *reason);
 /* Notes why, and goes no further. */
 void gateway_call_give_up(struct gateway_call *call, int code, const char *reason);
 /* Every candidate was passed over. */
-void call_fail_all(struct gateway_call *call);
+void gateway_call_fail_all(struct gateway_call *call);
 void gateway_call_answer(struct gateway_call *call);
 void gateway_call_release(struct gateway_call *call); /* what it reserved */
 
-/* call_seek.c: asks the candidate in hand, or the next one that may be asked. */
-void call_seek(struct gateway_call *call);
+/* gateway_call_seek.c: asks the candidate in hand, or the next one that may be asked. */
+void gateway_call_seek(struct gateway_call *call);
 /* The candidate in hand cannot answer: notes why, and asks the next one. */
 void gateway_call_pass_over(struct gateway_call *call, int code, const char *reason);
 /* Asks the candidate in hand once more, some time from now. */
 void gateway_call_back_off(struct gateway_call *call, uint64_t wait_usec);
-void call_granted(void *data);
-void call_turned_away(void *data, const struct error *error);
-int call_on_timer(sd_event_source *source, uint64_t usec, void *data);
+void gateway_call_granted(void *data);
+void gateway_call_turned_away(void *data, const struct error *error);
+int gateway_call_on_timer(sd_event_source *source, uint64_t usec, void *data);
 
 /* call_attempt.c: it has its turn at the candidate in hand. */
 void gateway_call_attempt(struct gateway_call *call);
@@ -70,5 +70,5 @@ void gateway_call_abandon_attempt(struct gateway_call *call);
 
 /* call_book.c: the attempt ended; `result` where it was answered.  Writes call->attempt, counts
  * its money and tells of it. */
-void gateway_call_book(struct gateway_call *call, const struct call_result *result, const struct fault *fault,
-               uint64_t now_usec);
+void gateway_call_book(struct gateway_call *call, const struct call_result *result,
+                       const struct fault *fault, uint64_t now_usec);

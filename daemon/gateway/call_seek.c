@@ -5,16 +5,27 @@
 #include "base/clock.h"
 #include "config/values.h"
 #include "gateway/price.h"
+#include "gateway/thread.h"
 
 #include <inttypes.h>
 
-static void arm(struct gateway_call *call, uint64_t at_usec)
+/* Most calls never wait: the timer is made for those that do. */
+static int arm(struct gateway_call *call, uint64_t at_usec, struct error *reterr)
 {
-        (void) sd_event_source_set_time(call->timer, at_usec);
-        (void) sd_event_source_set_enabled(call->timer, SD_EVENT_ONESHOT);
+        int r;
+
+        if (!call->timer)
+                r = sd_event_add_time(thread_loop(call->gateway->thread), &call->timer,
+                                      CLOCK_MONOTONIC, at_usec, 1, gateway_call_on_timer, call);
+        else
+                r = sd_event_source_set_time(call->timer, at_usec);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(call->timer, SD_EVENT_ONESHOT);
+        return r < 0 ? error_set_errno(reterr, r, "timer of a call") : 0;
 }
 
-static int check_context(const struct gateway_call *call, const struct lane *lane, struct error *reterr)
+static int check_context(const struct gateway_call *call, const struct lane *lane,
+                         struct error *reterr)
 {
         uint64_t context = lane->config->context_tokens;
 
@@ -80,7 +91,11 @@ static int approach(struct gateway_call *call, struct error *reterr)
                 return 0;
         }
         gateway_call_set_state(call, CALL_STATE_WAITING);
-        arm(call, call->settings.deadline_usec);
+        if (lane_enter_at_once(lane, &call->ticket))
+                return 0;
+        r = arm(call, call->settings.deadline_usec, reterr);
+        if (r < 0)
+                return r;
         return lane_enter(lane, &call->ticket, call->settings.tenant, call->settings.user,
                           call->settings.low_priority, call->settings.deadline_usec, reterr);
 }
@@ -94,7 +109,7 @@ static bool stops_search(const struct gateway_call *call, int code)
                budget->on_exceeded != BUDGET_ACTION_FALLBACK;
 }
 
-void call_seek(struct gateway_call *call)
+void gateway_call_seek(struct gateway_call *call)
 {
         while (call->at < call->settings.n_lanes) {
                 struct error error = { 0 };
@@ -107,16 +122,16 @@ void call_seek(struct gateway_call *call)
                         gateway_call_give_up(call, r, error.message);
                         return;
                 }
-                call_note(call, r, error.message);
+                gateway_call_note(call, r, error.message);
                 call->at++;
                 call->number = 0;
         }
-        call_fail_all(call);
+        gateway_call_fail_all(call);
 }
 
 void gateway_call_pass_over(struct gateway_call *call, int code, const char *reason)
 {
-        call_note(call, code, reason);
+        gateway_call_note(call, code, reason);
         gateway_call_release(call);
         if (clock_monotonic_usec() >= call->settings.deadline_usec) {
                 gateway_call_give_up(call, code, reason);
@@ -124,24 +139,27 @@ void gateway_call_pass_over(struct gateway_call *call, int code, const char *rea
         }
         call->at++;
         call->number = 0;
-        call_seek(call);
+        gateway_call_seek(call);
 }
 
 void gateway_call_back_off(struct gateway_call *call, uint64_t wait_usec)
 {
+        struct error error = { 0 };
+
         call->waiting_since_usec = clock_monotonic_usec();
         gateway_call_set_state(call, CALL_STATE_BACKOFF);
-        arm(call, call->waiting_since_usec + wait_usec);
+        if (arm(call, call->waiting_since_usec + wait_usec, &error) < 0)
+                gateway_call_give_up(call, error.code, error.message);
 }
 
-int call_on_timer(sd_event_source *source, uint64_t usec, void *data)
+int gateway_call_on_timer(sd_event_source *source, uint64_t usec, void *data)
 {
         struct gateway_call *call = data;
 
         (void) source;
         (void) usec;
         if (call->state == CALL_STATE_BACKOFF) {
-                call_seek(call);
+                gateway_call_seek(call);
         } else if (call->state == CALL_STATE_WAITING) {
                 lane_withdraw(call->candidates[call->at].lane, &call->ticket);
                 gateway_call_give_up(call, -ETIMEDOUT, "its turn did not come before the deadline");
@@ -149,15 +167,16 @@ int call_on_timer(sd_event_source *source, uint64_t usec, void *data)
         return 0;
 }
 
-void call_granted(void *data)
+void gateway_call_granted(void *data)
 {
         struct gateway_call *call = data;
 
-        (void) sd_event_source_set_enabled(call->timer, SD_EVENT_OFF);
+        if (call->timer)
+                (void) sd_event_source_set_enabled(call->timer, SD_EVENT_OFF);
         gateway_call_attempt(call);
 }
 
-void call_turned_away(void *data, const struct error *error)
+void gateway_call_turned_away(void *data, const struct error *error)
 {
         gateway_call_pass_over(data, error->code, error->message);
 }

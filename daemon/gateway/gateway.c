@@ -148,7 +148,7 @@ static int list_roles(struct gateway *gateway, struct error *reterr)
         return r;
 }
 
-/* ---- What is remembered and what is counted --------------------------------------------------- */
+/* ---- What is remembered and what is counted -------------------------------------------------- */
 
 /* All that a vector depends on beside its text; lengths keep the parts apart. */
 static void write_fingerprint(const struct gateway *gateway, struct buf *ret)

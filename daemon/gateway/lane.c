@@ -111,7 +111,8 @@ const char *lane_wait_text(uint64_t wait_usec, char text[static LANE_WAIT_TEXT_S
         else if (seconds < 7200)
                 (void) snprintf(text, LANE_WAIT_TEXT_SIZE, "%" PRIu64 " min", (seconds + 59) / 60);
         else
-                (void) snprintf(text, LANE_WAIT_TEXT_SIZE, "%" PRIu64 " h", (seconds + 3599) / 3600);
+                (void) snprintf(text, LANE_WAIT_TEXT_SIZE, "%" PRIu64 " h",
+                                (seconds + 3599) / 3600);
         return text;
 }
 
@@ -180,6 +181,16 @@ int lane_check_breaker(const struct lane *lane, struct error *reterr)
                          lane_wait_text(wait, text), lane->breaker.reason);
 }
 
+/* Nothing forbids it. */
+static void grant(struct lane *lane, struct lane_ticket *ticket)
+{
+        uint64_t wait;
+
+        (void) breaker_begin(&lane->breaker, lane->now_usec(), &wait);
+        take(lane, ticket);
+        ticket->granted(ticket->data);
+}
+
 /* True: the first one had its turn, or was turned away. */
 static bool serve(struct lane *lane, struct queue_item *item)
 {
@@ -197,10 +208,18 @@ static bool serve(struct lane *lane, struct queue_item *item)
                 arm(lane, wait);
                 return false;
         }
-        (void) breaker_begin(&lane->breaker, lane->now_usec(), &wait);
         queue_serve(&lane->queue, item);
-        take(lane, ticket);
-        ticket->granted(ticket->data);
+        grant(lane, ticket);
+        return true;
+}
+
+bool lane_enter_at_once(struct lane *lane, struct lane_ticket *ticket)
+{
+        if (queue_first(&lane->queue) || !has_room(lane) ||
+            ticket->item.tokens > lane->tokens.limit ||
+            lane_check_breaker(lane, NULL) < 0 || lane_wait(lane, 1, ticket->item.tokens) > 0)
+                return false;
+        grant(lane, ticket);
         return true;
 }
 
@@ -222,7 +241,8 @@ static int refuse_wait(const struct lane *lane, uint64_t wait, uint64_t deadline
         char wait_text[LANE_WAIT_TEXT_SIZE], left_text[LANE_WAIT_TEXT_SIZE];
         uint64_t now = lane->now_usec();
 
-        return error_set(reterr, -EAGAIN, "its limits allow the next call in %s, the deadline is in %s",
+        return error_set(reterr, -EAGAIN,
+                         "its limits allow the next call in %s, the deadline is in %s",
                          lane_wait_text(wait, wait_text),
                          lane_wait_text(deadline_usec > now ? deadline_usec - now : 0, left_text));
 }

@@ -94,9 +94,11 @@ uint64_t lane_wait(struct lane *lane, uint64_t calls, uint64_t tokens);
 /* -EHOSTUNREACH, with the reason and the wait: the breaker is open. */
 int lane_check_breaker(const struct lane *lane, struct error *reterr);
 
-/* Queues the ticket; granted() or turned_away() may come from within.  -E2BIG: its tokens can never fit; -EAGAIN:
- * the limits alone keep it beyond the deadline, or too many wait: the error says how long;
- * -ENOMEM. */
+/* granted() at once where nobody waits and nothing forbids it; false: it has to queue. */
+bool lane_enter_at_once(struct lane *lane, struct lane_ticket *ticket);
+/* Queues the ticket; granted() or turned_away() may come from within.  -E2BIG: its tokens can
+ * never fit; -EAGAIN: the limits alone keep it beyond the deadline, or too many wait: the error
+ * says how long; -ENOMEM. */
 int lane_enter(struct lane *lane, struct lane_ticket *ticket, struct tenant_id tenant,
                uint64_t user, bool low_priority, uint64_t deadline_usec, struct error *reterr);
 /* It does not want its turn any more. */

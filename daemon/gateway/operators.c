@@ -206,7 +206,7 @@ int gateway_ask(struct gateway *gateway, struct tenant_id tenant, const char *pr
         return r;
 }
 
-/* ---- Prices, and what is forgotten ------------------------------------------------------------ */
+/* ---- Prices, and what is forgotten ----------------------------------------------------------- */
 
 int gateway_price_embedding(const struct gateway *gateway, uint64_t input_tokens,
                             uint64_t *ret_microusd)

@@ -88,8 +88,8 @@ int gateway_record(struct gateway *gateway, const char *provider, bool on, char 
                 return error_set(reterr, -EOPNOTSUPP, "no folder for recordings is set");
         if (!lane->provider || !lane->provider->ops->wire)
                 return error_set(reterr, -EOPNOTSUPP,
-                                 "provider %s: only answers that come over the network are recorded",
-                                 provider);
+                                 "provider %s: only answers that come over the network are "
+                                 "recorded", provider);
         recording.lane = (size_t) (lane - gateway->lanes);
         r = gateway_enter(gateway, reterr);
         if (r < 0)

@@ -4,7 +4,8 @@
  * What was taken at t counts in [t, t + 60 s).  Up to 512 takings are held one by one and waits
  * are exact to the microsecond; beyond that, those within a 512th of the window are held as one
  * that ends with the last of them: then a wait may be up to 118 ms too long, never too short.
- * So memory is bounded.  Time is an argument and never goes back.  The provider thread owns each. */
+ * So memory is bounded.  Time is an argument and never goes back.  The provider thread owns
+ * each. */
 #pragma once
 #include <stdint.h>
 
