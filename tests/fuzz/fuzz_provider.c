@@ -17,18 +17,21 @@
 #include <string.h>
 
 #define WIDTH 2
-#define KEY "sk-0123456789"
+#define KEY   "sk-0123456789"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct provider_ops *const kinds[] = {
-        &openai_ops, &azure_openai_ops, &anthropic_ops, &groq_ops,
-        &ollama_ops, &lmstudio_ops, &openai_compatible_ops, &cohere_ops,
+        &openai_ops, &azure_openai_ops, &anthropic_ops,         &groq_ops,
+        &ollama_ops, &lmstudio_ops,     &openai_compatible_ops, &cohere_ops,
 };
 static const struct chat_message messages[] = { { CHAT_USER, "Why?" } };
 static const struct embed_text texts[] = { { "one", 3 }, { "two", 3 } };
 static const struct call_request requests[CALL_KIND_MAX] = {
-        [CALL_CHAT] = { CALL_CHAT, .chat = { .messages = messages, .n_messages = 1, .max_tokens = 9, .stream = true } },
+        [CALL_CHAT] = { CALL_CHAT, .chat = { .messages = messages,
+                                             .n_messages = 1,
+                                             .max_tokens = 9,
+                                             .stream = true } },
         [CALL_EMBED] = { CALL_EMBED, .embed = { EMBED_QUERY, texts, 2 } },
         [CALL_RERANK] = { CALL_RERANK, .rerank = { "q", texts, 2, 1 } },
         [CALL_PROBE] = { .kind = CALL_PROBE },
@@ -70,7 +73,8 @@ static int read_stream(struct reading *reading, const char *bytes, size_t len, s
         cut = len > 0 ? cut % len : 0;
         r = framing_feed(&framing, bytes, cut, on_event, reading, &reading->error);
         if (r == 0)
-                r = framing_feed(&framing, bytes + cut, len - cut, on_event, reading, &reading->error);
+                r = framing_feed(&framing, bytes + cut, len - cut, on_event, reading,
+                                 &reading->error);
         if (r == 0)
                 r = framing_end(&framing, on_event, reading, &reading->error);
         framing_done(&framing);
@@ -136,8 +140,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         request = &requests[data[0] / ELEMENTSOF(kinds) % CALL_KIND_MAX];
         bytes = (const char *) data + 2;
         size -= 2;
-        reading.answer = (struct wire_answer){ .provider = &provider, .request = request,
-                                               .result = &result, .text = on_text, .data = &reading };
+        reading.answer = (struct wire_answer){ .provider = &provider,
+                                               .request = request,
+                                               .result = &result,
+                                               .text = on_text,
+                                               .data = &reading };
         if (data[1] % 4 == 0) {
                 check_fault(&provider, statuses[data[1] / 4 % ELEMENTSOF(statuses)], bytes, size);
                 check_hints(bytes, size);

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define CONNECTIONS_MAX 256
-#define REQUEST_MAX (1U << 20)
+#define REQUEST_MAX     (1U << 20)
 
 struct connection {
         struct tiny_server *server;

@@ -88,8 +88,8 @@ const struct tiny_transport *tiny_tls_begin(int other_name, char **ret_ca_file)
         must(gnutls_x509_crt_set_expiration_time(crt, time(NULL) + 86400));
         must(gnutls_x509_crt_set_dn(crt, "CN=tiny", NULL));
         must(gnutls_x509_crt_set_basic_constraints(crt, 1, -1));
-        must(other_name ? gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_DNSNAME, "other.invalid",
-                                                               13, GNUTLS_FSAN_SET)
+        must(other_name ? gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_DNSNAME,
+                                                               "other.invalid", 13, GNUTLS_FSAN_SET)
                         : gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_IPADDRESS, &address,
                                                                sizeof address, GNUTLS_FSAN_SET));
         must(gnutls_x509_crt_set_key(crt, key));

@@ -106,3 +106,17 @@ void fetching_idle(struct fetching *fetching, unsigned msec)
         while ((now = clock_monotonic_usec()) < end)
                 (void) sd_event_run(fetching->loop, end - now);
 }
+
+void site_open(struct site *site, const struct tiny_step *steps)
+{
+        site->server = tiny_server_start(steps, NULL);
+        fetching_open(&site->fetching);
+        (void) snprintf(site->url, sizeof site->url, "http://127.0.0.1:%u/secret/path?key=hidden",
+                        tiny_server_port(site->server));
+}
+
+void site_close(struct site *site)
+{
+        fetching_close(&site->fetching);
+        tiny_server_stop(site->server);
+}

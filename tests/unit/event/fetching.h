@@ -2,6 +2,7 @@
 /* One exchange from start to end, for the tests of fetch. */
 #pragma once
 #include "event/fetch.h"
+#include "tests/lib/tiny_server.h"
 
 #include "base/buf.h"
 
@@ -31,3 +32,13 @@ void fetching_wait(struct fetching *fetching);
 enum fetch_result fetching_run(struct fetching *fetching, const struct fetch_request *request);
 /* Runs the loop for a time, whatever happens. */
 void fetching_idle(struct fetching *fetching, unsigned msec);
+
+/* A server with one to ask it. */
+struct site {
+        struct tiny_server *server;
+        struct fetching fetching;
+        char url[64];
+};
+
+void site_open(struct site *site, const struct tiny_step *steps);
+void site_close(struct site *site);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "tests/lib/tiny_server.h"
 #include "tests/unit/event/fetching.h"
 
 #include "base/cleanup.h"
@@ -17,33 +16,14 @@
 #include <string.h>
 
 #define OK "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
-#define HUNDRED "0123456789012345678901234567890123456789012345678901234567890123456789" \
-                "012345678901234567890123456789"
+#define HUNDRED                                                                                    \
+        "0123456789012345678901234567890123456789012345678901234567890123456789"                   \
+        "012345678901234567890123456789"
 
 static const struct tiny_step hello[] = {
         { TINY_SEND, OK "X-Two:  a b \r\nContent-Length: 5\r\n\r\nhello", 0 },
         { TINY_END, NULL, 0 },
 };
-
-struct site {
-        struct tiny_server *server;
-        struct fetching fetching;
-        char url[64];
-};
-
-static void open_site(struct site *site, const struct tiny_step *steps)
-{
-        site->server = tiny_server_start(steps, NULL);
-        fetching_open(&site->fetching);
-        (void) snprintf(site->url, sizeof site->url, "http://127.0.0.1:%u/secret/path?key=hidden",
-                        tiny_server_port(site->server));
-}
-
-static void close_site(struct site *site)
-{
-        fetching_close(&site->fetching);
-        tiny_server_stop(site->server);
-}
 
 static void test_request_and_answer_are_what_was_written(void **state)
 {
@@ -52,9 +32,13 @@ static void test_request_and_answer_are_what_was_written(void **state)
         cleanup_free_ char *request = NULL;
 
         (void) state;
-        open_site(&site, hello);
-        assert_int_equal(fetching_run(&site.fetching, &(struct fetch_request){ .method = "POST", .url = site.url, .headers = headers,
-                                             .body = "{\"a\":1}", .body_len = 7 }), FETCH_OK);
+        site_open(&site, hello);
+        assert_int_equal(fetching_run(&site.fetching, &(struct fetch_request){ .method = "POST",
+                                                                               .url = site.url,
+                                                                               .headers = headers,
+                                                                               .body = "{\"a\":1}",
+                                                                               .body_len = 7 }),
+                         FETCH_OK);
         assert_int_equal(site.fetching.status, 200);
         assert_string_equal(site.fetching.type, "text/plain");
         assert_string_equal(buf_text(&site.fetching.body), "hello");
@@ -66,7 +50,7 @@ static void test_request_and_answer_are_what_was_written(void **state)
         assert_non_null(strstr(request, "\r\n\r\n{\"a\":1}"));
         assert_null(strcasestr(request, "\r\nexpect:"));
         assert_null(strcasestr(request, "\r\naccept-encoding:"));
-        close_site(&site);
+        site_close(&site);
 }
 
 static void test_a_large_request_is_sent_whole(void **state)
@@ -78,12 +62,15 @@ static void test_a_large_request_is_sent_whole(void **state)
         (void) state;
         memset(body, 'x', len);
         body[len] = '\0';
-        open_site(&site, hello);
-        assert_int_equal(fetching_run(&site.fetching, &(struct fetch_request){ .method = "POST", .url = site.url,
-                                             .body = body, .body_len = len }), FETCH_OK);
+        site_open(&site, hello);
+        assert_int_equal(fetching_run(&site.fetching, &(struct fetch_request){ .method = "POST",
+                                                                               .url = site.url,
+                                                                               .body = body,
+                                                                               .body_len = len }),
+                         FETCH_OK);
         request = tiny_server_last_request(site.server);
         assert_string_equal(strstr(request, "\r\n\r\n") + 4, body);
-        close_site(&site);
+        site_close(&site);
 }
 
 static void test_pieces_come_as_they_are_sent(void **state)
@@ -98,13 +85,14 @@ static void test_pieces_come_as_they_are_sent(void **state)
         struct site site;
 
         (void) state;
-        open_site(&site, steps);
-        assert_int_equal(fetching_run(&site.fetching, &(struct fetch_request){ .url = site.url }), FETCH_OK);
+        site_open(&site, steps);
+        assert_int_equal(fetching_run(&site.fetching, &(struct fetch_request){ .url = site.url }),
+                         FETCH_OK);
         assert_string_equal(buf_text(&site.fetching.body), "onetwo");
         assert_int_equal(site.fetching.heads, 1);
         assert_int_equal(site.fetching.pieces, 2);
         assert_string_equal(site.fetching.type, "text/plain");
-        close_site(&site);
+        site_close(&site);
 }
 
 static void test_connections_are_used_again(void **state)
@@ -112,12 +100,14 @@ static void test_connections_are_used_again(void **state)
         struct site site;
 
         (void) state;
-        open_site(&site, hello);
+        site_open(&site, hello);
         for (int i = 0; i < 5; i++)
-                assert_int_equal(fetching_run(&site.fetching, &(struct fetch_request){ .url = site.url }), FETCH_OK);
+                assert_int_equal(
+                        fetching_run(&site.fetching, &(struct fetch_request){ .url = site.url }),
+                        FETCH_OK);
         assert_int_equal(tiny_server_connections(site.server), 1);
         assert_int_equal(tiny_server_requests(site.server), 5);
-        close_site(&site);
+        site_close(&site);
 }
 
 /* ---- What goes wrong ------------------------------------------------------------------------- */
@@ -130,40 +120,94 @@ static const struct failure {
 } failures[] = {
         { "closed without a byte", { { TINY_CLOSE, NULL, 0 } }, 0, 0, 0, FETCH_BROKEN },
         { "reset", { { TINY_RESET, NULL, 0 } }, 0, 0, 0, FETCH_BROKEN },
-        { "cut within the head", { { TINY_SEND, OK, 0 }, { TINY_CLOSE, NULL, 0 } }, 0, 0, 0,
+        { "cut within the head",
+          { { TINY_SEND, OK, 0 }, { TINY_CLOSE, NULL, 0 } },
+          0,
+          0,
+          0,
           FETCH_BROKEN },
         { "cut within the body",
-          { { TINY_SEND, OK "Content-Length: 10\r\n\r\nhalf", 0 }, { TINY_CLOSE, NULL, 0 } }, 0, 0, 0,
+          { { TINY_SEND, OK "Content-Length: 10\r\n\r\nhalf", 0 }, { TINY_CLOSE, NULL, 0 } },
+          0,
+          0,
+          0,
           FETCH_BROKEN },
         { "cut within a chunk",
           { { TINY_SEND, OK "Transfer-Encoding: chunked\r\n\r\nA\r\nhalf", 0 },
-            { TINY_CLOSE, NULL, 0 } }, 0, 0, 0, FETCH_BROKEN },
+            { TINY_CLOSE, NULL, 0 } },
+          0,
+          0,
+          0,
+          FETCH_BROKEN },
         { "half closed within the body",
-          { { TINY_SEND, OK "Content-Length: 10\r\n\r\nhalf", 0 }, { TINY_SHUT, NULL, 0 },
-            { TINY_WAIT, NULL, 60000 } }, 0, 0, 0, FETCH_BROKEN },
-        { "not HTTP", { { TINY_SEND, "SSH-2.0-OpenSSH_9.2\r\n", 0 }, { TINY_CLOSE, NULL, 0 } }, 0, 0,
-          0, FETCH_GARBAGE },
+          { { TINY_SEND, OK "Content-Length: 10\r\n\r\nhalf", 0 },
+            { TINY_SHUT, NULL, 0 },
+            { TINY_WAIT, NULL, 60000 } },
+          0,
+          0,
+          0,
+          FETCH_BROKEN },
+        { "not HTTP",
+          { { TINY_SEND, "SSH-2.0-OpenSSH_9.2\r\n", 0 }, { TINY_CLOSE, NULL, 0 } },
+          0,
+          0,
+          0,
+          FETCH_GARBAGE },
         { "a chunk's length is no number",
           { { TINY_SEND, OK "Transfer-Encoding: chunked\r\n\r\nzz\r\nhalf", 0 },
-            { TINY_CLOSE, NULL, 0 } }, 0, 0, 0, FETCH_BROKEN },
-        { "larger by its own word", { { TINY_SEND, OK "Content-Length: 2147483648\r\n\r\n", 0 },
-            { TINY_WAIT, NULL, 60000 } }, 1000, 0, 0, FETCH_TOO_LARGE },
-        { "larger in fact", { { TINY_SEND, OK "\r\n", 0 }, { TINY_REPEAT, HUNDRED, 1U << 30 } }, 1000,
-          0, 0, FETCH_TOO_LARGE },
-        { "a head without end", { { TINY_SEND, OK, 0 },
-            { TINY_REPEAT, "X-More: " HUNDRED "\r\n", 1U << 30 } }, 0, 0, 0, FETCH_GARBAGE },
-        { "one long line of a head", { { TINY_SEND, OK "X: ", 0 },
-            { TINY_REPEAT, HUNDRED, 1U << 30 } }, 0, 0, 2000000, FETCH_FAILED },
+            { TINY_CLOSE, NULL, 0 } },
+          0,
+          0,
+          0,
+          FETCH_BROKEN },
+        { "larger by its own word",
+          { { TINY_SEND, OK "Content-Length: 2147483648\r\n\r\n", 0 }, { TINY_WAIT, NULL, 60000 } },
+          1000,
+          0,
+          0,
+          FETCH_TOO_LARGE },
+        { "larger in fact",
+          { { TINY_SEND, OK "\r\n", 0 }, { TINY_REPEAT, HUNDRED, 1U << 30 } },
+          1000,
+          0,
+          0,
+          FETCH_TOO_LARGE },
+        { "a head without end",
+          { { TINY_SEND, OK, 0 }, { TINY_REPEAT, "X-More: " HUNDRED "\r\n", 1U << 30 } },
+          0,
+          0,
+          0,
+          FETCH_GARBAGE },
+        { "one long line of a head",
+          { { TINY_SEND, OK "X: ", 0 }, { TINY_REPEAT, HUNDRED, 1U << 30 } },
+          0,
+          0,
+          2000000,
+          FETCH_FAILED },
         { "no answer", { { TINY_WAIT, NULL, 60000 } }, 0, 0, 200000, FETCH_TIMEOUT },
-        { "no end of the head", { { TINY_SEND, OK, 0 }, { TINY_WAIT, NULL, 60000 } }, 0, 0, 200000,
+        { "no end of the head",
+          { { TINY_SEND, OK, 0 }, { TINY_WAIT, NULL, 60000 } },
+          0,
+          0,
+          200000,
           FETCH_TIMEOUT },
-        { "heads that announce others", { { TINY_REPEAT, "HTTP/1.1 100 Continue\r\n\r\n", 1U << 30 } },
-          0, 0, 200000, FETCH_GARBAGE },
+        { "heads that announce others",
+          { { TINY_REPEAT, "HTTP/1.1 100 Continue\r\n\r\n", 1U << 30 } },
+          0,
+          0,
+          200000,
+          FETCH_GARBAGE },
         { "silence within the body",
-          { { TINY_SEND, OK "Content-Length: 10\r\n\r\nhalf", 0 }, { TINY_WAIT, NULL, 60000 } }, 0, 0,
-          200000, FETCH_TIMEOUT },
+          { { TINY_SEND, OK "Content-Length: 10\r\n\r\nhalf", 0 }, { TINY_WAIT, NULL, 60000 } },
+          0,
+          0,
+          200000,
+          FETCH_TIMEOUT },
         { "a body that never ends",
-          { { TINY_SEND, OK "\r\n", 0 }, { TINY_REPEAT, HUNDRED, 1U << 30 } }, 1ULL << 40, 300000, 0,
+          { { TINY_SEND, OK "\r\n", 0 }, { TINY_REPEAT, HUNDRED, 1U << 30 } },
+          1ULL << 40,
+          300000,
+          0,
           FETCH_TIMEOUT },
 };
 
@@ -176,19 +220,22 @@ static void test_each_failure_has_its_name_and_tells_no_path(void **state)
                 char where[32];
                 struct site site;
 
-                open_site(&site, failure->steps);
-                (void) snprintf(where, sizeof where, "127.0.0.1:%u: ", tiny_server_port(site.server));
-                result = fetching_run(&site.fetching, &(struct fetch_request){ .url = site.url,
-                                                            .max_bytes = failure->max_bytes,
-                                                            .total_usec = failure->total_usec,
-                                                            .idle_usec = failure->idle_usec });
-                if (failure->result == FETCH_FAILED ? result == FETCH_OK : result != failure->result)
+                site_open(&site, failure->steps);
+                (void) snprintf(where, sizeof where,
+                                "127.0.0.1:%u: ", tiny_server_port(site.server));
+                result = fetching_run(&site.fetching,
+                                      &(struct fetch_request){ .url = site.url,
+                                                               .max_bytes = failure->max_bytes,
+                                                               .total_usec = failure->total_usec,
+                                                               .idle_usec = failure->idle_usec });
+                if (failure->result == FETCH_FAILED ? result == FETCH_OK
+                                                    : result != failure->result)
                         fail_msg("%s: %d, %s", failure->name, result, site.fetching.error.message);
                 assert_memory_equal(site.fetching.error.message, where, strlen(where));
                 assert_true(site.fetching.error.code < 0);
                 assert_null(strstr(site.fetching.error.message, "secret"));
                 assert_null(strstr(site.fetching.error.message, "hidden"));
-                close_site(&site);
+                site_close(&site);
         }
 }
 
@@ -200,10 +247,13 @@ static void test_what_is_not_there_is_unreachable(void **state)
         (void) state;
         fetching_open(&fetching);
         (void) snprintf(url, sizeof url, "http://127.0.0.1:%u/", tiny_server_unused_port());
-        assert_int_equal(fetching_run(&fetching, &(struct fetch_request){ .url = url }), FETCH_UNREACHABLE);
-        assert_int_equal(fetching.error.code, -EHOSTUNREACH);
-        assert_int_equal(fetching_run(&fetching, &(struct fetch_request){ .url = "http://no-such-name.invalid/" }),
+        assert_int_equal(fetching_run(&fetching, &(struct fetch_request){ .url = url }),
                          FETCH_UNREACHABLE);
+        assert_int_equal(fetching.error.code, -EHOSTUNREACH);
+        assert_int_equal(
+                fetching_run(&fetching,
+                             &(struct fetch_request){ .url = "http://no-such-name.invalid/" }),
+                FETCH_UNREACHABLE);
         assert_non_null(strstr(fetching.error.message, "no-such-name.invalid:80: "));
         fetching_close(&fetching);
 }
@@ -211,33 +261,43 @@ static void test_what_is_not_there_is_unreachable(void **state)
 static void test_bytes_in_time_keep_an_exchange_alive(void **state)
 {
         static const struct tiny_step steps[] = {
-                { TINY_SEND, OK "Content-Length: 4\r\n\r\na", 0 }, { TINY_WAIT, NULL, 250 },
-                { TINY_SEND, "b", 0 }, { TINY_WAIT, NULL, 250 }, { TINY_SEND, "c", 0 },
-                { TINY_WAIT, NULL, 250 }, { TINY_SEND, "d", 0 }, { TINY_END, NULL, 0 },
-        };
-        struct site site;
-
-        (void) state;
-        open_site(&site, steps);
-        assert_int_equal(fetching_run(&site.fetching, &(struct fetch_request){ .url = site.url, .idle_usec = 600000 }), FETCH_OK);
-        assert_string_equal(buf_text(&site.fetching.body), "abcd");
-        close_site(&site);
-}
-
-static void test_a_redirect_is_not_followed(void **state)
-{
-        static const struct tiny_step steps[] = {
-                { TINY_SEND, "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n", 0 },
+                { TINY_SEND, OK "Content-Length: 4\r\n\r\na", 0 },
+                { TINY_WAIT, NULL, 250 },
+                { TINY_SEND, "b", 0 },
+                { TINY_WAIT, NULL, 250 },
+                { TINY_SEND, "c", 0 },
+                { TINY_WAIT, NULL, 250 },
+                { TINY_SEND, "d", 0 },
                 { TINY_END, NULL, 0 },
         };
         struct site site;
 
         (void) state;
-        open_site(&site, steps);
-        assert_int_equal(fetching_run(&site.fetching, &(struct fetch_request){ .url = site.url }), FETCH_OK);
+        site_open(&site, steps);
+        assert_int_equal(
+                fetching_run(&site.fetching,
+                             &(struct fetch_request){ .url = site.url, .idle_usec = 600000 }),
+                FETCH_OK);
+        assert_string_equal(buf_text(&site.fetching.body), "abcd");
+        site_close(&site);
+}
+
+static void test_a_redirect_is_not_followed(void **state)
+{
+        static const struct tiny_step steps[] = {
+                { TINY_SEND,
+                  "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n", 0 },
+                { TINY_END, NULL, 0 },
+        };
+        struct site site;
+
+        (void) state;
+        site_open(&site, steps);
+        assert_int_equal(fetching_run(&site.fetching, &(struct fetch_request){ .url = site.url }),
+                         FETCH_OK);
         assert_int_equal(site.fetching.status, 302);
         assert_int_equal(tiny_server_requests(site.server), 1);
-        close_site(&site);
+        site_close(&site);
 }
 
 static void test_the_environment_names_no_proxy(void **state)
@@ -246,14 +306,17 @@ static void test_the_environment_names_no_proxy(void **state)
         char proxy[64];
 
         (void) state;
-        open_site(&site, hello);
+        site_open(&site, hello);
         (void) snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u", tiny_server_unused_port());
         assert_int_equal(setenv("http_proxy", proxy, 1) | setenv("all_proxy", proxy, 1), 0);
-        assert_int_equal(fetching_run(&site.fetching, &(struct fetch_request){ .url = site.url }), FETCH_OK);
+        assert_int_equal(fetching_run(&site.fetching, &(struct fetch_request){ .url = site.url }),
+                         FETCH_OK);
         assert_int_equal(setenv("no_proxy", "*", 1), 0);
-        assert_int_equal(fetching_run(&site.fetching, &(struct fetch_request){ .url = site.url, .proxy = proxy }), FETCH_UNREACHABLE);
+        assert_int_equal(fetching_run(&site.fetching,
+                                      &(struct fetch_request){ .url = site.url, .proxy = proxy }),
+                         FETCH_UNREACHABLE);
         assert_int_equal(unsetenv("http_proxy") | unsetenv("all_proxy") | unsetenv("no_proxy"), 0);
-        close_site(&site);
+        site_close(&site);
 }
 
 static void test_a_proxy_is_asked_where_one_is_given(void **state)
@@ -263,19 +326,27 @@ static void test_a_proxy_is_asked_where_one_is_given(void **state)
         char proxy[64];
 
         (void) state;
-        open_site(&site, hello);
+        site_open(&site, hello);
         (void) snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u", tiny_server_port(site.server));
-        assert_int_equal(fetching_run(&site.fetching, &(struct fetch_request){ .url = "http://elsewhere.invalid/x", .proxy = proxy }), FETCH_OK);
+        assert_int_equal(fetching_run(&site.fetching,
+                                      &(struct fetch_request){ .url = "http://elsewhere.invalid/x",
+                                                               .proxy = proxy }),
+                         FETCH_OK);
         request = tiny_server_last_request(site.server);
         assert_memory_equal(request, "GET http://elsewhere.invalid/x HTTP/1.1\r\n", 41);
-        close_site(&site);
+        site_close(&site);
 }
 
 static void test_what_is_not_ours_is_not_started(void **state)
 {
-        static const char *const urls[] = { "", "ftp://127.0.0.1/", "file:///etc/passwd", "127.0.0.1",
-                                            "http://", "http://name:password@127.0.0.1/",
-                                            "http://127.0.0.1/a b\r\nX: y", "gopher://127.0.0.1/",
+        static const char *const urls[] = { "",
+                                            "ftp://127.0.0.1/",
+                                            "file:///etc/passwd",
+                                            "127.0.0.1",
+                                            "http://",
+                                            "http://name:password@127.0.0.1/",
+                                            "http://127.0.0.1/a b\r\nX: y",
+                                            "gopher://127.0.0.1/",
                                             "http://127.0.0.1:99999/" };
         static const char *const headers[][2] = { { "X: y\r\nZ: w", NULL }, { "no name", NULL } };
         static const struct fetch_events events = { NULL, NULL, NULL };
@@ -288,155 +359,22 @@ static void test_what_is_not_ours_is_not_started(void **state)
         for (size_t i = 0; i < ELEMENTSOF(urls); i++) {
                 struct fetch_request request = { .method = "GET", .url = urls[i] };
 
-                if (fetch_start(fetching.fetcher, &request, &events, NULL, &fetch, &error) != -EINVAL)
+                if (fetch_start(fetching.fetcher, &request, &events, NULL, &fetch, &error) !=
+                    -EINVAL)
                         fail_msg("%s was started", urls[i]);
                 assert_null(strstr(error.message, "password@"));
         }
         for (size_t i = 0; i < ELEMENTSOF(headers); i++) {
-                struct fetch_request request = { .method = "GET", .url = "http://127.0.0.1/", .headers = headers[i] };
+                struct fetch_request request = { .method = "GET",
+                                                 .url = "http://127.0.0.1/",
+                                                 .headers = headers[i] };
 
-                assert_int_equal(fetch_start(fetching.fetcher, &request, &events, NULL, &fetch, &error), -EINVAL);
+                assert_int_equal(
+                        fetch_start(fetching.fetcher, &request, &events, NULL, &fetch, &error),
+                        -EINVAL);
         }
         assert_null(fetch);
         fetching_close(&fetching);
-}
-
-/* ---- Ends that callbacks choose -------------------------------------------------------------- */
-
-static const struct tiny_step slow[] = {
-        { TINY_SEND, OK "Content-Length: 10\r\n\r\nhello", 0 }, { TINY_WAIT, NULL, 60000 },
-        { TINY_CLOSE, NULL, 0 },
-};
-
-static void test_a_callback_can_stop_it(void **state)
-{
-        struct site site;
-
-        (void) state;
-        for (int at = AT_HEAD; at <= AT_BODY; at++) {
-                open_site(&site, hello);
-                site.fetching.at = at == AT_HEAD ? AT_HEAD : AT_BODY;
-                site.fetching.stops = true;
-                assert_int_equal(fetching_run(&site.fetching, &(struct fetch_request){ .url = site.url }), FETCH_STOPPED);
-                assert_int_equal(site.fetching.pieces, at == AT_BODY);
-                close_site(&site);
-        }
-}
-
-static void test_it_can_be_freed_in_any_callback_of_its_own(void **state)
-{
-        struct site site;
-
-        (void) state;
-        for (int at = AT_HEAD; at <= AT_DONE; at++) {
-                open_site(&site, hello);
-                site.fetching.at = at == AT_HEAD ? AT_HEAD : at == AT_BODY ? AT_BODY : AT_DONE;
-                site.fetching.frees = &site.fetching;
-                (void) fetching_run(&site.fetching, &(struct fetch_request){ .url = site.url });
-                fetching_idle(&site.fetching, 50);
-                assert_int_equal(site.fetching.ends, at == AT_DONE);
-                assert_int_equal(site.fetching.pieces, at != AT_HEAD);
-                close_site(&site);
-        }
-}
-
-static void test_it_can_be_freed_in_a_callback_of_another(void **state)
-{
-        struct site site;
-        struct fetching other;
-
-        (void) state;
-        for (int at = AT_HEAD; at <= AT_DONE; at++) {
-                open_site(&site, at == AT_DONE ? hello : slow);
-                other = (struct fetching){ .loop = site.fetching.loop, .fetcher = site.fetching.fetcher };
-                fetching_start(&other, &(struct fetch_request){ .url = site.url });
-                fetching_idle(&site.fetching, 50);
-                site.fetching.at = at == AT_HEAD ? AT_HEAD : at == AT_BODY ? AT_BODY : AT_DONE;
-                site.fetching.frees = &other;
-                fetching_start(&site.fetching, &(struct fetch_request){ .url = site.url });
-                while (other.fetch)
-                        assert_true(sd_event_run(site.fetching.loop, 30 * USEC_PER_SEC) > 0);
-                fetching_idle(&site.fetching, 50);
-                assert_true(other.ends == 0 || at == AT_DONE);
-                buf_done(&other.body);
-                close_site(&site);
-        }
-}
-
-struct chain {
-        struct site site;
-        struct fetch *first, *second;
-        unsigned ends;
-};
-
-static void on_second_done(void *data, enum fetch_result result, const struct error *error)
-{
-        struct chain *chain = data;
-
-        (void) error;
-        assert_int_equal(result, FETCH_OK);
-        chain->ends++;
-}
-
-static int start_second(void *data, const char *bytes, size_t len)
-{
-        static const struct fetch_events events = { NULL, NULL, on_second_done };
-        struct chain *chain = data;
-        struct fetch_request request = { .method = "GET", .url = chain->site.url };
-
-        (void) bytes;
-        (void) len;
-        assert_int_equal(fetch_start(chain->site.fetching.fetcher, &request, &events, chain,
-                                     &chain->second, NULL), 0);
-        assert_int_equal(chain->ends, 0);
-        return 0;
-}
-
-static void test_one_can_be_started_within_a_callback_of_another(void **state)
-{
-        static const struct fetch_events events = { NULL, start_second, on_second_done };
-        struct chain chain = { 0 };
-        struct fetch_request request = { .method = "GET", .url = chain.site.url };
-
-        (void) state;
-        open_site(&chain.site, hello);
-        assert_int_equal(fetch_start(chain.site.fetching.fetcher, &request, &events, &chain, &chain.first, NULL), 0);
-        while (chain.ends < 2)
-                assert_true(sd_event_run(chain.site.fetching.loop, 30 * USEC_PER_SEC) > 0);
-        assert_null(fetch_free(chain.first));
-        assert_null(fetch_free(chain.second));
-        assert_null(fetch_free(NULL));
-        close_site(&chain.site);
-}
-
-#define MANY 100
-
-static void test_many_run_at_once_and_some_are_given_up(void **state)
-{
-        static const struct tiny_step steps[] = {
-                { TINY_WAIT, NULL, 200 }, { TINY_SEND, OK "Content-Length: 5\r\n\r\nhello", 0 },
-                { TINY_END, NULL, 0 },
-        };
-        struct fetching *many = calloc(MANY, sizeof *many);
-        struct site site;
-
-        (void) state;
-        open_site(&site, steps);
-        for (size_t i = 0; i < MANY; i++) {
-                many[i] = (struct fetching){ .loop = site.fetching.loop, .fetcher = site.fetching.fetcher };
-                fetching_start(&many[i], &(struct fetch_request){ .url = site.url, .idle_usec = 60 * USEC_PER_SEC });
-        }
-        for (size_t i = 0; i < MANY; i += 3)
-                many[i].fetch = fetch_free(many[i].fetch);
-        for (size_t i = 0; i < MANY; i++) {
-                fetching_wait(&many[i]);
-                assert_int_equal(many[i].ends, i % 3 != 0);
-                assert_string_equal(buf_text(&many[i].body), i % 3 ? "hello" : "");
-                many[i].fetch = fetch_free(many[i].fetch);
-                buf_done(&many[i].body);
-        }
-        free(many);
-        close_site(&site);
 }
 
 int main(void)
@@ -453,11 +391,6 @@ int main(void)
                 cmocka_unit_test(test_the_environment_names_no_proxy),
                 cmocka_unit_test(test_a_proxy_is_asked_where_one_is_given),
                 cmocka_unit_test(test_what_is_not_ours_is_not_started),
-                cmocka_unit_test(test_a_callback_can_stop_it),
-                cmocka_unit_test(test_it_can_be_freed_in_any_callback_of_its_own),
-                cmocka_unit_test(test_it_can_be_freed_in_a_callback_of_another),
-                cmocka_unit_test(test_one_can_be_started_within_a_callback_of_another),
-                cmocka_unit_test(test_many_run_at_once_and_some_are_given_up),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,23 +17,24 @@
 
 #define OK "HTTP/1.1 200 OK\r\n"
 
-struct site {
+struct tls_site {
         struct tiny_server *server;
         struct fetching fetching;
         char *ca_file;
         char url[64];
 };
 
-static void open_site(struct site *site, const struct tiny_step *steps, int other_name)
+static void open_site(struct tls_site *site, const struct tiny_step *steps, int other_name)
 {
         const struct tiny_transport *transport = tiny_tls_begin(other_name, &site->ca_file);
 
         site->server = tiny_server_start(steps, transport);
         fetching_open(&site->fetching);
-        (void) snprintf(site->url, sizeof site->url, "https://127.0.0.1:%u/", tiny_server_port(site->server));
+        (void) snprintf(site->url, sizeof site->url, "https://127.0.0.1:%u/",
+                        tiny_server_port(site->server));
 }
 
-static void close_site(struct site *site)
+static void close_site(struct tls_site *site)
 {
         fetching_close(&site->fetching);
         tiny_server_stop(site->server);
@@ -43,32 +44,43 @@ static void close_site(struct site *site)
 }
 
 static const struct tiny_step hello[] = {
-        { TINY_SEND, OK "Content-Length: 5\r\n\r\nhello", 0 }, { TINY_END, NULL, 0 },
+        { TINY_SEND, OK "Content-Length: 5\r\n\r\nhello", 0 },
+        { TINY_END, NULL, 0 },
 };
 
 static void test_a_certificate_must_be_vouched_for(void **state)
 {
-        struct site site;
+        struct tls_site site;
 
         (void) state;
         open_site(&site, hello, 0);
-        assert_int_equal(fetching_run(&site.fetching, &(struct fetch_request){ .url = site.url, .ca_file = site.ca_file }), FETCH_OK);
+        assert_int_equal(
+                fetching_run(&site.fetching,
+                             &(struct fetch_request){ .url = site.url, .ca_file = site.ca_file }),
+                FETCH_OK);
         assert_string_equal(buf_text(&site.fetching.body), "hello");
-        assert_int_equal(fetching_run(&site.fetching, &(struct fetch_request){ .url = site.url }), FETCH_TLS);
+        assert_int_equal(fetching_run(&site.fetching, &(struct fetch_request){ .url = site.url }),
+                         FETCH_TLS);
         assert_int_equal(site.fetching.error.code, -EPROTO);
         assert_int_equal(site.fetching.heads, 0);
-        assert_int_equal(fetching_run(&site.fetching, &(struct fetch_request){ .url = site.url, .ca_file = "/nonexistent" }), FETCH_TLS);
+        assert_int_equal(
+                fetching_run(&site.fetching,
+                             &(struct fetch_request){ .url = site.url, .ca_file = "/nonexistent" }),
+                FETCH_TLS);
         assert_int_equal(tiny_server_requests(site.server), 1);
         close_site(&site);
 }
 
 static void test_a_certificate_must_name_the_host(void **state)
 {
-        struct site site;
+        struct tls_site site;
 
         (void) state;
         open_site(&site, hello, 1);
-        assert_int_equal(fetching_run(&site.fetching, &(struct fetch_request){ .url = site.url, .ca_file = site.ca_file }), FETCH_TLS);
+        assert_int_equal(
+                fetching_run(&site.fetching,
+                             &(struct fetch_request){ .url = site.url, .ca_file = site.ca_file }),
+                FETCH_TLS);
         assert_int_equal(tiny_server_requests(site.server), 0);
         close_site(&site);
 }
@@ -76,13 +88,17 @@ static void test_a_certificate_must_name_the_host(void **state)
 static void test_an_answer_cut_within_tls_is_broken(void **state)
 {
         static const struct tiny_step cut[] = {
-                { TINY_SEND, OK "Content-Length: 50\r\n\r\nhalf", 0 }, { TINY_CLOSE, NULL, 0 },
+                { TINY_SEND, OK "Content-Length: 50\r\n\r\nhalf", 0 },
+                { TINY_CLOSE, NULL, 0 },
         };
-        struct site site;
+        struct tls_site site;
 
         (void) state;
         open_site(&site, cut, 0);
-        assert_int_equal(fetching_run(&site.fetching, &(struct fetch_request){ .url = site.url, .ca_file = site.ca_file }), FETCH_BROKEN);
+        assert_int_equal(
+                fetching_run(&site.fetching,
+                             &(struct fetch_request){ .url = site.url, .ca_file = site.ca_file }),
+                FETCH_BROKEN);
         close_site(&site);
 }
 
@@ -95,7 +111,10 @@ static void test_a_server_without_tls_is_told_apart(void **state)
         (void) state;
         fetching_open(&fetching);
         (void) snprintf(url, sizeof url, "https://127.0.0.1:%u/", tiny_server_port(server));
-        assert_int_equal(fetching_run(&fetching, &(struct fetch_request){ .url = url, .idle_usec = 500000 }) == FETCH_OK, 0);
+        assert_int_equal(fetching_run(&fetching,
+                                      &(struct fetch_request){ .url = url, .idle_usec = 500000 }) ==
+                                 FETCH_OK,
+                         0);
         assert_int_equal(fetching.heads, 0);
         fetching_close(&fetching);
         tiny_server_stop(server);

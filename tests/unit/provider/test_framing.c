@@ -39,7 +39,9 @@ static void read_cut(enum framing_kind kind, const char *bytes, size_t cut, stru
 
         buf_clear(said);
         assert_int_equal(framing_feed(&framing, bytes, cut, write_down, said, NULL), 0);
-        assert_int_equal(framing_feed(&framing, bytes + cut, strlen(bytes) - cut, write_down, said, NULL), 0);
+        assert_int_equal(
+                framing_feed(&framing, bytes + cut, strlen(bytes) - cut, write_down, said, NULL),
+                0);
         assert_int_equal(framing_end(&framing, write_down, said, NULL), 0);
         framing_done(&framing);
 }
@@ -52,8 +54,10 @@ static const struct {
         { FRAMING_SSE, "data: one\r\n\r\ndata: two\r\n\r\n", "[one][two]" },
         { FRAMING_SSE, "data: one\r\rdata: two\r\r", "[one][two]" },
         { FRAMING_SSE, "data:one\n\ndata:  two\n\n", "[one][ two]" },
-        { FRAMING_SSE, ": ping\n\nevent: message_start\nid: 7\nretry: 10\ndata: one\n\n: end\n\n", "[one]" },
+        { FRAMING_SSE, ": ping\n\nevent: message_start\nid: 7\nretry: 10\ndata: one\n\n: end\n\n",
+          "[one]" },
         { FRAMING_SSE, "data: {\ndata: }\n\n", "[{\n}]" },
+        { FRAMING_SSE, "data: {\r\ndata: }\r\n\r\n", "[{\n}]" },
         { FRAMING_SSE, "data: one\n\ndata: last", "[one][last]" },
         { FRAMING_SSE, "data\n\ndata:\n\n", "[][]" },
         { FRAMING_SSE, "database: no\ndat: no\n\n", "" },
@@ -83,7 +87,8 @@ static void test_a_line_without_end_is_refused(void **state)
         (void) state;
         memset(much, 'x', 1 << 16);
         for (int kind = FRAMING_SSE; kind <= FRAMING_NDJSON; kind++) {
-                struct framing framing = { .kind = kind == FRAMING_SSE ? FRAMING_SSE : FRAMING_NDJSON };
+                struct framing framing = { .kind = kind == FRAMING_SSE ? FRAMING_SSE
+                                                                       : FRAMING_NDJSON };
                 int r = 0, fed = 0;
 
                 while (r == 0 && ++fed < 100)
@@ -114,7 +119,8 @@ static void test_the_reader_can_stop_it(void **state)
         cleanup_(buf_done) struct buf said = BUF_EMPTY;
 
         (void) state;
-        assert_int_equal(framing_feed(&framing, "data: a\n\ndata: b\n\n", 18, refuse, &said, NULL), -ECANCELED);
+        assert_int_equal(framing_feed(&framing, "data: a\n\ndata: b\n\n", 18, refuse, &said, NULL),
+                         -ECANCELED);
         assert_string_equal(buf_text(&said), "[a]");
         framing_done(&framing);
 }
@@ -163,8 +169,10 @@ static void test_thoughts_are_left_out_wherever_the_text_is_cut(void **state)
                         for (size_t at = 0; at < strlen(said); at += step) {
                                 size_t left = strlen(said) - at;
 
-                                assert_int_equal(think_feed(&think, said + at, left < step ? left : step,
-                                                            collect, &told), 0);
+                                assert_int_equal(think_feed(&think, said + at,
+                                                            left < step ? left : step, collect,
+                                                            &told),
+                                                 0);
                         }
                         assert_int_equal(think_end(&think, collect, &told), 0);
                         assert_string_equal(buf_text(&told), thoughts[i].told);

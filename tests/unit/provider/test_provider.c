@@ -19,7 +19,10 @@
 #include <string.h>
 
 #define WIDTH 64
-#define TEXT(literal) { literal, sizeof literal - 1 }
+#define TEXT(literal)                                                                              \
+        {                                                                                          \
+                literal, sizeof literal - 1                                                        \
+        }
 
 static char the_name[] = "embedder";
 
@@ -44,10 +47,11 @@ static void test_a_kind_that_cannot_embed_says_which_can(void **state)
 
         (void) state;
         assert_int_equal(provider_open(&config, WIDTH, &provider, &error), -EOPNOTSUPP);
-        assert_string_equal(error.message,
-                            "provider embedder: kind anthropic cannot embed; kinds that can: openai, "
-                            "azure-openai, ollama, lmstudio, openai-compatible, cohere, hashing, mock, "
-                            "recorded");
+        assert_string_equal(
+                error.message,
+                "provider embedder: kind anthropic cannot embed; kinds that can: openai, "
+                "azure-openai, ollama, lmstudio, openai-compatible, cohere, hashing, mock, "
+                "recorded");
         assert_null(provider);
         assert_null(provider_ops_find("no-such-kind"));
         assert_null(provider_free(NULL));
@@ -92,7 +96,8 @@ static void test_vectors_depend_on_the_text_alone(void **state)
                 float vectors[5][WIDTH];
 
                 assert_int_equal(provider->ops->embed(provider, EMBED_DOCUMENT, texts, 5,
-                                                      vectors[0], &usage, NULL), 0);
+                                                      vectors[0], &usage, NULL),
+                                 0);
                 assert_memory_equal(vectors[0], vectors[2], sizeof vectors[0]);
                 assert_memory_not_equal(vectors[0], vectors[1], sizeof vectors[0]);
                 for (size_t i = 0; i < 5; i++) {
@@ -147,14 +152,17 @@ static void test_every_kind_of_a_profile_has_a_row(void **state)
 {
         (void) state;
         for (int kind = 0; kind < PROVIDER_KIND_MAX; kind++) {
-                const struct provider_traits *traits = provider_kind_traits((enum provider_kind) kind);
-                const struct provider_ops *ops = provider_ops_find(provider_kind_name((enum provider_kind) kind));
+                const struct provider_traits *traits =
+                        provider_kind_traits((enum provider_kind) kind);
+                const struct provider_ops *ops =
+                        provider_ops_find(provider_kind_name((enum provider_kind) kind));
                 struct provider provider = { .ops = ops, .dimensions = WIDTH };
 
                 assert_non_null(ops);
                 assert_int_equal(provider_can(&provider, CALL_CHAT), traits->generates);
                 assert_int_equal(provider_can(&provider, CALL_RERANK), traits->reranks);
-                assert_int_equal(provider_can(&provider, CALL_EMBED) || ops->from_client, traits->embeds);
+                assert_int_equal(provider_can(&provider, CALL_EMBED) || ops->from_client,
+                                 traits->embeds);
                 provider.dimensions = 0;
                 assert_false(provider_can(&provider, CALL_EMBED));
         }
@@ -162,9 +170,12 @@ static void test_every_kind_of_a_profile_has_a_row(void **state)
 
 static void test_a_key_that_no_header_can_hold_is_refused(void **state)
 {
-        static const char *const keys[] = { "", "with space", "line\nbreak", "return\r", "\xc3\xa9", " " };
+        static const char *const keys[] = { "",         "with space", "line\nbreak",
+                                            "return\r", "\xc3\xa9",   " " };
         static char reference[] = "env:TEST_PROVIDER_KEY";
-        struct provider_config config = { .name = the_name, .kind = PROVIDER_KIND_GROQ, .api_key = reference };
+        struct provider_config config = { .name = the_name,
+                                          .kind = PROVIDER_KIND_GROQ,
+                                          .api_key = reference };
         struct provider *provider = NULL;
         struct error error;
 
@@ -192,18 +203,22 @@ static void test_a_key_that_no_header_can_hold_is_refused(void **state)
 static void test_identities_tell_models_and_places_apart(void **state)
 {
         static char model[] = "m", endpoint[] = "http://h", deployment[] = "d";
-        struct provider_config config = { .name = the_name, .kind = PROVIDER_KIND_OLLAMA, .model = model };
+        struct provider_config config = { .name = the_name,
+                                          .kind = PROVIDER_KIND_OLLAMA,
+                                          .model = model };
         struct provider provider = { .ops = provider_ops_find("ollama"), .config = &config };
         char text[256];
 
         (void) state;
-        assert_string_equal(provider_identity(&provider, text, sizeof text), "ollama m http://127.0.0.1:11434");
+        assert_string_equal(provider_identity(&provider, text, sizeof text),
+                            "ollama m http://127.0.0.1:11434");
         config.endpoint = endpoint;
         assert_string_equal(provider_identity(&provider, text, sizeof text), "ollama m http://h");
         config.kind = PROVIDER_KIND_AZURE_OPENAI;
         config.deployment = deployment;
         provider.ops = provider_ops_find("azure-openai");
-        assert_string_equal(provider_identity(&provider, text, sizeof text), "azure-openai d http://h");
+        assert_string_equal(provider_identity(&provider, text, sizeof text),
+                            "azure-openai d http://h");
 }
 
 static void test_the_mock_quotes_the_first_passage(void **state)
@@ -211,7 +226,8 @@ static void test_the_mock_quotes_the_first_passage(void **state)
         static const struct {
                 const char *prompt, *answer;
         } rows[] = {
-                { "Passages:\n[1] Flow is laminar. It is slow.\n[2] No.\n\nWhat?", "The first passage says: Flow is laminar. [1]" },
+                { "Passages:\n[1] Flow is laminar. It is slow.\n[2] No.\n\nWhat?",
+                  "The first passage says: Flow is laminar. [1]" },
                 { "[1]: v1.5 is out\nMore.", "The first passage says: v1.5 is out [1]" },
                 { "What?", "There is no passage to answer from." },
                 { "[1] ", "There is no passage to answer from." },
@@ -221,7 +237,9 @@ static void test_the_mock_quotes_the_first_passage(void **state)
         (void) state;
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
                 struct chat_message message = { CHAT_USER, rows[i].prompt };
-                struct chat_request request = { .messages = &message, .n_messages = 1, .max_tokens = 100 };
+                struct chat_request request = { .messages = &message,
+                                                .n_messages = 1,
+                                                .max_tokens = 100 };
                 struct call_result result = { 0 };
 
                 assert_int_equal(provider->ops->chat(provider, &request, &result, NULL), 0);
@@ -240,7 +258,8 @@ static void test_the_mock_quotes_the_first_passage(void **state)
 
 static void test_the_mock_ranks_by_shared_words(void **state)
 {
-        static const struct embed_text documents[] = { TEXT("nothing"), TEXT("the laminar flow"), TEXT("a flow") };
+        static const struct embed_text documents[] = { TEXT("nothing"), TEXT("the laminar flow"),
+                                                       TEXT("a flow") };
         struct provider *provider = open_kind(PROVIDER_KIND_MOCK);
         struct rerank_request request = { "Laminar flows", documents, 3, 2 };
         struct call_result result = { 0 };

@@ -25,7 +25,8 @@ static char the_name[] = "taped", a_model[] = "m-1", another_model[] = "m-2";
 static const struct chat_message question[] = { { CHAT_USER, "Why \"so\"?\n" } };
 static const struct embed_text texts[] = { { "one", 3 }, { "zw\303\266lf", 6 } };
 static const struct call_request chat = {
-        CALL_CHAT, .chat = { "System", question, 1, 0.7, 1.0, 100, { "END" }, 1, false },
+        CALL_CHAT,
+        .chat = { "System", question, 1, 0.7, 1.0, 100, { "END" }, 1, false },
 };
 static const struct call_request embed = { CALL_EMBED, .embed = { EMBED_QUERY, texts, 2 } };
 static const struct call_request rerank = { CALL_RERANK, .rerank = { "why", texts, 2, 1 } };
@@ -43,14 +44,21 @@ static void record(struct tape *tape)
         struct provider source = { .config = &tape->config, .dimensions = WIDTH };
         struct rerank_score score = { 1, 0.75F };
         struct call_result result = { .vectors = (float[]){ 1.0F, -0.5F, 1e-7F, 0.1F, 0.2F, 0.3F },
-                                      .scores = &score, .n_scores = 1, .input_tokens = 5, .output_tokens = 7,
-                                      .finish = CHAT_FINISH_LENGTH, .model = "m-1-2026" };
+                                      .scores = &score,
+                                      .n_scores = 1,
+                                      .input_tokens = 5,
+                                      .output_tokens = 7,
+                                      .finish = CHAT_FINISH_LENGTH,
+                                      .model = "m-1-2026" };
 
         result.text = (struct buf){ said, strlen(said), sizeof said, false };
         assert_int_equal(recorded_append(tape->path, &source, &embed, &result, NULL), 0);
         assert_int_equal(recorded_append(tape->path, &source, &chat, &result, NULL), 0);
         assert_int_equal(recorded_append(tape->path, &source, &rerank, &result, NULL), 0);
-        assert_int_equal(recorded_append(tape->path, &source, &(struct call_request){ .kind = CALL_PROBE }, &result, NULL), 0);
+        assert_int_equal(recorded_append(tape->path, &source,
+                                         &(struct call_request){ .kind = CALL_PROBE }, &result,
+                                         NULL),
+                         0);
 }
 
 static void set_up(struct tape *tape)
@@ -58,8 +66,10 @@ static void set_up(struct tape *tape)
         *tape = (struct tape){ .path = "/tmp/test-recorded-XXXXXX" };
         assert_non_null(mkdtemp(tape->path));
         (void) strcat(tape->path, "/t");
-        tape->config = (struct provider_config){ .name = the_name, .kind = PROVIDER_KIND_RECORDED,
-                                                 .endpoint = tape->path, .model = a_model };
+        tape->config = (struct provider_config){ .name = the_name,
+                                                 .kind = PROVIDER_KIND_RECORDED,
+                                                 .endpoint = tape->path,
+                                                 .model = a_model };
 }
 
 static void tear_down(struct tape *tape)
@@ -87,7 +97,9 @@ static void test_what_was_recorded_is_played(void **state)
         for (int kind = 0; kind < CALL_KIND_MAX; kind++)
                 assert_true(provider_can(tape.provider, (enum call_kind) kind));
 
-        assert_int_equal(tape.provider->ops->embed(tape.provider, EMBED_QUERY, texts, 2, played, &usage, NULL), 0);
+        assert_int_equal(tape.provider->ops->embed(tape.provider, EMBED_QUERY, texts, 2, played,
+                                                   &usage, NULL),
+                         0);
         assert_memory_equal(played, vectors, sizeof vectors);
         assert_int_equal(usage.tokens, 5);
         assert_int_equal(tape.provider->ops->chat(tape.provider, &chat.chat, &result, NULL), 0);
@@ -96,7 +108,8 @@ static void test_what_was_recorded_is_played(void **state)
         assert_int_equal(result.finish, CHAT_FINISH_LENGTH);
         assert_int_equal(result.input_tokens, 5);
         assert_int_equal(result.output_tokens, 7);
-        assert_int_equal(tape.provider->ops->rerank(tape.provider, &rerank.rerank, &result, NULL), 0);
+        assert_int_equal(tape.provider->ops->rerank(tape.provider, &rerank.rerank, &result, NULL),
+                         0);
         assert_int_equal(result.n_scores, 1);
         assert_int_equal(result.scores[0].index, 1);
         assert_true(result.scores[0].score == 0.75F);
@@ -117,13 +130,18 @@ static void test_what_was_not_recorded_says_how_to(void **state)
         set_up(&tape);
         record(&tape);
         assert_int_equal(provider_open(&tape.config, WIDTH, &tape.provider, NULL), 0);
-        assert_int_equal(tape.provider->ops->embed(tape.provider, EMBED_DOCUMENT, texts, 1, played, &usage, &error), -ENOENT);
-        assert_string_equal(error.message, "not recorded: \"one\"; record it with ragctl provider record NAME");
+        assert_int_equal(tape.provider->ops->embed(tape.provider, EMBED_DOCUMENT, texts, 1, played,
+                                                   &usage, &error),
+                         -ENOENT);
+        assert_string_equal(error.message,
+                            "not recorded: \"one\"; record it with ragctl provider record NAME");
         other.chat.max_tokens = 101;
-        assert_int_equal(tape.provider->ops->chat(tape.provider, &other.chat, &result, &error), -ENOENT);
+        assert_int_equal(tape.provider->ops->chat(tape.provider, &other.chat, &result, &error),
+                         -ENOENT);
         other = chat;
         other.chat.system = NULL;
-        assert_int_equal(tape.provider->ops->chat(tape.provider, &other.chat, &result, &error), -ENOENT);
+        assert_int_equal(tape.provider->ops->chat(tape.provider, &other.chat, &result, &error),
+                         -ENOENT);
         other = chat;
         other.chat.stream = true; /* the same answer */
         assert_int_equal(tape.provider->ops->chat(tape.provider, &other.chat, &result, &error), 0);
@@ -147,14 +165,20 @@ static void test_another_model_or_width_is_refused(void **state)
         assert_non_null(strstr(error.message, "/t:1: "));
         tape.config.model = a_model;
         assert_int_equal(provider_open(&tape.config, WIDTH + 1, &tape.provider, NULL), 0);
-        assert_int_equal(tape.provider->ops->embed(tape.provider, EMBED_QUERY, texts, 1, played, &usage, &error), -EBADMSG);
+        assert_int_equal(tape.provider->ops->embed(tape.provider, EMBED_QUERY, texts, 1, played,
+                                                   &usage, &error),
+                         -EBADMSG);
         tear_down(&tape);
 }
 
 static void test_spoiled_files_are_refused_with_the_line(void **state)
 {
-        static const char *const lines[] = { "{", "[]", "{\"kind\":\"chat\"}", "{\"kind\":\"embed\"}",
-                                             "{\"kind\":\"chat\",\"key\":\"00\"}", "{\"kind\":\"chat\",\"key\":\"zz\"}" };
+        static const char *const lines[] = { "{",
+                                             "[]",
+                                             "{\"kind\":\"chat\"}",
+                                             "{\"kind\":\"embed\"}",
+                                             "{\"kind\":\"chat\",\"key\":\"00\"}",
+                                             "{\"kind\":\"chat\",\"key\":\"zz\"}" };
         struct tape tape;
         struct error error;
 
@@ -191,7 +215,8 @@ static void test_the_last_of_many_counts(void **state)
                 float vector[WIDTH] = { (float) i, 1.0F, 2.0F };
                 struct call_result result = { .vectors = vector };
                 char text[16];
-                struct embed_text one = { text, (size_t) snprintf(text, sizeof text, "t%d", i % 500) };
+                struct embed_text one = { text,
+                                          (size_t) snprintf(text, sizeof text, "t%d", i % 500) };
                 struct call_request request = { CALL_EMBED, .embed = { EMBED_DOCUMENT, &one, 1 } };
 
                 assert_int_equal(recorded_append(tape.path, &source, &request, &result, NULL), 0);
@@ -201,7 +226,9 @@ static void test_the_last_of_many_counts(void **state)
                 char text[16];
                 struct embed_text one = { text, (size_t) snprintf(text, sizeof text, "t%d", i) };
 
-                assert_int_equal(tape.provider->ops->embed(tape.provider, EMBED_DOCUMENT, &one, 1, played, &usage, NULL), 0);
+                assert_int_equal(tape.provider->ops->embed(tape.provider, EMBED_DOCUMENT, &one, 1,
+                                                           played, &usage, NULL),
+                                 0);
                 assert_true(played[0] == (float) (i + 500));
         }
         tear_down(&tape);
