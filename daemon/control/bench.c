@@ -54,6 +54,7 @@ static int compare_usec(const void *a, const void *b)
 
 void bench_figures(uint64_t *usec, size_t n, struct bench_figures *ret)
 {
+        size_t half = n / 2, rank = (n * 95 + 99) / 100; /* of n, from 1 */
         double sum = 0, squares = 0;
 
         qsort(usec, n, sizeof *usec, compare_usec);
@@ -64,11 +65,11 @@ void bench_figures(uint64_t *usec, size_t n, struct bench_figures *ret)
                 squares += ((double) usec[i] - ret->avg_usec) *
                            ((double) usec[i] - ret->avg_usec);
         ret->stddev_usec = n > 1 ? sqrt(squares / (double) (n - 1)) : 0;
-        ret->median_usec = n % 2 ? (double) usec[n / 2]
-                                 : ((double) usec[n / 2 - 1] + (double) usec[n / 2]) / 2;
+        ret->median_usec = n % 2 ? (double) usec[half]
+                                 : ((double) usec[half - 1] + (double) usec[half]) / 2;
         ret->min_usec = (double) usec[0];
         ret->max_usec = (double) usec[n - 1];
-        ret->p95_usec = (double) usec[(n * 95 + 99) / 100 - 1];
+        ret->p95_usec = (double) usec[rank - 1];
 }
 
 static struct json_object *measured_json(struct measured *measured)

@@ -52,7 +52,8 @@ struct embedding_op {
 int embedding_file_write(struct embedding_file *file, const struct embedding_op *first,
                          uint64_t *ret_entries, struct error *reterr);
 
-/* Removes the rows of a tenant under every fingerprint; what they held is overwritten. */
+/* Removes the rows of a tenant under every fingerprint, and writes the file anew without them.
+ * -EBUSY: the rows are gone, but another process did not let the log be cut. */
 int embedding_file_purge(struct embedding_file *file, const char *tenant, uint64_t *ret_entries,
                          struct error *reterr);
 

@@ -353,6 +353,18 @@ static int purge_some(struct db *db, const char *tenant, int *ret_n, struct erro
         return r;
 }
 
+/* Pages keep what once lay in them: only a file that is written anew holds nothing of it, and a log
+ * that is cut.  The copy goes through a file, for it may be large. */
+static int write_anew(struct db *db, struct error *reterr)
+{
+        int r = db_execute(db, "PRAGMA temp_store=FILE; VACUUM; PRAGMA temp_store=MEMORY", reterr);
+
+        if (r == 0 && sqlite3_wal_checkpoint_v2(db_connection(db), NULL, SQLITE_CHECKPOINT_TRUNCATE,
+                                                NULL, NULL) != SQLITE_OK)
+                r = db_fail(db, reterr, "cannot write");
+        return r;
+}
+
 int embedding_file_purge(struct embedding_file *file, const char *tenant, uint64_t *ret_entries,
                          struct error *reterr)
 {
@@ -361,15 +373,12 @@ int embedding_file_purge(struct embedding_file *file, const char *tenant, uint64
 
         (void) pthread_mutex_lock(&file->write_lock);
         r = embedding_file_ready(file, &db, reterr);
-        if (r == 0)
-                r = db_execute(db, "PRAGMA secure_delete=ON", reterr);
         while (r == 0 && n == PURGE_ROWS)
                 r = purge_some(db, tenant, &n, reterr);
         if (r == 0)
                 r = count_entries(file, db, ret_entries, reterr);
-        if (r == 0) /* a reader that stands in the log lets the rest stay until the next one */
-                r = db_execute(db, "PRAGMA secure_delete=OFF; PRAGMA wal_checkpoint(TRUNCATE)",
-                               reterr);
+        if (r == 0)
+                r = write_anew(db, reterr);
         embedding_file_judge(file, r);
         /* Who read one of the rows before has told of it when this returns. */
         (void) pthread_rwlock_wrlock(&file->readers_lock);

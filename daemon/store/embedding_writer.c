@@ -19,7 +19,8 @@ struct embedding_writer {
         pthread_cond_t wake, written;
         struct embedding_op *first, **last;
         size_t n, bytes;
-        uint64_t n_queued, n_written, n_failed_batches;
+        uint64_t n_queued, n_written;
+        uint64_t n_failed_batches, n_told_batches; /* told: by a flush */
         struct error failure; /* of the last batch that failed */
         struct embedding_writer_figures figures;
         bool repair, stopping, has_thread;
@@ -241,15 +242,15 @@ int embedding_writer_purge(struct embedding_writer *writer, const char *tenant,
 
 int embedding_writer_flush(struct embedding_writer *writer, struct error *reterr)
 {
-        uint64_t until, failed;
+        uint64_t until;
         int r = 0;
 
         (void) pthread_mutex_lock(&writer->lock);
         until = writer->n_queued;
-        failed = writer->n_failed_batches;
         while (writer->n_written < until)
                 (void) pthread_cond_wait(&writer->written, &writer->lock);
-        if (writer->n_failed_batches > failed) {
+        if (writer->n_failed_batches > writer->n_told_batches) {
+                writer->n_told_batches = writer->n_failed_batches;
                 r = writer->failure.code;
                 if (reterr)
                         *reterr = writer->failure;

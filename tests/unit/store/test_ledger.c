@@ -128,6 +128,24 @@ static void test_sums_are_grouped_and_chosen(void **state)
         assert_int_equal(entries[1].requests, 4);
 }
 
+static int count_rows(struct fixture *fixture, const char *where)
+{
+        char path[2 * FIXTURE_PATH_SIZE], sql[128];
+        sqlite3_stmt *statement = NULL;
+        sqlite3 *db = NULL;
+        int n;
+
+        (void) snprintf(path, sizeof path, "%s/registry.db", fixture->path);
+        (void) snprintf(sql, sizeof sql, "SELECT count(*) FROM ledger WHERE %s", where);
+        assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+        assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+        n = sqlite3_column_int(statement, 0);
+        assert_int_equal(sqlite3_finalize(statement), SQLITE_OK);
+        assert_int_equal(sqlite3_close(db), SQLITE_OK);
+        return n;
+}
+
 static void test_numbers_stay_at_the_largest(void **state)
 {
         struct fixture *fixture = *state;
@@ -147,6 +165,7 @@ static void test_numbers_stay_at_the_largest(void **state)
         assert_int_equal(sum(fixture, &(struct ledger_query){ .last_day = 8 }, &entries), 1);
         assert_true(entries[0].input_tokens == INT64_MAX); /* of two rows, too */
         assert_int_equal(entries[0].requests, 3);
+        assert_int_equal(count_rows(fixture, "typeof(cost_microusd) != 'integer'"), 0);
 }
 
 static void test_sums_beyond_32_bits_are_exact(void **state)

@@ -128,6 +128,14 @@ static void test_tenants_do_not_see_each_other(void **state)
         free(infos);
         check_absent(fixture, other, id);
         check(fixture, fixture->tenant, id, "{}");
+
+        struct trace_id own = put(fixture, fixture->tenant, 5, "{}");
+        struct trace_id others = put(fixture, other, 5, "{}");
+
+        assert_ok(traces_flush(fixture->store, &error)); /* both at once */
+        check_absent(fixture, other, own);
+        check_absent(fixture, fixture->tenant, others);
+        check(fixture, other, others, "{}");
 }
 
 static void test_the_newest_are_listed_first(void **state)
