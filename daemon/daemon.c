@@ -277,6 +277,7 @@ static int build_pipeline(struct daemon *daemon, struct error *reterr)
                 .retrieval = &config->retrieval,
                 .generation = &config->generation,
                 .ef_search = config->vector_storage.hnsw.ef_search,
+                .refuse_when_spent = config->budget.on_exceeded == BUDGET_ACTION_REFUSE,
                 .cache = &config->cache,
                 .cache_bytes = cache_bytes(&config->cache),
                 .max_input_bytes = (size_t) config->security.max_input_size_kb * 1024,
@@ -462,6 +463,7 @@ struct daemon *daemon_free(struct daemon *daemon)
         was_up = daemon->http;
         status_stop(&daemon->status);
         daemon->http = http_free(daemon->http, DRAIN_USEC);
+        gateway_close(daemon->gateway);
         daemon->control = control_free(daemon->control);
         daemon->callers = workers_free(daemon->callers);
         daemon->housekeeping = housekeeping_free(daemon->housekeeping);

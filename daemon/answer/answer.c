@@ -204,8 +204,11 @@ static void quote(struct answering *answering, const struct error *failure, cons
 /* Whether quotes may stand in for the model's answer. */
 static bool may_quote(const struct answering *answering, int code)
 {
+        const struct answer_settings *settings = &answering->answer->settings;
+
         return !answering->text_told && code != -ENOMEM && code != -ECANCELED && code != -EPIPE &&
-               answering->answer->settings.generation->degraded == DEGRADED_MODE_CONTEXT;
+               !(code == -EDQUOT && settings->refuse_when_spent) &&
+               settings->generation->degraded == DEGRADED_MODE_CONTEXT;
 }
 
 static void fail(struct answering *answering, const struct error *error)

@@ -25,6 +25,7 @@ struct answer_settings {
         uint32_t release;                   /* number carried by every answer */
         const char *stage;
         uint32_t ef_search;         /* of [rag.vector_storage.hnsw]; raised to a search's depth */
+        bool refuse_when_spent;     /* the budget: then nothing is quoted in a model's place */
         const struct cache_config *cache; /* of searches; NULL: none is remembered */
         size_t cache_bytes;         /* of documents and texts that were shown; 0: none are kept */
         size_t max_input_bytes;     /* of a question; 0: 100 KiB */

@@ -297,11 +297,12 @@ static void end_calls(void *data)
         gateway_call_cancel_all(gateway, "the gateway ends");
 }
 
-/* Calls fail, whoever waits for one leaves, the books are written; then the thread ends. */
-static void close_doors(struct gateway *gateway)
+void gateway_close(struct gateway *gateway)
 {
         const struct timespec moment = { .tv_nsec = 10000000 };
 
+        if (!gateway || !gateway->thread)
+                return;
         (void) pthread_mutex_lock(&gateway->door);
         gateway->closing = true;
         (void) pthread_mutex_unlock(&gateway->door);
@@ -317,8 +318,7 @@ struct gateway *gateway_free(struct gateway *gateway)
 {
         if (!gateway)
                 return NULL;
-        if (gateway->thread)
-                close_doors(gateway);
+        gateway_close(gateway);
         gateway->books = books_free(gateway->books);
         thread_stop(gateway->thread);
         (void) embedding_cache_close(gateway->cache);

@@ -97,7 +97,10 @@ struct gateway_settings {
  * over by each call, with that as the reason. */
 int gateway_new(const struct gateway_settings *settings, struct gateway **ret,
                 struct error *reterr);
-/* Ends the calls that run (they fail), writes the books, joins the thread. */
+/* Ends the calls that run and refuses later ones (-ECANCELED): whoever waits for one leaves, so
+ * that his thread can be joined.  Any thread but the provider thread. */
+void gateway_close(struct gateway *gateway);
+/* Closes it, writes the books, joins the thread. */
 struct gateway *gateway_free(struct gateway *gateway);
 DEFINE_CLEANUP(struct gateway *, gateway_free)
 

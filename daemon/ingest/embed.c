@@ -86,7 +86,8 @@ static int call_gateway(struct follower *follower, struct texts *texts, float *r
                 r = gateway_embed(follower->ingest->settings.gateway, follower->tenant,
                                   EMBED_DOCUMENT, texts->at, texts->n, &terms, ret_vectors, &usage,
                                   reterr);
-        return r;
+        /* Here -ECANCELED is what a job is given up with; this one goes on after the restart. */
+        return r == -ECANCELED ? -ESHUTDOWN : r;
 }
 
 /* Vectors that came with the document. */
