@@ -215,8 +215,9 @@ struct provider {
         char *key;                            /* the secret; NULL: none is configured */
 };
 
-/* -EOPNOTSUPP: this kind cannot be used in this version; -ENOENT, -EINVAL: the key's reference
- * finds nothing, or an empty secret. */
+/* -EOPNOTSUPP: a width is given, and the kind cannot embed; -ENOENT: the key's reference finds
+ * nothing; -EINVAL: the secret is empty or holds what no header can, the kind needs one, or the
+ * table lacks something else; a recording's file: its errno, -EBADMSG. */
 int provider_open(const struct provider_config *config, uint32_t dimensions, struct provider **ret,
                   struct error *reterr);
 struct provider *provider_free(struct provider *provider);

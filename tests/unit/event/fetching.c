@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static int act(struct fetching *fetching, int at)
 {
@@ -75,7 +76,7 @@ void fetching_start(struct fetching *fetching, const struct fetch_request *reque
         struct error error = { 0 };
 
         whole.method = request->method ? request->method : "GET";
-        whole.idle_usec = request->idle_usec ? request->idle_usec : 5 * USEC_PER_SEC;
+        whole.idle_usec = request->idle_usec ? request->idle_usec : 30 * USEC_PER_SEC;
         buf_clear(&fetching->body);
         fetching->heads = fetching->pieces = fetching->ends = 0;
         fetching->status = 0;
@@ -97,6 +98,14 @@ enum fetch_result fetching_run(struct fetching *fetching, const struct fetch_req
         fetching->fetch = fetch_free(fetching->fetch);
         assert_true(fetching->ends <= 1);
         return fetching->result;
+}
+
+unsigned fetching_patience(void)
+{
+        const char *text = getenv("RAGD_TEST_PATIENCE");
+        unsigned long times = text ? strtoul(text, NULL, 10) : 1;
+
+        return times > 0 && times < 1000 ? (unsigned) times : 1;
 }
 
 void fetching_idle(struct fetching *fetching, unsigned msec)

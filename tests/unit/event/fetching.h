@@ -25,11 +25,13 @@ struct fetching {
 
 void fetching_open(struct fetching *fetching);
 void fetching_close(struct fetching *fetching);
-/* Defaults: GET, 5 s without a byte. */
+/* Defaults: GET, 30 s without a byte. */
 void fetching_start(struct fetching *fetching, const struct fetch_request *request);
 void fetching_wait(struct fetching *fetching);
 /* Start, wait, free. */
 enum fetch_result fetching_run(struct fetching *fetching, const struct fetch_request *request);
+/* RAGD_TEST_PATIENCE: how many times slower than usual the machine may be. */
+unsigned fetching_patience(void);
 /* Runs the loop for a time, whatever happens. */
 void fetching_idle(struct fetching *fetching, unsigned msec);
 

@@ -195,7 +195,7 @@ static const struct failure {
           { { TINY_REPEAT, "HTTP/1.1 100 Continue\r\n\r\n", 1U << 30 } },
           0,
           0,
-          200000,
+          0,
           FETCH_GARBAGE },
         { "silence within the body",
           { { TINY_SEND, OK "Content-Length: 10\r\n\r\nhalf", 0 }, { TINY_WAIT, NULL, 60000 } },
@@ -206,7 +206,7 @@ static const struct failure {
         { "a body that never ends",
           { { TINY_SEND, OK "\r\n", 0 }, { TINY_REPEAT, HUNDRED, 1U << 30 } },
           1ULL << 40,
-          300000,
+          1000000,
           0,
           FETCH_TIMEOUT },
 };
@@ -226,7 +226,8 @@ static void test_each_failure_has_its_name_and_tells_no_path(void **state)
                 result = fetching_run(&site.fetching,
                                       &(struct fetch_request){ .url = site.url,
                                                                .max_bytes = failure->max_bytes,
-                                                               .total_usec = failure->total_usec,
+                                                               .total_usec = failure->total_usec *
+                                                                             fetching_patience(),
                                                                .idle_usec = failure->idle_usec });
                 if (failure->result == FETCH_FAILED ? result == FETCH_OK
                                                     : result != failure->result)
@@ -260,24 +261,24 @@ static void test_what_is_not_there_is_unreachable(void **state)
 
 static void test_bytes_in_time_keep_an_exchange_alive(void **state)
 {
-        static const struct tiny_step steps[] = {
+        const unsigned times = fetching_patience();
+        const struct tiny_step steps[] = {
                 { TINY_SEND, OK "Content-Length: 4\r\n\r\na", 0 },
-                { TINY_WAIT, NULL, 250 },
+                { TINY_WAIT, NULL, 250 * times },
                 { TINY_SEND, "b", 0 },
-                { TINY_WAIT, NULL, 250 },
+                { TINY_WAIT, NULL, 250 * times },
                 { TINY_SEND, "c", 0 },
-                { TINY_WAIT, NULL, 250 },
+                { TINY_WAIT, NULL, 250 * times },
                 { TINY_SEND, "d", 0 },
                 { TINY_END, NULL, 0 },
         };
+        struct fetch_request request = { .idle_usec = (uint64_t) 650000 * times };
         struct site site;
 
         (void) state;
         site_open(&site, steps);
-        assert_int_equal(
-                fetching_run(&site.fetching,
-                             &(struct fetch_request){ .url = site.url, .idle_usec = 600000 }),
-                FETCH_OK);
+        request.url = site.url;
+        assert_int_equal(fetching_run(&site.fetching, &request), FETCH_OK);
         assert_string_equal(buf_text(&site.fetching.body), "abcd");
         site_close(&site);
 }

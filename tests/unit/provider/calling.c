@@ -21,7 +21,7 @@ static int on_text(void *data, const char *text, size_t len)
 }
 
 void calling_done(void *data, struct call_result *result, const struct fault *fault,
-                    const struct error *error)
+                  const struct error *error)
 {
         struct caller *caller = data;
 
@@ -43,7 +43,7 @@ void calling_done(void *data, struct call_result *result, const struct fault *fa
 }
 
 void calling_open(struct caller *caller, const struct provider_ops *ops,
-                        const struct tiny_step *steps)
+                  const struct tiny_step *steps)
 {
         static char name[] = "cloud", model[] = "m", key[] = "sk-secret",
                     reference[] = "env:THE_KEY";
@@ -51,7 +51,8 @@ void calling_open(struct caller *caller, const struct provider_ops *ops,
         *caller = (struct caller){ .config = { .name = name,
                                                .kind = provider_kind_from_name(ops->kind),
                                                .model = model,
-                                               .api_key = reference } };
+                                               .api_key = reference },
+                                   .idle_usec = 30 * USEC_PER_SEC };
         caller->server = tiny_server_start(steps, NULL);
         (void) snprintf(caller->endpoint, sizeof caller->endpoint, "http://127.0.0.1:%u",
                         tiny_server_port(caller->server));
@@ -75,7 +76,7 @@ void calling_close(struct caller *caller)
 void calling_start(struct caller *caller, const struct call_request *request)
 {
         static const struct provider_call_events events = { on_text, calling_done };
-        static const struct provider_call_limits limits = { 0, 500000 };
+        struct provider_call_limits limits = { 0, caller->idle_usec };
         struct error error = { 0 };
 
         caller->ends = caller->pieces = 0;
@@ -101,4 +102,3 @@ void calling_idle(struct caller *caller, unsigned msec)
         while ((now = clock_monotonic_usec()) < end)
                 (void) sd_event_run(caller->loop, end - now);
 }
-

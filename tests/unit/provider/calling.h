@@ -20,6 +20,7 @@ struct caller {
         char endpoint[64];
         struct provider_call *call;
         enum act act;
+        uint64_t idle_usec; /* 30 s; a test may shorten it */
 
         unsigned pieces, ends;
         struct buf told;

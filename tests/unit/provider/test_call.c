@@ -232,6 +232,8 @@ static void test_each_way_to_end_has_its_class(void **state)
                 struct caller caller;
 
                 calling_open(&caller, &openai_ops, endings[i].steps);
+                if (endings[i].class == FAULT_TIMEOUT)
+                        caller.idle_usec = 300000;
                 calling_run(&caller, endings[i].request);
                 assert_int_equal(caller.ends, 1);
                 if (caller.answered != (endings[i].class == FAULT_CLASS_MAX) ||
@@ -381,15 +383,15 @@ static void test_what_a_kind_cannot_do_is_refused_at_once(void **state)
         calling_open(&caller, &anthropic_ops, endings[0].steps);
         assert_int_equal(provider_call(&caller.provider, caller.fetcher, &rerank,
                                        &(struct provider_call_limits){ 0 },
-                                       &(struct provider_call_events){ NULL, calling_done }, NULL, &call,
-                                       &error),
+                                       &(struct provider_call_events){ NULL, calling_done }, NULL,
+                                       &call, &error),
                          -EOPNOTSUPP);
         assert_string_equal(error.message, "provider cloud: kind anthropic cannot rerank");
         (void) snprintf(caller.endpoint, sizeof caller.endpoint, "ftp://x");
         assert_int_equal(provider_call(&caller.provider, caller.fetcher, &whole,
                                        &(struct provider_call_limits){ 0 },
-                                       &(struct provider_call_events){ NULL, calling_done }, NULL, &call,
-                                       &error),
+                                       &(struct provider_call_events){ NULL, calling_done }, NULL,
+                                       &call, &error),
                          -EINVAL);
         assert_memory_equal(error.message, "provider cloud: ", 16);
         assert_null(call);
