@@ -43,16 +43,18 @@ bool adaptive_success(struct adaptive *adaptive)
         return adaptive->current > 0 && set(adaptive, adaptive->current + tenth);
 }
 
-bool adaptive_refused(struct adaptive *adaptive, uint64_t last_minute)
+bool adaptive_refused(struct adaptive *adaptive)
 {
-        uint64_t pace = adaptive->current > 0 ? adaptive->current : last_minute;
+        uint32_t half = adaptive->current / 2;
 
         adaptive->successes = 0;
         if (++adaptive->refusals <= REFUSALS)
                 return false;
         adaptive->refusals = 0;
-        pace = pace / 2 > ADAPTIVE_FLOOR ? pace / 2 : ADAPTIVE_FLOOR;
-        return set(adaptive, pace);
+        /* without a limit there is no pace to halve: backoff and the provider's hints do */
+        if (adaptive->current <= ADAPTIVE_FLOOR)
+                return false;
+        return set(adaptive, half > ADAPTIVE_FLOOR ? half : ADAPTIVE_FLOOR);
 }
 
 bool adaptive_learn(struct adaptive *adaptive, uint64_t requests_per_minute)
@@ -89,8 +91,9 @@ void batch_size_success(struct batch_size *size, uint64_t took_usec)
 
 void batch_size_refused(struct batch_size *size, uint32_t n)
 {
-        uint32_t half = (n < size->current ? n : size->current) / 2;
+        uint32_t half = n > 1 ? n / 2 : 1;
 
-        size->current = half > 0 ? half : 1;
+        if (half < size->current) /* of several that were under way the first one counts */
+                size->current = half;
         size->successes = 0;
 }

@@ -4,7 +4,7 @@
  *
  * Pace: after more than 10 successes in a row it rises by a tenth, up to the configured limit or
  * what the provider itself names; after more than 2 refusals for the rate it is halved, not below
- * 5 a minute.  Where no limit is known, the pace of the refused minute is halved.
+ * 5 a minute.  Where no limit is known there is no pace either.
  *
  * Batches: halved when the rate was refused or the batch was too large; doubled while calls are
  * slow (fewer, larger requests), raised by a quarter after 10 successes in a row.
@@ -27,8 +27,7 @@ struct adaptive {
 void adaptive_init(struct adaptive *adaptive, uint32_t configured);
 /* Each returns whether `current` changed. */
 bool adaptive_success(struct adaptive *adaptive);
-/* `last_minute`: requests that were sent within it. */
-bool adaptive_refused(struct adaptive *adaptive, uint64_t last_minute);
+bool adaptive_refused(struct adaptive *adaptive);
 bool adaptive_learn(struct adaptive *adaptive, uint64_t requests_per_minute);
 
 struct batch_size {

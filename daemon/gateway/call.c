@@ -53,6 +53,7 @@ static void complete(void *data)
                 .fault = call->fault,
                 .lane = call->attempt.number > 0 ? call->candidates[call->at].lane : NULL,
                 .attempt = call->attempt,
+                .split = call->split,
         };
 
         if (call->at > 0) {

@@ -40,6 +40,7 @@ struct call_end {
         const char *fallback_from;   /* who should have answered; NULL: who did */
         const char *reason;          /* why not */
         struct gateway_attempt attempt; /* the last one; number 0: none */
+        bool split; /* smaller calls may pass */
 };
 
 struct call_events {
@@ -63,7 +64,7 @@ struct call_settings {
         uint64_t input_tokens, output_tokens;  /* what it will use at most, by estimate */
         bool low_priority;
         bool direct; /* one attempt, past breaker and queue */
-        bool whole;  /* too large is the end: the owner will split it */
+        bool whole;  /* where a smaller call may pass this one ends: the owner will split it */
         void (*attempt)(void *data, const struct gateway_attempt *attempt);
         void *attempt_data;
 };

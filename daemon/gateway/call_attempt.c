@@ -85,10 +85,10 @@ static void go_on_after(struct gateway_call *call, const struct fault *fault, co
         const struct fault_traits *traits = fault_class_traits(fault->class);
         uint64_t wait;
 
+        call->split = call->settings.whole && fault->class == FAULT_TOO_LARGE;
         if (call->stopped)
                 gateway_call_give_up(call, -ECANCELED, "whoever asked is gone");
-        else if (call->told || !traits->another ||
-                 (call->settings.whole && fault->class == FAULT_TOO_LARGE))
+        else if (call->told || !traits->another || call->split)
                 gateway_call_give_up(call, traits->code, reason);
         else if (want_retry(call, fault, &wait) == RETRY_YES)
                 gateway_call_back_off(call, wait);

@@ -25,6 +25,7 @@ struct gateway_call {
         uint32_t number;   /* attempts at it */
         bool told;         /* a piece of text was passed on: no other attempt */
         bool stopped;      /* whoever asked is gone */
+        bool split;        /* smaller calls may pass */
         bool careful;      /* its end waits for the books */
         uint64_t reserved; /* of the budget */
 

@@ -152,6 +152,15 @@ void gateway_call_back_off(struct gateway_call *call, uint64_t wait_usec)
                 gateway_call_give_up(call, error.code, error.message);
 }
 
+/* Meanwhile batches became smaller: the same one would be refused again. */
+static bool must_split(const struct gateway_call *call)
+{
+        const struct lane *lane = call->candidates[call->at].lane;
+
+        return call->settings.whole && call->fault == FAULT_RATE_LIMIT && lane->config->adaptive &&
+               lane->batch.current < call->settings.request->embed.n;
+}
+
 int gateway_call_on_timer(sd_event_source *source, uint64_t usec, void *data)
 {
         struct gateway_call *call = data;
@@ -159,7 +168,11 @@ int gateway_call_on_timer(sd_event_source *source, uint64_t usec, void *data)
         (void) source;
         (void) usec;
         if (call->state == CALL_STATE_BACKOFF) {
-                gateway_call_seek(call);
+                call->split = must_split(call);
+                if (call->split)
+                        gateway_call_give_up(call, -EAGAIN, "its rate is refused");
+                else
+                        gateway_call_seek(call);
         } else if (call->state == CALL_STATE_WAITING) {
                 lane_withdraw(call->candidates[call->at].lane, &call->ticket);
                 gateway_call_give_up(call, -ETIMEDOUT, "its turn did not come before the deadline");

@@ -119,7 +119,7 @@ static void on_done(void *data, struct call_end *end)
         job->running--;
         if (end->result)
                 take_vectors(job, batch->range, end);
-        else if (end->fault != FAULT_TOO_LARGE || !split(job, batch->range))
+        else if (!end->split || !split(job, batch->range))
                 fail(job, end->error);
         (void) gateway_call_free(call);
         go_on(job);

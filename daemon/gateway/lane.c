@@ -331,8 +331,7 @@ static void adapt(struct lane *lane, const struct lane_outcome *outcome)
                 if (outcome->batch > 0)
                         batch_size_success(&lane->batch, outcome->took_usec);
         } else if (outcome->fault->class == FAULT_RATE_LIMIT) {
-                changed = adaptive_refused(&lane->pace,
-                                           window_used(&lane->requests, lane->now_usec()));
+                changed = adaptive_refused(&lane->pace);
         }
         if (changed)
                 set_pace(lane);

@@ -180,7 +180,10 @@ static bool answer_embed(struct fake_provider *fake, int fd, enum act act,
         (void) json_get_array(json, "input", &input, NULL);
         n = json_object_array_length(input);
         if (fake->settings.max_texts > 0 && n > fake->settings.max_texts) {
-                refuse(fd, 400, "", "too many inputs: batch size exceeded");
+                if (fake->settings.too_many_is_429)
+                        refuse(fd, 429, "", "slow down");
+                else
+                        refuse(fd, 400, "", "too many inputs: batch size exceeded");
                 return true;
         }
         if (act == ACT_CUT)

@@ -35,6 +35,7 @@ struct fake_settings {
         size_t n_acts;
         enum act always;    /* behind the script */
         size_t max_texts;   /* more in one call are refused as too many; 0: no limit */
+        bool too_many_is_429; /* the rate is refused instead */
         unsigned dimensions;
 };
 

@@ -92,6 +92,24 @@ static void test_a_batch_that_is_too_large_is_split(void **state)
         assert_int_equal(usage.tokens, 3 * TEXTS);
 }
 
+static void test_a_batch_whose_rate_is_refused_is_split(void **state)
+{
+        struct network *network = *state;
+        float vectors[TEXTS][NETWORK_WIDTH];
+        struct embed_usage usage = { 0 };
+        struct error error = { 0 };
+
+        network->embed_remotely = true;
+        network->embedding.batch_size = 32;
+        network->fakes[0].max_texts = 8;
+        network->fakes[0].too_many_is_429 = true;
+        network_open(network);
+        if (embed(network, TEXTS, vectors, &usage, &error) < 0)
+                fail_msg("%s", error.message);
+        check(vectors, TEXTS);
+        assert_int_equal(usage.tokens, 3 * TEXTS);
+}
+
 static void test_no_vector_is_let_through_that_is_none(void **state)
 {
         struct network *network = *state;
@@ -186,6 +204,7 @@ int main(void)
                 WITH(test_batches_keep_the_order_of_texts),
                 WITH(test_what_was_embedded_is_not_asked_again),
                 WITH(test_a_batch_that_is_too_large_is_split),
+                WITH(test_a_batch_whose_rate_is_refused_is_split),
                 WITH(test_no_vector_is_let_through_that_is_none),
                 WITH(test_a_fallback_embeds_where_the_first_cannot),
                 WITH(test_one_failure_ends_all_batches),

@@ -232,13 +232,13 @@ static void test_the_pace_rises_by_a_tenth_and_is_halved(void **state)
         (void) state;
         adaptive_init(&pace, 30);
         for (int i = 0; i < 2; i++)
-                assert_false(adaptive_refused(&pace, 30));
-        assert_true(adaptive_refused(&pace, 30)); /* more than two */
+                assert_false(adaptive_refused(&pace));
+        assert_true(adaptive_refused(&pace)); /* more than two */
         assert_int_equal(pace.current, 15);
         for (int i = 0; i < 3; i++)
-                (void) adaptive_refused(&pace, 15);
+                (void) adaptive_refused(&pace);
         for (int i = 0; i < 3; i++)
-                (void) adaptive_refused(&pace, 7);
+                (void) adaptive_refused(&pace);
         assert_int_equal(pace.current, 5);
         for (int i = 0; i < 10; i++)
                 assert_false(adaptive_success(&pace));
@@ -249,22 +249,28 @@ static void test_the_pace_rises_by_a_tenth_and_is_halved(void **state)
         assert_int_equal(pace.current, 30); /* never beyond what is configured */
 }
 
-static void test_a_pace_without_limit_learns_one_from_refusals_and_heads(void **state)
+static void test_a_pace_without_limit_learns_one_from_heads(void **state)
 {
         struct adaptive pace;
 
         (void) state;
         adaptive_init(&pace, 0);
-        for (int i = 0; i < 3; i++)
-                (void) adaptive_refused(&pace, 80);
-        assert_int_equal(pace.current, 40);
+        for (int i = 0; i < 9; i++)
+                assert_false(adaptive_refused(&pace)); /* nothing to halve */
         assert_false(adaptive_learn(&pace, UINT64_MAX));
-        assert_false(adaptive_learn(&pace, 60)); /* stays slowed down */
+        assert_true(adaptive_learn(&pace, 60));
+        assert_int_equal(pace.current, 60);
+        for (int i = 0; i < 3; i++)
+                (void) adaptive_refused(&pace);
+        assert_int_equal(pace.current, 30);
+        assert_false(adaptive_learn(&pace, 90)); /* stays slowed down */
         for (int i = 0; i < 11 * 20; i++)
                 (void) adaptive_success(&pace);
-        assert_int_equal(pace.current, 60);
-        assert_true(adaptive_learn(&pace, 90));
         assert_int_equal(pace.current, 90);
+        adaptive_init(&pace, 3); /* below the floor already */
+        for (int i = 0; i < 9; i++)
+                (void) adaptive_refused(&pace);
+        assert_int_equal(pace.current, 3);
 }
 
 static void test_batches_grow_when_slow_and_shrink_when_refused(void **state)
@@ -274,6 +280,8 @@ static void test_batches_grow_when_slow_and_shrink_when_refused(void **state)
         (void) state;
         batch_size_init(&size, 64);
         batch_size_refused(&size, 64);
+        assert_int_equal(size.current, 32);
+        batch_size_refused(&size, 64); /* another one that was under way */
         assert_int_equal(size.current, 32);
         batch_size_refused(&size, 3);
         assert_int_equal(size.current, 1);
@@ -305,7 +313,7 @@ int main(void)
                 cmocka_unit_test(test_a_busy_window_loses_little_to_its_bounded_memory),
                 cmocka_unit_test(test_a_day_ends_at_midnight_and_remembers_what_was_used_before),
                 cmocka_unit_test(test_the_pace_rises_by_a_tenth_and_is_halved),
-                cmocka_unit_test(test_a_pace_without_limit_learns_one_from_refusals_and_heads),
+                cmocka_unit_test(test_a_pace_without_limit_learns_one_from_heads),
                 cmocka_unit_test(test_batches_grow_when_slow_and_shrink_when_refused),
         };
 
