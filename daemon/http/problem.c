@@ -61,8 +61,7 @@ static const struct problem_row rows[PROBLEM_MAX] = {
                     "Not possible at the moment", .secret = true, .retry_after_seconds = 5),
         [PROBLEM_PROVIDER] =
                 ROW(503, "provider-unavailable",
-                    "No provider can answer at the moment", .secret = true,
-                    .retry_after_seconds = 5),
+                    "No provider can answer at the moment", .retry_after_seconds = 5),
         [PROBLEM_STORAGE] =
                 ROW(503, "storage-failed",
                     "The storage does not answer as it should", .secret = true,
@@ -116,6 +115,8 @@ enum problem problem_from_error(int code, bool has_pointer, enum problem_origin 
 {
         if (code == -EDQUOT && origin == PROBLEM_FROM_ANSWER)
                 return PROBLEM_BUDGET;
+        if (code == -ETIMEDOUT && origin == PROBLEM_FROM_ANSWER)
+                return PROBLEM_PROVIDER;
         if (code == -EBADMSG && origin == PROBLEM_FROM_BODY)
                 return PROBLEM_MALFORMED_JSON;
         if ((code == -EINVAL || code == -ERANGE) && has_pointer)

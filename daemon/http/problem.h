@@ -58,7 +58,8 @@ const struct problem_row *problem_row(enum problem problem);
 enum problem_origin {
         PROBLEM_FROM_BODY,    /* the client's own text was read: EBADMSG is malformed JSON */
         PROBLEM_FROM_SERVICE, /* carried out below: EBADMSG is damaged data */
-        PROBLEM_FROM_ANSWER,  /* the same; EDQUOT is the budget, not room on a disk */
+        PROBLEM_FROM_ANSWER,  /* the same; EDQUOT is the budget, not room on a disk,
+                              * and it is a provider that took too long */
 };
 enum problem problem_from_error(int code, bool has_pointer, enum problem_origin origin);
 
