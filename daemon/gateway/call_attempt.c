@@ -127,6 +127,8 @@ static void end_answered(struct gateway_call *call, const struct call_result *ta
         outcome.used_tokens = call->result.input_tokens + call->result.output_tokens;
         outcome.took_usec = call->attempt.took_usec;
         leave(call, &outcome);
+        if (call->settings.direct && call->settings.request->kind != CALL_PROBE)
+                lane_of(call)->blocked_until_usec = 0; /* an operator found that it answers */
         record_answer(call->gateway, lane_of(call), call->settings.request, &call->result);
         gateway_call_answer(call);
 }

@@ -456,6 +456,77 @@ static void test_a_model_without_its_key_is_passed_over(void **state)
         assert_int_equal(fake_calls(network->fake[0]), 0);
 }
 
+#define CROWD 200
+
+/* Half of what the first provider is asked fails; whatever happens, each call ends once and the
+ * books agree with what the servers counted. */
+static void test_the_books_agree_with_the_servers_when_many_call_at_once(void **state)
+{
+        static const enum act acts[] = { ACT_500, ACT_OK, ACT_429, ACT_OK, ACT_401, ACT_400,
+                                         ACT_OK, ACT_SLOW_500 };
+        static struct talk talks[CROWD];
+        struct network *network = *state;
+        const struct ledger_query query = { .last_day = UINT32_MAX, .by = LEDGER_BY_PROVIDER };
+        struct ledger_entry *entries = NULL;
+        uint64_t requests = 0, input = 0, attempts = 0;
+        size_t n = 0;
+
+        for (size_t i = 0; i < FAKE_ACTS_MAX; i++)
+                network->fakes[0].acts[i] = acts[i % (sizeof acts / sizeof acts[0])];
+        network->fakes[0].n_acts = FAKE_ACTS_MAX;
+        network->with_store = true;
+        network->n = 2;
+        network->providers[0].max_concurrent = 8;
+        network->providers[0].has_price_input_usd_per_mtok = true;
+        network->providers[0].price_input_usd_per_mtok = 0.1;
+        network_open(network);
+        for (size_t i = 0; i < CROWD; i++)
+                talk_begin(network, &talks[i], "a", false, 0);
+        for (size_t i = 0; i < CROWD; i++) {
+                talk_wait(&talks[i]);
+                talk_end(&talks[i]);
+                assert_int_equal(talks[i].error.code, 0);
+                assert_int_equal(talks[i].ends, 1);
+                attempts += talks[i].attempts;
+        }
+        assert_true(fake_most(network->fake[0]) <= 8);
+        network->gateway = gateway_free(network->gateway);
+        assert_int_equal(ledger_sum(network->store, &query, &entries, &n, NULL), 0);
+        for (size_t i = 0; i < n; i++) {
+                requests += entries[i].requests;
+                input += entries[i].input_tokens;
+        }
+        free(entries);
+        assert_int_equal(requests, fake_calls(network->fake[0]) + fake_calls(network->fake[1]));
+        assert_int_equal(requests, attempts);
+        assert_int_equal(input, 10 * (fake_answered(network->fake[0]) +
+                                      fake_answered(network->fake[1])));
+        assert_int_equal(input, 10 * CROWD);
+}
+
+static void test_two_gateways_in_one_process_do_not_meet(void **state)
+{
+        struct network *network = *state, *other = NULL;
+        struct talk talk1 = { 0 }, talk2 = { 0 };
+
+        assert_int_equal(network_set_up((void **) &other), 0);
+        network->providers[0].requests_per_minute = 1;
+        other->providers[0].requests_per_minute = 1;
+        network_open(network);
+        network_open(other);
+        assert_int_equal(talk(network, &talk1, "a", false), 0);
+        assert_int_equal(talk(other, &talk2, "b", false), 0);
+        assert_string_equal(talk2.text, "You said: b");
+        assert_int_equal(fake_calls(network->fake[0]), 1);
+        assert_int_equal(fake_calls(other->fake[0]), 1);
+        network_close(network);
+        talk_begin(other, &talk2, "c", false, clock_monotonic_usec() + 1000000);
+        talk_wait(&talk2);
+        talk_end(&talk2);
+        assert_int_equal(talk2.error.code, -EAGAIN);
+        assert_int_equal(network_tear_down((void **) &other), 0);
+}
+
 #define WITH(test) cmocka_unit_test_setup_teardown(test, network_set_up, network_tear_down)
 
 int main(void)
@@ -479,6 +550,8 @@ int main(void)
                 WITH(test_an_answer_is_remembered_and_costs_nothing_again),
                 WITH(test_a_spent_budget_goes_to_those_without_a_price),
                 WITH(test_the_books_hold_every_call_and_outlive_a_restart),
+                WITH(test_the_books_agree_with_the_servers_when_many_call_at_once),
+                WITH(test_two_gateways_in_one_process_do_not_meet),
                 WITH(test_questions_are_routed_by_complexity),
                 WITH(test_operators_can_try_ask_record_and_look),
                 WITH(test_a_model_without_its_key_is_passed_over),
