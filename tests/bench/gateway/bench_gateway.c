@@ -4,8 +4,8 @@
  * First the same chat BENCH_CALLS (2000) times over bare libcurl, one easy handle on the calling
  * thread, and through the gateway, which adds its thread, limits, breaker, budget, and reads the
  * JSON; BENCH_ROUNDS (9) rounds, the two by turns.  Medians of the rounds and their ratio, both
- * in time and in processor time of this process.  Then BENCH_STREAMS (1000) streams of BENCH_PIECES (50)
- * pieces at once, one each BENCH_GAP_MSEC (20), all on the provider thread: how long they took
+ * in time and in processor time of this process; and as many calls with 64 under way at once, where
+ * wake-ups are shared.  Then BENCH_STREAMS (1000) streams of BENCH_PIECES (50) pieces at once, one each BENCH_GAP_MSEC (20), all on the provider thread: how long they took
  * beside what the server's pace allows, and what processor time they cost. */
 #include "config.h"
 
@@ -20,6 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+
+#define AT_ONCE 64
 
 static const char body[] =
         "{\"model\":\"stub\",\"messages\":[{\"role\":\"system\",\"content\":\"Be brief.\"},{\"role\":"
@@ -145,6 +147,58 @@ static void compare_calls(struct gateway *gateway, const char *url, uint32_t cal
         curl_easy_cleanup(curl);
 }
 
+/* ---- Many calls at once ---------------------------------------------------------------------- */
+
+struct crowd {
+        pthread_mutex_t lock;
+        pthread_cond_t changed;
+        uint32_t running, failed;
+};
+
+static void on_answer(void *data, const struct gateway_answer *answer, const struct error *error)
+{
+        struct crowd *crowd = data;
+
+        (void) error;
+        (void) pthread_mutex_lock(&crowd->lock);
+        crowd->failed += !answer;
+        crowd->running--;
+        (void) pthread_cond_signal(&crowd->changed);
+        (void) pthread_mutex_unlock(&crowd->lock);
+}
+
+static void run_crowd(struct gateway *gateway, uint32_t calls)
+{
+        static const struct gateway_chat_events events = { .done = on_answer };
+        const struct chat_message message = { CHAT_USER, "Is all well?" };
+        const struct chat_request request = { .system = "Be brief.", .messages = &message,
+                                              .n_messages = 1, .top_p = 1.0, .max_tokens = 50 };
+        struct crowd crowd = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0 };
+        struct gateway_chat **chats = calloc(calls, sizeof(struct gateway_chat *));
+        uint64_t wall = clock_monotonic_usec(), processor = processor_usec();
+        struct error error = { 0 };
+
+        if (!chats)
+                fail("out of memory");
+        for (uint32_t i = 0; i < calls + AT_ONCE; i++) {
+                (void) pthread_mutex_lock(&crowd.lock);
+                while (crowd.running >= AT_ONCE || (i >= calls && crowd.running > 0))
+                        (void) pthread_cond_wait(&crowd.changed, &crowd.lock);
+                crowd.running += i < calls;
+                (void) pthread_mutex_unlock(&crowd.lock);
+                if (i < calls && gateway_chat(gateway, (struct tenant_id){ 0 }, &request, "x", NULL,
+                                              &events, &crowd, &chats[i], &error) < 0)
+                        fail(error.message);
+        }
+        for (uint32_t i = 0; i < calls; i++)
+                (void) gateway_chat_free(chats[i]);
+        free(chats);
+        (void) printf("%u calls, %d at once: %u failed, %.1f us each, %.1f us of processor time "
+                      "each\n", calls, AT_ONCE, crowd.failed,
+                      (double) (clock_monotonic_usec() - wall) / calls,
+                      (double) (processor_usec() - processor) / calls);
+}
+
 /* ---- Many streams ---------------------------------------------------------------------------- */
 
 struct streams {
@@ -249,6 +303,7 @@ int main(void)
                 fail(error.message);
         }
         compare_calls(gateway, url, calls, rounds);
+        run_crowd(gateway, calls);
         run_streams(gateway, streams, pieces, gap_usec);
         (void) gateway_free(gateway);
         stub_stop(&stub);
