@@ -14,7 +14,11 @@ SYSTEM_TESTS = \
 	tests/system/62-golden-set \
 	tests/system/70-http-hardening \
 	tests/system/80-control \
-	tests/system/85-scripted-provider
+	tests/system/85-scripted-provider \
+	tests/system/90-providers \
+	tests/system/91-failures \
+	tests/system/92-resilience \
+	tests/system/93-money
 
 STRUCTURE_TESTS = tests/structure/floors tests/structure/unread tests/structure/unit
 
@@ -22,6 +26,7 @@ dist_check_SCRIPTS += $(SYSTEM_TESTS) $(STRUCTURE_TESTS)
 TESTS += $(STRUCTURE_TESTS) $(SYSTEM_TESTS)
 EXTRA_DIST += tests/lib/provider.py tests/lib/provider_faults.py tests/lib/provider_openai.py
 EXTRA_DIST += tests/lib/provider_vendors.py tests/lib/provider_wire.py tests/lib/gatewaytest.py
+EXTRA_DIST += tests/soak/gateway tests/peers/litellm
 EXTRA_DIST += tests/lib/ragdtest.py tests/demo tests/bench/run tests/fuzz/run
 EXTRA_DIST += tests/structure/lint .clang-tidy
 
@@ -39,6 +44,15 @@ AM_TESTS_ENVIRONMENT = \
 check-kills: ragd ragctl
 	$(AM_TESTS_ENVIRONMENT) KILLS=$${KILLS:-2000} $(PYTHON) $(srcdir)/tests/system/30-kill-loop
 	$(AM_TESTS_ENVIRONMENT) KILLS=$${KILLS:-500} $(PYTHON) $(srcdir)/tests/system/32-index-kill
+
+# Providers that fail a third of the time: make check-soak SECONDS=600 CLIENTS=64 SEED=7
+check-soak: ragd ragctl
+	$(AM_TESTS_ENVIRONMENT) SECONDS=$${SECONDS:-600} CLIENTS=$${CLIENTS:-64} \
+		$(PYTHON) $(srcdir)/tests/soak/gateway
+
+# Servers that others wrote, from the package registry; skipped where there is none.
+check-peers: ragd ragctl
+	@$(AM_TESTS_ENVIRONMENT) $(PYTHON) $(srcdir)/tests/peers/litellm || test $$? = 77
 
 # The whole suite under a sanitizer, in a build folder of its own below this one.
 ASAN_FLAGS = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
@@ -86,4 +100,4 @@ lint: config.h
 clean-local:
 	rm -rf sanitized
 
-.PHONY: check-kills check-asan check-tsan check-sanitized fuzz bench lint
+.PHONY: check-kills check-soak check-peers check-asan check-tsan check-sanitized fuzz bench lint

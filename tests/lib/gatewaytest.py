@@ -38,9 +38,10 @@ def table(name, kind, **keys):
 
 
 def remote(provider, name, use, **keys):
-    """The table of a scripted provider; `use`: chat, embed or rerank."""
+    """The table of a scripted provider; `use`: chat, embed or rerank.  Not adaptive, so that one
+    fault does not change what the next request meets."""
     found = {"kind": provider.kind, "endpoint": provider.endpoint,
-             "model": getattr(provider.vendor, use + "_model") or "none"}
+             "model": getattr(provider.vendor, use + "_model") or "none", "adaptive": False}
     if provider.vendor.needs_key or provider.vendor.more.get("token"):
         found["api_key"] = "env:" + KEY_VARIABLE
     if provider.kind == "azure-openai":
@@ -113,7 +114,7 @@ class House(Ragd):
 
     def find(self, query, mode="dense", status=200, **more):
         answer = self.search(query, status=status, collections=["rivers"], mode=mode, **more)
-        if status == 200:
+        if "results" in answer:
             answer["found"] = [row["external_id"] for row in answer["results"]]
         return answer
 
@@ -137,18 +138,15 @@ class House(Ragd):
 
     def provider(self, name):
         """How `ragctl provider show` describes one."""
-        answer = self.ragctl_json("provider", "show", name)
-        rows = answer.get("providers", [answer])
-        return rows[0] if isinstance(rows, list) else rows
+        return self.ragctl_json("provider", "show", name)["provider"]
 
-    def usage(self, *words):
+    def usage(self, by="provider", *words):
         """The rows of `ragctl usage`."""
-        answer = self.ragctl_json("usage", *words)
-        return answer["rows"] if "rows" in answer else answer["usage"]
+        return self.ragctl_json("usage", "--by", by, *words)["rows"]
 
     def books(self):
-        """{(provider, kind): row} of all days."""
-        return {(row["provider"], row.get("kind")): row for row in self.usage("--by", "provider")}
+        """{provider: row} of this month."""
+        return {row["provider"]: row for row in self.usage()}
 
 
 def parse_events(data):

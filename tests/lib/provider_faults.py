@@ -222,7 +222,7 @@ WRONG_VECTORS = {
     "beyond float": lambda rows: [[1e39] + row[1:] for row in rows],
     "strings": lambda rows: [["0.5"] + row[1:] for row in rows],
     "nulls": lambda rows: [[None] + row[1:] for row in rows],
-    "nested": lambda rows: [[row] for row in rows],
+    "nested": lambda rows: [[row, row] for row in rows],
 }
 # Those that raw floats in base64 can't say.
 JSON_ONLY_VECTORS = {"strings", "nulls", "nested", "beyond float"}
@@ -230,10 +230,13 @@ JSON_ONLY_VECTORS = {"strings", "nulls", "nested", "beyond float"}
 
 @fault
 def vectors(name):
-    """The answer is right but for its vectors: one of WRONG_VECTORS."""
+    """The answer is right but for its vectors: one of WRONG_VECTORS.  What such an answer says of
+    its use is not believed either, so it is not counted."""
     def act(wire, request, make):
         request.alter = WRONG_VECTORS[name]
-        return make()
+        reply = make()
+        reply.used = None
+        return reply
     return act
 
 

@@ -303,7 +303,7 @@ class Groq(OpenAI):
         return {"queue_time": 0.03, "prompt_time": 0.001, "completion_time": 0.05, "total_time": 0.051}
 
     def body_extra(self):
-        return {"x_groq": {"id": f"req_{self.served}"}, "system_fingerprint": "fp_1"}
+        return {"x_groq": {"id": f"req_{self.served}"}, "system_fingerprint": "fp_1", "service_tier": "on_demand"}
 
     def last_chunk(self, delta, asked, usage):
         groq = {"id": f"req_{self.served}"}

@@ -38,7 +38,8 @@ def pack_floats(values):
 def answer_prompt(prompt):
     """Says the tag #word# of the question, quotes what follows [1] in the prompt, and cites it."""
     tags = re.findall(r"#\w+#", prompt)
-    passage = re.search(r"^\W{0,3}\[1\]\s*(.+?)(?=^\W{0,3}\[\d+\]|\Z)", prompt, re.DOTALL | re.MULTILINE)
+    mark = r"^(?:BEGIN \S+ )?\[%s\](?: BEGIN \S+)?"
+    passage = re.search(mark % "1" + r"\s*(.+?)(?=" + mark % r"\d+" + r"|^END|\Z)", prompt, re.DOTALL | re.MULTILINE)
     if not passage:
         return f"No passage was given. {tags[-1] if tags else 'ok'}"
     lines = [line.strip() for line in passage.group(1).splitlines() if len(line.split()) > 2]
