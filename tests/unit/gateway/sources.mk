@@ -6,7 +6,8 @@ gateway_tests = \
 	tests/unit/gateway/test_embed \
 	tests/unit/gateway/test_gateway \
 	tests/unit/gateway/test_limits \
-	tests/unit/gateway/test_money
+	tests/unit/gateway/test_money \
+	tests/unit/gateway/test_money_spent
 gateway_test_libs = $(GATEWAY_LIBS) $(PROVIDER_LIBS) $(STORE_LIBS) $(INDEX_LIBS) $(CONFIG_LIBS) \
 	$(EVENT_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += $(gateway_tests)
@@ -26,6 +27,9 @@ gateway_network = tests/unit/gateway/fake_provider.c tests/unit/gateway/fake_pro
 	tests/unit/gateway/network.c tests/unit/gateway/network.h
 tests_unit_gateway_test_chat_SOURCES = tests/unit/gateway/test_chat.c $(gateway_network)
 tests_unit_gateway_test_chat_LDADD = $(gateway_test_libs)
+tests_unit_gateway_test_money_spent_SOURCES = tests/unit/gateway/test_money_spent.c \
+	$(gateway_network)
+tests_unit_gateway_test_money_spent_LDADD = $(gateway_test_libs)
 tests_unit_gateway_test_embed_SOURCES = tests/unit/gateway/test_embed.c $(gateway_network)
 tests_unit_gateway_test_embed_LDADD = $(gateway_test_libs)
 endif
