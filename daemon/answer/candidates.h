@@ -62,8 +62,8 @@ void candidates_order(struct candidates *candidates, size_t top);
 
 /* Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998) over the first MMR_POOL, of
  * which the best come first, in order: picks by lambda * relevance - (1 - lambda) * the greatest
- * likeness to what was picked.  Relevance is the fused score, or the rerank score where the best were
- * reranked, min-max normalised over the pool.
+ * likeness to what was picked.  Relevance is the fused score, or the rerank score where the best
+ * were reranked, min-max normalised over the pool.
  * `vectors` has the pool's vectors, NULL where there is none; likeness is their cosine. */
 void candidates_diversify(struct candidates *candidates, const float *const *vectors,
                           size_t dimensions, double lambda);

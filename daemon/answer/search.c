@@ -244,7 +244,8 @@ static int run(struct answer *answer, struct tenant_id tenant,
         int r = pins_open(answer, tenant, request, response, reterr);
 
         end_phase(response, PHASE_PIN, &since);
-        if (r >= 0 && request->remember && response_find_remembered(answer, tenant, request, response))
+        if (r >= 0 && request->remember &&
+            response_find_remembered(answer, tenant, request, response))
                 return 0;
         if (r >= 0)
                 r = pins_filter(request, response, reterr);

@@ -8,8 +8,8 @@
  *   dispatch_resume()  while dispatch_is_later(): the rest of it, when it was woken
  *   dispatch_done()    afterwards, always, and also when the client vanished half-way
  *
- * After dispatch_finish() the request is settled, or it is later.  Settled before: the body is taken and
- * thrown away, so that the client can read the reply.
+ * After dispatch_finish() the request is settled, or it is later.  Settled before: the body is
+ * taken and thrown away, so that the client can read the reply.
  *
  * Idempotency-Key.  The key is bound to method, target and body by BLAKE2b.  Bodies that are
  * read as they come can't be hashed before the key is claimed: there the claim covers method

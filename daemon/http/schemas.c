@@ -231,7 +231,8 @@ static const struct schema schemas[] = {
           MEMBER("group_size", INTEGER) ","
           MEMBER("threshold",
                  "{\"type\":\"object\",\"properties\":{\"score\":{\"type\":\"string\","
-                 "\"enum\":[\"dense\",\"bm25\",\"fused\",\"rerank\"]},\"min\":{\"type\":\"number\"}}}") ","
+                 "\"enum\":[\"dense\",\"bm25\",\"fused\",\"rerank\"]},\"min\":{\"type\":"
+                 "\"number\"}}}") ","
           MEMBER("exact", BOOLEAN) ","
           MEMBER("highlight", BOOLEAN) ","
           MEMBER("explain", BOOLEAN) ","
