@@ -212,6 +212,11 @@ struct fetcher *fetcher_free(struct fetcher *fetcher)
         return NULL;
 }
 
+uint32_t fetch_sends(const struct fetch *fetch)
+{
+        return fetch->sends;
+}
+
 sd_event *fetcher_loop(const struct fetcher *fetcher)
 {
         return fetcher->loop;

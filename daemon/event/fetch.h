@@ -76,3 +76,7 @@ int fetch_start(struct fetcher *fetcher, const struct fetch_request *request,
 /* Ends the exchange where it still runs; done() does not come then.  May be called in any callback
  * of any fetch. */
 struct fetch *fetch_free(struct fetch *fetch);
+
+/* How often the request went out: more than once where a kept connection turned out to be dead
+ * before anything was answered. */
+uint32_t fetch_sends(const struct fetch *fetch);

@@ -110,6 +110,19 @@ static size_t on_header(char *line, size_t size, size_t n, void *data)
         return len;
 }
 
+/* The library sends a request anew where a kept connection turns out to be dead. */
+static int on_send(void *data, char *remote, char *local, int remote_port, int local_port)
+{
+        struct fetch *fetch = data;
+
+        (void) remote;
+        (void) local;
+        (void) remote_port;
+        (void) local_port;
+        fetch->sends++;
+        return CURL_PREREQFUNC_OK;
+}
+
 static size_t on_body(char *bytes, size_t size, size_t n, void *data)
 {
         struct fetch *fetch = data;
@@ -333,6 +346,8 @@ int fetch_prepare(struct fetch *fetch, const struct fetch_request *request, stru
                                 (curl_off_t) fetch->max_bytes);
         (void) curl_easy_setopt(fetch->easy, CURLOPT_ERRORBUFFER, fetch->said);
         (void) curl_easy_setopt(fetch->easy, CURLOPT_PRIVATE, fetch);
+        (void) curl_easy_setopt(fetch->easy, CURLOPT_PREREQFUNCTION, on_send);
+        (void) curl_easy_setopt(fetch->easy, CURLOPT_PREREQDATA, fetch);
         (void) curl_easy_setopt(fetch->easy, CURLOPT_HEADERFUNCTION, on_header);
         (void) curl_easy_setopt(fetch->easy, CURLOPT_HEADERDATA, fetch);
         (void) curl_easy_setopt(fetch->easy, CURLOPT_WRITEFUNCTION, on_body);

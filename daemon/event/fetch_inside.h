@@ -29,6 +29,7 @@ struct fetch {
         struct buf head; /* lines of the answer's head, each with a NUL behind it */
         size_t head_lines, head_bytes;
         uint64_t received, max_bytes;
+        uint32_t sends; /* times that the request went out */
         uint64_t idle_usec, heard_usec;
         sd_event_source *idle;
         enum fetch_result stopped; /* why a callback ended it; FETCH_OK: none did */

@@ -29,14 +29,14 @@ static void count_usage(const struct gateway_call *call, const struct call_resul
 }
 
 static void write_entry(struct gateway_call *call, const struct gateway_attempt *attempt,
-                        bool error)
+                        uint32_t sends, bool error)
 {
         struct gateway *gateway = call->gateway;
         struct lane *lane = call->candidates[call->at].lane;
         struct ledger_entry entry = {
                 .day = ledger_day(clock_wall_usec()),
                 .tenant = call->settings.tenant,
-                .requests = 1,
+                .requests = sends > 0 ? sends : 1,
                 .errors = error,
                 .input_tokens = attempt->input_tokens,
                 .output_tokens = attempt->output_tokens,
@@ -94,7 +94,8 @@ void gateway_call_book(struct gateway_call *call, const struct call_result *resu
         if (attempt.kind != CALL_PROBE) {
                 attempt.cost_microusd = price_of(lane->config, attempt.input_tokens,
                                                  attempt.output_tokens);
-                write_entry(call, &attempt, fault && !call->stopped);
+                write_entry(call, &attempt, result ? result->sends : fault ? fault->sends : 0,
+                            fault && !call->stopped);
         }
         call->attempt = attempt;
         if (attempt.kind == CALL_PROBE)

@@ -107,7 +107,8 @@ static int open_lanes(struct gateway *gateway, struct error *reterr)
         if (r == 0 && !gateway->lanes[0].provider) {
                 if (reterr)
                         *reterr = gateway->lanes[0].open_error;
-                return gateway->lanes[0].open_error.code;
+                return error_prefix(reterr, gateway->lanes[0].open_error.code, "provider %s",
+                                    settings->embedder->name);
         }
         return r;
 }

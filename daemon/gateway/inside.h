@@ -9,6 +9,7 @@
 #include "gateway/gateway.h"
 #include "gateway/lane.h"
 #include "gateway/retry.h"
+#include "store/store.h"
 
 #include <pthread.h>
 
@@ -61,5 +62,10 @@ uint64_t gateway_random(struct gateway *gateway);
 /* Deadline of a call whose terms name none. */
 #define GATEWAY_PATIENCE_USEC UINT64_C(600000000)
 uint64_t gateway_deadline(const struct gateway_terms *terms, uint64_t now_usec);
+/* What a tenant is called in the embedding cache, which stages share: its name, since ids are each
+ * stage's own. */
+#define GATEWAY_TENANT_NAME_SIZE (STORE_NAME_MAX + 1)
+void gateway_name_tenant(struct gateway *gateway, struct tenant_id tenant,
+                         char ret[static GATEWAY_TENANT_NAME_SIZE]);
 /* Tells a tenant's users apart. */
 uint64_t gateway_user(const struct gateway_terms *terms);

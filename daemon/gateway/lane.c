@@ -25,12 +25,25 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *data)
         return 0;
 }
 
+/* Whoever tells of the failure names the provider already. */
+static void drop_name(const struct lane *lane, struct error *error)
+{
+        char name[ERROR_MESSAGE_MAX];
+        int len = snprintf(name, sizeof name, "provider %s: ", lane->config->name);
+
+        if (len > 0 && (size_t) len < sizeof name && strncmp(error->message, name, (size_t) len) == 0)
+                memmove(error->message, error->message + len,
+                        strlen(error->message) - (size_t) len + 1);
+}
+
 static int open_provider(struct lane *lane, uint32_t dimensions, struct error *reterr)
 {
         int r = provider_open(lane->config, dimensions, &lane->provider, &lane->open_error);
 
         if (r == -ENOMEM)
                 return error_oom(reterr);
+        if (r < 0)
+                drop_name(lane, &lane->open_error);
         return 0;
 }
 

@@ -64,3 +64,13 @@ uint64_t gateway_user(const struct gateway_terms *terms)
                 hash = (hash ^ (unsigned char) *at) * UINT64_C(1099511628211);
         return hash;
 }
+
+/* One that cannot be named has a key of its own, which no other stage shares. */
+void gateway_name_tenant(struct gateway *gateway, struct tenant_id tenant,
+                         char ret[static GATEWAY_TENANT_NAME_SIZE])
+{
+        struct store *store = gateway->settings.store;
+
+        if (!store || store_get_tenant_name(store, tenant, ret, NULL) < 0)
+                (void) id_format(tenant.id, ret);
+}

@@ -216,11 +216,12 @@ int gateway_price_embedding(const struct gateway *gateway, uint64_t input_tokens
 
 int gateway_forget(struct gateway *gateway, struct tenant_id tenant, struct error *reterr)
 {
-        char name[ID_TEXT_SIZE];
+        char name[GATEWAY_TENANT_NAME_SIZE];
 
         if (gateway->responses)
                 responses_forget(gateway->responses, tenant);
         if (!gateway->cache)
                 return 0;
-        return embedding_cache_purge(gateway->cache, id_format(tenant.id, name), reterr);
+        gateway_name_tenant(gateway, tenant, name);
+        return embedding_cache_purge(gateway->cache, name, reterr);
 }

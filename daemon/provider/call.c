@@ -87,6 +87,8 @@ static void end(struct provider_call *call)
 {
         if (call->freed)
                 return;
+        if (call->fetch)
+                call->fault.sends = call->result.sends = fetch_sends(call->fetch);
         call->fetch = fetch_free(call->fetch);
         call->later = sd_event_source_disable_unref(call->later);
         if (call->failed) {

@@ -133,6 +133,7 @@ struct call_result {
         enum probe_model probe_model;
         uint64_t input_tokens, output_tokens;
         bool estimated; /* the provider did not count, or not all */
+        uint32_t sends;       /* of the request; 0: built in */
         char model[128];      /* as the provider names it; empty: it did not say */
         char request_id[128]; /* the provider's, for its support; empty: none */
         struct call_limits limits;
@@ -172,6 +173,7 @@ const struct fault_traits *fault_class_traits(enum fault_class class);
 struct fault {
         enum fault_class class;
         int status;         /* of HTTP; 0: there was none */
+        uint32_t sends;     /* of the request */
         uint64_t wait_usec; /* the provider's hint: not before; 0: it gave none */
         /* What the call used although it failed: a refusal, a stream that broke; else 0. */
         uint64_t input_tokens, output_tokens;

@@ -18,7 +18,8 @@ static const char *const routes[] = { "search", "answer \"x\"", NULL };
 
 static struct metrics *fresh(void)
 {
-        struct metrics_settings settings = { "testing", "1.2.3", routes };
+        struct metrics_settings settings = { .stage = "testing", .version = "1.2.3",
+                                             .routes = routes };
         struct metrics *metrics = NULL;
 
         assert_int_equal(metrics_new(&settings, &metrics, NULL), 0);
