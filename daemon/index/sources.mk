@@ -30,7 +30,8 @@ libindex_a_SOURCES = \
 	daemon/index/postings_writer.c daemon/index/postings_writer.h \
 	daemon/index/region.c daemon/index/region.h \
 	daemon/index/select.c daemon/index/select.h \
-	daemon/index/walk.c daemon/index/walker.c daemon/index/walker.h \
+	daemon/index/walk.c daemon/index/walk_inside.h daemon/index/walk_matching.c \
+	daemon/index/walker.c daemon/index/walker.h \
 	daemon/index/vector.c daemon/index/vector.h
 
 EXTRA_DIST += daemon/index/kernel.inc.c
