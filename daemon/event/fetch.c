@@ -14,7 +14,10 @@
 #include <sys/epoll.h>
 
 #define CONNECTIONS_KEPT 256L
-#define TIMER_ACCURACY_USEC 1000
+#define IDLE_ACCURACY_USEC 1000
+/* The library starts each exchange by a timer of 0: whatever a timer may be late is added to every
+ * call. */
+#define TIMER_ACCURACY_USEC 1
 
 /* ---- Ends ------------------------------------------------------------------------------------ */
 
@@ -249,7 +252,7 @@ static int watch_idle(struct fetch *fetch)
         if (!fetch->idle_usec)
                 return 0;
         return sd_event_add_time(fetch->fetcher->loop, &fetch->idle, CLOCK_MONOTONIC,
-                                 fetch->heard_usec + fetch->idle_usec, TIMER_ACCURACY_USEC, on_idle,
+                                 fetch->heard_usec + fetch->idle_usec, IDLE_ACCURACY_USEC, on_idle,
                                  fetch);
 }
 
