@@ -72,7 +72,7 @@ static void log_call(const struct gateway_attempt *attempt)
 
 static void tell_budget(const struct gateway_event *event, const char *what)
 {
-        log_warning("%s budget %s: $%.2f of $%.2f (rag.budget.%s)",
+        log_warning("%s budget %s: $%.6g of $%.6g (rag.budget.%s)",
                     event->monthly ? "monthly" : "daily", what,
                     (double) event->spent_microusd / MICROUSD,
                     (double) event->limit_microusd / MICROUSD,

@@ -443,7 +443,7 @@ int answer_start(struct answer *answer, struct tenant_id tenant,
                 return r;
         }
         *ret = answering; /* before an event can tell the owner that it has ended */
-        if (answer->settings.generation->providers.count == 0)
+        if (!gateway_generates(answer->settings.gateway))
                 quote(answering, NULL, "no language model is configured", true);
         else if (answering->writing.response->n_rows == 0)
                 quote(answering, NULL, "nothing was found that a model could answer from", false);

@@ -52,7 +52,7 @@ static int reserve(struct gateway_call *call, const struct lane *lane, struct er
         r = budget_reserve(&gateway->budget, most, ledger_day(clock_wall_usec()), &month, &news);
         gateway_tell_budget(gateway, news, call->settings.tenant);
         if (r < 0)
-                return error_set(reterr, r, "the budget of the %s is spent: %s_usd is %.2f, %.2f "
+                return error_set(reterr, r, "the budget of the %s is spent: %s_usd is %.6g, %.6g "
                                  "are spent", month ? "month" : "day", month ? "monthly" : "daily",
                                  (double) (month ? gateway->budget.month.limit
                                                  : gateway->budget.day.limit) / 1e6,
