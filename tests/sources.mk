@@ -88,7 +88,7 @@ fuzz:
 EXTRA_PROGRAMS += tests/bench/http_load
 tests_bench_http_load_SOURCES = tests/bench/http_load.c
 
-bench: ragd ragctl tests/bench/http_load$(EXEEXT)
+bench: ragd ragctl tests/bench/http_load$(EXEEXT) bench-gateway
 	$(AM_TESTS_ENVIRONMENT) $(PYTHON) $(srcdir)/tests/bench/run
 
 # config.h is what the sources need from a build; nothing else is generated into C.
