@@ -45,9 +45,9 @@ check-kills: ragd ragctl
 	$(AM_TESTS_ENVIRONMENT) KILLS=$${KILLS:-2000} $(PYTHON) $(srcdir)/tests/system/30-kill-loop
 	$(AM_TESTS_ENVIRONMENT) KILLS=$${KILLS:-500} $(PYTHON) $(srcdir)/tests/system/32-index-kill
 
-# Providers that fail a third of the time: make check-soak SECONDS=600 CLIENTS=64 SEED=7
+# Providers that fail a third of the time: make check-soak SOAK_SECONDS=600 CLIENTS=64 SEED=7
 check-soak: ragd ragctl
-	$(AM_TESTS_ENVIRONMENT) SECONDS=$${SECONDS:-600} CLIENTS=$${CLIENTS:-64} \
+	$(AM_TESTS_ENVIRONMENT) SOAK_SECONDS=$${SOAK_SECONDS:-600} CLIENTS=$${CLIENTS:-64} \
 		$(PYTHON) $(srcdir)/tests/soak/gateway
 
 # Servers that others wrote, from the package registry; skipped where there is none.
