@@ -125,7 +125,7 @@ void news_of_gateway(void *data, const struct gateway_event *event)
 static void tell_usage(const char *when, const struct ledger_entry *entry)
 {
         log_notice("usage %s: %s, %" PRIu64 " requests (%" PRIu64 " failed), %" PRIu64
-                   " tokens in, %" PRIu64 " out, $%.4f",
+                   " tokens in, %" PRIu64 " out, $%.6g",
                    when, entry->provider, entry->requests, entry->errors, entry->input_tokens,
                    entry->output_tokens, (double) entry->cost_microusd / MICROUSD);
 }
