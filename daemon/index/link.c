@@ -7,9 +7,10 @@
 
 void link_write_row(graph_link *row, const struct candidate *candidates, size_t n, size_t room)
 {
-        for (size_t i = 0; i < room; i++)
-                atomic_store_explicit(&row[i], i < n ? candidates[i].id : GRAPH_NONE,
-                                      memory_order_release);
+        for (size_t i = 0; i < n; i++)
+                atomic_store_explicit(&row[i], candidates[i].id, memory_order_release);
+        for (size_t i = n; i < room; i++)
+                atomic_store_explicit(&row[i], GRAPH_NONE, memory_order_release);
 }
 
 /* ---- Making room ------------------------------------------------------------------------ */
