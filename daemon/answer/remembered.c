@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -118,6 +119,7 @@ static void remove_at(struct remembered *remembered, struct remembered_item **at
 {
         struct remembered_item *item = *at;
 
+        assert(item); /* whoever is linked is in a bucket */
         *at = item->in_bucket;
         unlink_item(remembered, item);
         remembered->figures.bytes -= item->len;

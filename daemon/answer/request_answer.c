@@ -76,7 +76,8 @@ static void end_history(struct answer_request *request)
                 while (n > 0 && !request->question)
                         if (request->history[--n].role == CHAT_USER)
                                 request->question = request->history[n].text;
-        if (n > 0 && n == request->n_history && request->history[n - 1].role == CHAT_USER &&
+        if (request->question && n > 0 && n == request->n_history &&
+            request->history[n - 1].role == CHAT_USER &&
             strcmp(request->history[n - 1].text, request->question) == 0)
                 n--; /* said twice */
         request->n_history = n;

@@ -116,7 +116,7 @@ static int deliver(const struct answer_sink *sink, struct waiting_event *events,
         int r = 0;
 
         for (size_t i = 0; i < n; i++) {
-                if (r >= 0)
+                if (sink && r >= 0) /* without a sink there are none */
                         r = sink->event(sink->data, events[i].name, events[i].json);
                 json_object_put(events[i].json);
         }
