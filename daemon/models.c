@@ -29,13 +29,14 @@ static void use_all(const struct config *config, const struct config_strings *na
 int models_choose(const struct config *config, struct models *ret, struct error *reterr)
 {
         const struct generation_config *generation = &config->generation;
+        size_t room = config->provider_count + 1;
         struct models models = { 0 };
         int r = config_embedder(config, &models.embedder, reterr);
 
         if (r < 0)
                 return r;
-        models.used = calloc(config->provider_count + 1, sizeof *models.used);
-        models.names = calloc(config->provider_count + 1, sizeof *models.names);
+        models.used = calloc(room, sizeof(const struct provider_config *));
+        models.names = calloc(room, sizeof *models.names);
         if (!models.used || !models.names) {
                 models_done(&models);
                 return error_oom(reterr);

@@ -70,15 +70,16 @@ static int add_message(struct answer_request *request, const char *role, const c
 /* Without a question of its own the user's last message is it; what follows it counts not. */
 static void end_history(struct answer_request *request)
 {
+        const struct chat_message *last;
         size_t n = request->n_history;
 
         if (!request->question)
                 while (n > 0 && !request->question)
                         if (request->history[--n].role == CHAT_USER)
                                 request->question = request->history[n].text;
-        if (request->question && n > 0 && n == request->n_history &&
-            request->history[n - 1].role == CHAT_USER &&
-            strcmp(request->history[n - 1].text, request->question) == 0)
+        last = n > 0 && n == request->n_history ? &request->history[n - 1] : NULL;
+        if (last && last->role == CHAT_USER && last->text && request->question &&
+            strcmp(last->text, request->question) == 0)
                 n--; /* said twice */
         request->n_history = n;
 }

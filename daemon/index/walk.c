@@ -171,6 +171,8 @@ static inline size_t offer_all(const struct walk *walk, uint32_t layer,
         float worst = *n == room ? pool[room - 1].key : -INFINITY;
 
         for (size_t i = 0; i < near->n; i++)
+                /* walk_keys() wrote as many keys as there are ids */
+                /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
                 if (near->keys[i] > worst)
                         prefetch_links(walk->graph, layer, near->ids[i]);
         for (size_t i = 0; i < near->n; i++) {
