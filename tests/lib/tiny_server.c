@@ -198,6 +198,7 @@ struct tiny_server *tiny_server_start(const struct tiny_step *steps,
 {
         struct tiny_server *server = calloc(1, sizeof *server);
 
+        (void) signal(SIGPIPE, SIG_IGN); /* GnuTLS writes without MSG_NOSIGNAL; ragd ignores it, too */
         server->steps = steps;
         server->transport = transport;
         (void) pthread_mutex_init(&server->lock, NULL);
