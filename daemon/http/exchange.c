@@ -65,7 +65,10 @@ enum MHD_Result exchange_accept(void *cls, const struct sockaddr *address, sockl
 
         (void) address;
         (void) len;
-        return atomic_load(&door->connections) < door->server->max_connections ? MHD_YES : MHD_NO;
+        return !atomic_load(&door->draining) &&
+                               atomic_load(&door->connections) < door->server->max_connections
+                       ? MHD_YES
+                       : MHD_NO;
 }
 
 void exchange_connection(void *cls, struct MHD_Connection *connection, void **socket_context,

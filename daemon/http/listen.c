@@ -177,6 +177,8 @@ static int open_passed(const char *name, struct listening **sockets, size_t *n,
                                 r = error_set_errno(reterr, -errno, "socket \"%s\"", name);
                         else
                                 r = append(fd, NULL, sockets, n, reterr);
+                        if (r == 0)
+                                (*sockets)[*n - 1].passed = true;
                 }
                 free(names[i]);
         }

@@ -3,12 +3,14 @@
 #pragma once
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct listening {
         int fd;
         char *address; /* heap: as in http_addresses() */
         char *path;    /* heap: of a Unix socket that we made and remove again; or NULL */
+        bool passed;   /* by the service manager, which goes on listening */
 };
 
 /* Appends to *sockets (heap, *n of them): one for an address, as many as were passed under

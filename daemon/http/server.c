@@ -193,8 +193,11 @@ struct http *http_free(struct http *http, uint64_t drain_usec)
         if (!http)
                 return NULL;
         atomic_store(&http->door.draining, true);
+        /* A passed socket is given back: who connects from now on waits there for the next process.
+         * Ours refuse from now on; giving them back would only risk the library's abort when a
+         * thread of its pool takes the socket out of its set at the same time (0.9.75). */
         for (size_t i = 0; i < http->n_listeners; i++)
-                if (http->listeners[i].daemon) /* gives the listening socket back */
+                if (http->listeners[i].daemon && http->listeners[i].socket.passed)
                         http->listeners[i].socket.fd =
                                 MHD_quiesce_daemon(http->listeners[i].daemon);
         streams_end_watches(http->door.streams);
