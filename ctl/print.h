@@ -32,6 +32,7 @@ void print_recording(const struct ctl *ctl, struct json_object *reply);
 void print_trial(const struct ctl *ctl, struct json_object *reply);
 void print_comparison(const struct ctl *ctl, struct json_object *report);
 void print_estimate(const struct ctl *ctl, struct json_object *summary);
+void print_rebuild(const struct ctl *ctl, struct json_object *reply);
 void print_usage(const struct ctl *ctl, struct json_object *reply);
 void print_trace(const struct ctl *ctl, struct json_object *reply);
 

@@ -89,11 +89,25 @@ void print_usage(const struct ctl *ctl, struct json_object *reply)
 
 /* ---- estimate ------------------------------------------------------------------------------- */
 
-void print_estimate(const struct ctl *ctl, struct json_object *summary)
+static void print_embedding(const struct ctl *ctl, struct json_object *estimate)
 {
-        const char *embedder = member_text(summary, "embedder", "?");
         char dollars[SCREEN_NUMBER_SIZE];
 
+        (void) printf("%s chunks with about %s tokens are to be embedded by %s: ",
+                      member_text(estimate, "chunks", "0"), member_text(estimate, "tokens", "0"),
+                      member_text(estimate, "embedder", "?"));
+        if (member(estimate, "cost_microusd"))
+                (void) printf("%s%s%s\n", ctl->out.bold,
+                              screen_dollars(member_double(estimate, "cost_microusd"), dollars),
+                              ctl->out.plain);
+        else if (json_object_get_boolean(member(estimate, "remote")))
+                (void) puts("at a price that the profile does not say (price_input_usd_per_mtok)");
+        else
+                (void) puts("free of charge");
+}
+
+void print_estimate(const struct ctl *ctl, struct json_object *summary)
+{
         (void) printf("%s%s new, %s changed%s, %s unchanged, %ju refused",
                       ctl->out.green, member_text(summary, "new", "0"),
                       member_text(summary, "changed", "0"), ctl->out.plain,
@@ -102,15 +116,14 @@ void print_estimate(const struct ctl *ctl, struct json_object *summary)
                                    member_u64(summary, "unreadable")));
         if (member_u64(summary, "skipped") > 0)
                 (void) printf(", %s skipped", member_text(summary, "skipped", "0"));
-        (void) printf("\n%s chunks with about %s tokens are to be embedded by %s: ",
-                      member_text(summary, "chunks", "0"), member_text(summary, "tokens", "0"),
-                      embedder);
-        if (member(summary, "cost_microusd"))
-                (void) printf("%s%s%s\n", ctl->out.bold,
-                              screen_dollars(member_double(summary, "cost_microusd"), dollars),
-                              ctl->out.plain);
-        else if (json_object_get_boolean(member(summary, "remote")))
-                (void) puts("at a price that the profile does not say (price_input_usd_per_mtok)");
-        else
-                (void) puts("free of charge");
+        (void) putchar('\n');
+        print_embedding(ctl, summary);
+}
+
+void print_rebuild(const struct ctl *ctl, struct json_object *reply)
+{
+        struct json_object *estimate = member(reply, "estimate");
+
+        (void) printf("%s documents\n", member_text(estimate, "documents", "0"));
+        print_embedding(ctl, estimate);
 }

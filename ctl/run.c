@@ -43,6 +43,7 @@ static const struct {
         { "job retry <id>", print_done, NULL },
         { "generation list <collection>", print_generations, NULL },
         { "generation rebuild <collection>", NULL, run_rebuild },
+        { "generation estimate <collection>", print_rebuild, NULL },
         { "generation remove <collection> <number>", print_done, NULL },
         { "index status [<collection>]", print_indexes, NULL },
         { "index tune <collection>", NULL, run_index_tune },

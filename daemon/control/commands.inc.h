@@ -207,6 +207,13 @@ CONTROL("generation rebuild <collection>", GenerationRebuild, on_generation_rebu
            CLIENT("detach", "?bool", "Do not wait until it is built.")),
         OUT("job: Job"))
 
+CONTROL("generation estimate <collection>", GenerationEstimate, on_generation_estimate,
+        READ, ADMIN, PLAIN, ONCE,
+        "Say what a rebuild would embed and cost, and change nothing.",
+        IN(ARG("collection", "string", "The collection.")),
+        OUT("estimate: (documents: int, chunks: int, tokens: int, embedder: string, remote: bool,"
+            " cost_microusd: ?int)"))
+
 CONTROL("generation remove <collection> <number>", GenerationRemove, on_generation_remove,
         WRITE, ADMIN, AUDITED, ONCE,
         "Remove a retired index.",

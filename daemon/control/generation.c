@@ -53,6 +53,28 @@ void on_generation_rebuild(struct call *call)
                 reply_with(call, "job", ingest_job_json(&job));
 }
 
+void on_generation_estimate(struct call *call)
+{
+        const struct control_services *services = call_services(call);
+        const char *name = call_string(call, "collection", "");
+        struct ingest_estimate estimate;
+        struct json_object *object;
+        struct error error = { 0 };
+        int r = ingest_estimate_rebuild(services->ingest, services->tenant, name, &estimate,
+                                        &error);
+
+        if (r < 0) {
+                call_fail(call, r, &error);
+                return;
+        }
+        object = json_object_new_object();
+        json_add_u64(object, "documents", estimate.changed_documents);
+        json_add_u64(object, "chunks", estimate.chunks);
+        json_add_u64(object, "tokens", estimate.tokens);
+        add_embedding_price(object, services->gateway, estimate.tokens);
+        reply_with(call, "estimate", object);
+}
+
 void on_generation_remove(struct call *call)
 {
         cleanup_(collection_cleanup) struct collection *collection = NULL;

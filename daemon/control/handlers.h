@@ -6,9 +6,13 @@
 #include "control/call.h"
 
 struct collection;
+struct gateway;
 
 /* Replies with an object of one member, whose value it takes; NULL: out of memory. */
 void reply_with(struct call *call, const char *key, struct json_object *takes_value);
+/* Who embeds so many tokens, and at which price. */
+void add_embedding_price(struct json_object *object, const struct gateway *gateway,
+                         uint64_t tokens);
 /* Replies with an empty object. */
 void reply_done(struct call *call);
 
@@ -50,6 +54,7 @@ void on_job_cancel(struct call *call);
 void on_job_retry(struct call *call);
 void on_generation_list(struct call *call);
 void on_generation_rebuild(struct call *call);
+void on_generation_estimate(struct call *call);
 void on_generation_remove(struct call *call);
 void on_index_status(struct call *call);
 void on_index_tune(struct call *call);

@@ -55,12 +55,22 @@ static struct json_object *summary_json(const struct ingest_batch_summary *summa
 }
 
 /* Without a price there is no cost: what computes here is free, of others it is not known. */
+void add_embedding_price(struct json_object *object, const struct gateway *gateway,
+                         uint64_t tokens)
+{
+        uint64_t cost_microusd;
+
+        json_add_string(object, "embedder", gateway_embedder(gateway)->kind);
+        json_add_bool(object, "remote", gateway_embeds_remotely(gateway));
+        if (gateway_price_embedding(gateway, tokens, &cost_microusd) == 0)
+                json_add_u64(object, "cost_microusd", cost_microusd);
+}
+
 static struct json_object *estimate_json(const struct gateway *gateway,
                                          const struct ingest_batch_summary *summary, bool final)
 {
         const struct ingest_estimate *estimate = &summary->estimate;
         struct json_object *object = json_object_new_object();
-        uint64_t cost_microusd;
 
         json_add_u64(object, "documents", estimate->new_documents + estimate->changed_documents +
                                                   estimate->unchanged_documents);
@@ -73,10 +83,7 @@ static struct json_object *estimate_json(const struct gateway *gateway,
         json_add_u64(object, "tokens", estimate->tokens);
         if (!final)
                 return object;
-        json_add_string(object, "embedder", gateway_embedder(gateway)->kind);
-        json_add_bool(object, "remote", gateway_embeds_remotely(gateway));
-        if (gateway_price_embedding(gateway, estimate->tokens, &cost_microusd) == 0)
-                json_add_u64(object, "cost_microusd", cost_microusd);
+        add_embedding_price(object, gateway, estimate->tokens);
         add_errors(object, summary);
         return object;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What ingesting a document would come to: compared, extracted and cut as the follower does it, but
+/* What ingesting a document, or building a generation anew, would come to: compared, extracted and cut as the follower does it, but
  * kept nowhere. */
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -9,6 +9,10 @@
 #include "ingest/inside.h"
 
 #include <string.h>
+
+#define ESTIMATE_PAGE 100 /* documents listed at once */
+
+DEFINE_CLEANUP(struct collection *, collection_unref)
 
 /* The title stands before each chunk that does not begin with it. */
 static int count_title(struct text_analyzer *analyzer, const char *title, size_t *ret,
@@ -91,4 +95,70 @@ int ingest_estimate_document(struct ingest *ingest, struct collection *collectio
         else
                 estimate->changed_documents++;
         return 0;
+}
+
+/* ---- Of what is there already ---------------------------------------------------------------- */
+
+static int add_stored(struct ingest *ingest, struct collection *collection,
+                      struct text_analyzer *analyzer, uint32_t docver,
+                      struct ingest_estimate *estimate, struct error *reterr)
+{
+        struct document document = { 0 };
+        int r = docs_get_body(collection, docver, &document, reterr);
+
+        if (r == 0) {
+                const struct document_input input = { .mime = document.mime,
+                                                      .title = document.title,
+                                                      .chunking = document.chunking,
+                                                      .body = document.body,
+                                                      .body_len = document.body_len };
+
+                r = gateway_embedder(ingest->settings.gateway)->from_client
+                            ? 0 /* the vectors are there */
+                            : cut(ingest, analyzer, &input, estimate, reterr);
+                estimate->changed_documents += r == 0;
+        }
+        document_done(&document);
+        return r == -ENOMEM || r == -EIO ? r : 0; /* a rebuild passes over the others, too */
+}
+
+static int add_page(struct ingest *ingest, struct collection *collection,
+                    struct text_analyzer *analyzer, const struct document *documents, size_t n,
+                    struct ingest_estimate *estimate, struct error *reterr)
+{
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < n; i++)
+                r = add_stored(ingest, collection, analyzer, documents[i].docver, estimate,
+                               reterr);
+        return r;
+}
+
+int ingest_estimate_rebuild(struct ingest *ingest, struct tenant_id tenant, const char *name,
+                            struct ingest_estimate *ret, struct error *reterr)
+{
+        cleanup_(collection_unref_cleanup) struct collection *collection = NULL;
+        cleanup_(text_analyzer_free_cleanup) struct text_analyzer *analyzer = NULL;
+        struct ingest_estimate estimate = { 0 };
+        cleanup_free_ char *after = NULL;
+        size_t n = ESTIMATE_PAGE;
+        int r = collection_open(ingest->settings.store, tenant, name, &collection, reterr);
+
+        if (r == 0)
+                r = text_analyzer_new("none", &analyzer, reterr);
+        while (r == 0 && n == ESTIMATE_PAGE) {
+                struct document *documents = NULL;
+
+                n = 0;
+                r = docs_list(collection, after, ESTIMATE_PAGE, &documents, &n, reterr);
+                if (r == 0)
+                        r = add_page(ingest, collection, analyzer, documents, n, &estimate,
+                                     reterr);
+                free(after);
+                after = n > 0 ? take_ptr(documents[n - 1].external_id) : NULL;
+                (void) documents_free(documents, n);
+        }
+        if (r == 0)
+                *ret = estimate;
+        return r;
 }

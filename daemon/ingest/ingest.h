@@ -131,6 +131,10 @@ int ingest_create_collection(struct ingest *ingest, struct tenant_id tenant, con
 /* Cancels its jobs first. */
 int ingest_delete_collection(struct ingest *ingest, struct tenant_id tenant, const char *name,
                              struct error *reterr);
+/* What building one would embed: the documents (`changed_documents`), chunks and tokens, cut as the
+ * profile says; nothing is changed.  Documents that cannot be read are left out. */
+int ingest_estimate_rebuild(struct ingest *ingest, struct tenant_id tenant, const char *name,
+                            struct ingest_estimate *ret, struct error *reterr);
 /* A job that builds a generation of the profile's identity beside the serving one and switches
  * when it has caught up.  -EEXIST: one is being built. */
 int ingest_rebuild(struct ingest *ingest, struct tenant_id tenant, const char *name,

@@ -75,6 +75,15 @@ static void test_an_estimate_is_what_ingesting_comes_to(void **state)
         assert_int_equal(job.progress.chunks_done, estimate.estimate.chunks);
         assert_int_equal(job.progress.tokens, estimate.estimate.tokens);
         assert_int_equal(done.bytes, estimate.bytes);
+
+        struct ingest_estimate rebuild;
+
+        assert_ok(ingest_estimate_rebuild(pipeline->ingest, pipeline->tenant, "c", &rebuild, NULL));
+        assert_int_equal(rebuild.changed_documents, 3);
+        assert_int_equal(rebuild.chunks, estimate.estimate.chunks);
+        assert_int_equal(rebuild.tokens, estimate.estimate.tokens);
+        assert_int_equal(ingest_estimate_rebuild(pipeline->ingest, pipeline->tenant, "absent",
+                                                 &rebuild, NULL), -ENOENT);
         job_done(&job);
         buf_done(&lines);
 }
