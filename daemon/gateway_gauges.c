@@ -2,13 +2,16 @@
 #include "gateway_gauges.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "gateway/gateway.h"
 #include "metrics/metrics.h"
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
 
 #define USD 1e-6 /* of a micro-dollar */
+#define SNAPSHOT_USEC (100 * USEC_PER_MSEC) /* one serves all metrics of a scrape */
 
 static const struct row {
         enum metric_id id;
@@ -30,24 +33,39 @@ static const struct row {
 };
 
 struct gauge {
-        struct gateway *gateway;
+        struct gateway_gauges *gauges;
         const struct row *row;
 };
 
 struct gateway_gauges {
         struct gateway *gateway;
         struct gauge gauges[ELEMENTSOF(rows)];
+        pthread_mutex_t lock; /* guards what follows */
+        struct gateway_figures figures;
+        uint64_t taken_usec; /* monotonic; 0: never */
 };
+
+/* The figures are asked of the provider thread: once for a scrape. */
+static uint64_t figure_of(struct gateway_gauges *gauges, const struct row *row)
+{
+        uint64_t now = clock_monotonic_usec(), figure;
+
+        (void) pthread_mutex_lock(&gauges->lock);
+        if (gauges->taken_usec == 0 || now - gauges->taken_usec >= SNAPSHOT_USEC) {
+                gateway_get_figures(gauges->gateway, &gauges->figures);
+                gauges->taken_usec = now;
+        }
+        figure = *(const uint64_t *) (const void *) ((const char *) &gauges->figures +
+                                                     row->offset);
+        (void) pthread_mutex_unlock(&gauges->lock);
+        return figure;
+}
 
 static double read_figure(void *data)
 {
         const struct gauge *gauge = data;
-        struct gateway_figures figures;
 
-        gateway_get_figures(gauge->gateway, &figures);
-        return (double) *(const uint64_t *) (const void *) ((const char *) &figures +
-                                                            gauge->row->offset) *
-               gauge->row->unit;
+        return (double) figure_of(gauge->gauges, gauge->row) * gauge->row->unit;
 }
 
 static void add_breaker(void *data, const char *provider, int state)
@@ -71,8 +89,9 @@ int gateway_gauges_new(struct gateway *gateway, struct metrics *metrics,
         if (!gauges)
                 return error_oom(reterr);
         gauges->gateway = gateway;
+        (void) pthread_mutex_init(&gauges->lock, NULL);
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
-                gauges->gauges[i] = (struct gauge){ gateway, &rows[i] };
+                gauges->gauges[i] = (struct gauge){ gauges, &rows[i] };
                 metrics_set_source(metrics, rows[i].id, read_figure, &gauges->gauges[i]);
         }
         metrics_set_lister(metrics, METRIC_PROVIDER_BREAKER, list_breakers, gauges);
@@ -82,6 +101,9 @@ int gateway_gauges_new(struct gateway *gateway, struct metrics *metrics,
 
 struct gateway_gauges *gateway_gauges_free(struct gateway_gauges *gauges)
 {
+        if (!gauges)
+                return NULL;
+        (void) pthread_mutex_destroy(&gauges->lock);
         free(gauges);
         return NULL;
 }

@@ -119,10 +119,11 @@ static int embed_remotely(struct gateway *gateway, struct tenant_id tenant,
 {
         cleanup_(wanted_done) struct wanted wanted = { 0 };
         struct embed_usage usage = { 0 };
-        char name[GATEWAY_TENANT_NAME_SIZE];
+        char name[GATEWAY_TENANT_NAME_SIZE] = ""; /* of the cache alone */
         int r;
 
-        gateway_name_tenant(gateway, tenant, name);
+        if (gateway->cache)
+                gateway_name_tenant(gateway, tenant, name);
         r = list_missing(gateway, name, purpose, texts, n, &wanted, ret_vectors, reterr);
         if (r == 0 && wanted.n > 0)
                 r = ask(gateway, tenant, purpose, prefix, &wanted, terms, ret_vectors, &usage,

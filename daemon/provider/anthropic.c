@@ -62,10 +62,7 @@ static int write_probe(const struct provider *provider, const struct call_reques
 
 /* ---- Answers --------------------------------------------------------------------------------- */
 
-static const struct {
-        const char *word;
-        enum chat_finish finish;
-} finishes[] = {
+static const struct wire_finish finishes[] = {
         { "max_tokens", CHAT_FINISH_LENGTH },
         { "model_context_window_exceeded", CHAT_FINISH_LENGTH },
         { "refusal", CHAT_FINISH_FILTER },
@@ -73,15 +70,8 @@ static const struct {
 
 static void take_finish(struct wire_answer *answer, struct json_object *object)
 {
-        const char *word = wire_string(object, "stop_reason");
-
-        if (!word)
-                return;
-        answer->finished = true;
-        answer->result->finish = CHAT_FINISH_STOP;
-        for (size_t i = 0; i < ELEMENTSOF(finishes); i++)
-                if (strcmp(finishes[i].word, word) == 0)
-                        answer->result->finish = finishes[i].finish;
+        wire_take_finish(answer, wire_string(object, "stop_reason"), finishes,
+                         ELEMENTSOF(finishes));
 }
 
 /* What was written to and read from the prompt cache are input tokens as well.  Counts of a stream

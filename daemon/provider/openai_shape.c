@@ -121,10 +121,7 @@ int openai_shape_write_probe(const struct provider *provider, const struct call_
 
 /* ---- Answers --------------------------------------------------------------------------------- */
 
-static const struct {
-        const char *word;
-        enum chat_finish finish;
-} finishes[] = {
+static const struct wire_finish finishes[] = {
         { "length", CHAT_FINISH_LENGTH },
         { "max_tokens", CHAT_FINISH_LENGTH },
         { "content_filter", CHAT_FINISH_FILTER },
@@ -132,15 +129,8 @@ static const struct {
 
 static void take_finish(struct wire_answer *answer, struct json_object *choice)
 {
-        const char *word = wire_string(choice, "finish_reason");
-
-        if (!word || !*word)
-                return;
-        answer->finished = true;
-        answer->result->finish = CHAT_FINISH_STOP;
-        for (size_t i = 0; i < ELEMENTSOF(finishes); i++)
-                if (strcmp(finishes[i].word, word) == 0)
-                        answer->result->finish = finishes[i].finish;
+        wire_take_finish(answer, wire_string(choice, "finish_reason"), finishes,
+                         ELEMENTSOF(finishes));
 }
 
 /* The last that is told counts, for some servers tell it in each event. */

@@ -216,6 +216,18 @@ void wire_take_count(struct json_object *object, const char *name, uint64_t *ret
         *ret_has = true;
 }
 
+void wire_take_finish(struct wire_answer *answer, const char *word,
+                      const struct wire_finish *rows, size_t n)
+{
+        if (!word || !*word)
+                return;
+        answer->finished = true;
+        answer->result->finish = CHAT_FINISH_STOP;
+        for (size_t i = 0; i < n; i++)
+                if (strcmp(rows[i].word, word) == 0)
+                        answer->result->finish = rows[i].finish;
+}
+
 /* ---- Ends ------------------------------------------------------------------------------------ */
 
 static void estimate(struct wire_answer *answer)

@@ -123,6 +123,14 @@ int wire_take_text(struct wire_answer *answer, struct json_object *text, struct 
 void wire_take_model(struct wire_answer *answer, struct json_object *json);
 /* Takes a count where the member is a number above 0. */
 void wire_take_count(struct json_object *object, const char *name, uint64_t *ret, bool *ret_has);
+/* Why the answer ended, in the provider's word: of those that are no plain end, the rows.  No word:
+ * it has not ended. */
+struct wire_finish {
+        const char *word;
+        enum chat_finish finish;
+};
+void wire_take_finish(struct wire_answer *answer, const char *word_or_null,
+                      const struct wire_finish *rows, size_t n);
 /* [{<name>:"…"}, …]: whether the table's model is one of them; what begins with `suffix` (or
  * NULL) may follow it.  -EBADMSG: not an array. */
 int wire_find_model(struct wire_answer *answer, struct json_object *list, const char *name,
