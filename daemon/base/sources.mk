@@ -4,6 +4,7 @@ libbase_a_SOURCES = \
 	daemon/base/checksum.c daemon/base/checksum.h \
 	daemon/base/cleanup.h \
 	daemon/base/clock.c daemon/base/clock.h \
+	daemon/base/crash.c daemon/base/crash.h \
 	daemon/base/enum.h \
 	daemon/base/error.c daemon/base/error.h \
 	daemon/base/id.c daemon/base/id.h \
