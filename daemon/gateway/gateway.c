@@ -77,7 +77,6 @@ static int open_lane(struct gateway *gateway, const struct provider_config *conf
                 .resilience = gateway->resilience,
                 .dimensions = roles & LANE_EMBEDS ? gateway->settings.dimensions : 0,
                 .batch_size = gateway->settings.embedding->batch_size,
-                .loop = thread_loop(gateway->thread),
         };
         int r;
 
@@ -89,8 +88,25 @@ static int open_lane(struct gateway *gateway, const struct provider_config *conf
         return r;
 }
 
+struct starting {
+        struct gateway *gateway;
+        struct error *reterr;
+        int r;
+};
+
+static void start_lanes(void *data)
+{
+        struct starting *starting = data;
+        struct gateway *gateway = starting->gateway;
+
+        for (size_t i = 0; starting->r == 0 && i < gateway->n_lanes; i++)
+                starting->r = lane_start(&gateway->lanes[i], thread_loop(gateway->thread),
+                                         starting->reterr);
+}
+
 static int open_lanes(struct gateway *gateway, struct error *reterr)
 {
+        struct starting starting = { gateway, reterr, 0 };
         const struct gateway_settings *settings = &gateway->settings;
         size_t room = settings->n_providers + 2; /* embedder and reranker may have no table */
         int r;
@@ -110,7 +126,9 @@ static int open_lanes(struct gateway *gateway, struct error *reterr)
                 return error_prefix(reterr, gateway->lanes[0].open_error.code, "provider %s",
                                     settings->embedder->name);
         }
-        return r;
+        if (r == 0 && thread_run(gateway->thread, start_lanes, &starting) < 0)
+                return error_oom(reterr);
+        return r < 0 ? r : starting.r;
 }
 
 static int add_lane(const struct gateway *gateway, struct lanes *lanes, const char *name,

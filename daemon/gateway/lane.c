@@ -58,7 +58,6 @@ int lane_init(struct lane *lane, const struct lane_settings *settings, struct er
         *lane = (struct lane){
                 .config = config,
                 .charged = price_is_charged(config),
-                .loop = settings->loop,
                 .now_usec = clock_monotonic_usec,
                 .wall_usec = clock_wall_usec,
         };
@@ -76,14 +75,17 @@ int lane_init(struct lane *lane, const struct lane_settings *settings, struct er
             lane->provider->ops->max_batch < batch)
                 batch = lane->provider->ops->max_batch;
         batch_size_init(&lane->batch, batch);
-        if (r == 0) {
-                r = sd_event_add_time(lane->loop, &lane->timer, CLOCK_MONOTONIC, UINT64_MAX, 1,
-                                      on_timer, lane);
-                if (r < 0)
-                        return error_set_errno(reterr, r, "timer of provider %s", config->name);
+        return r;
+}
+
+int lane_start(struct lane *lane, sd_event *loop, struct error *reterr)
+{
+        int r = sd_event_add_time(loop, &lane->timer, CLOCK_MONOTONIC, UINT64_MAX, 1, on_timer,
+                                  lane);
+
+        if (r >= 0)
                 r = sd_event_source_set_enabled(lane->timer, SD_EVENT_OFF);
-        }
-        return r < 0 ? r : 0;
+        return r < 0 ? error_set_errno(reterr, r, "timer of provider %s", lane->config->name) : 0;
 }
 
 void lane_done(struct lane *lane)

@@ -5,7 +5,8 @@
  * A call passes in three steps: lane_enter() puts it into the queue, or says how long the limits
  * would keep it there; granted() tells that it has its turn; lane_leave() says how it ended.
  * What a minute allows is taken at the turn.  Who waits when the breaker opens is turned away at
- * once.  Everything is the provider thread's. */
+ * once.  Everything is the provider thread's; only lane_init() comes before, and lane_done() after
+ * that thread. */
 #pragma once
 #include "base/error.h"
 #include "gateway/adaptive.h"
@@ -57,7 +58,6 @@ struct lane {
         bool pumping;
         struct lane_today today;
 
-        sd_event *loop;
         uint64_t (*now_usec)(void); /* monotonic, and wall time */
         uint64_t (*wall_usec)(void);
 };
@@ -78,11 +78,12 @@ struct lane_settings {
         const struct resilience_config *resilience;
         uint32_t dimensions; /* of the profile; 0: it does not embed */
         uint32_t batch_size;
-        sd_event *loop;
 };
 
 /* -ENOMEM; a provider that cannot be opened is a lane with an open_error. */
 int lane_init(struct lane *lane, const struct lane_settings *settings, struct error *reterr);
+/* On the provider thread, whose loop it is. */
+int lane_start(struct lane *lane, sd_event *loop, struct error *reterr);
 void lane_done(struct lane *lane);
 /* What the books know of today: its requests count for the daily limit. */
 void lane_restore(struct lane *lane, const struct ledger_entry *today);

@@ -15,7 +15,7 @@ void thread_stop(struct thread *thread);
 /* Stopped, and every exchange and every source of its loop freed. */
 struct thread *thread_free(struct thread *thread);
 
-/* For use on the thread itself. */
+/* For use on the thread itself: a loop counts its references without a lock. */
 sd_event *thread_loop(const struct thread *thread);
 struct fetcher *thread_fetcher(const struct thread *thread);
 

@@ -7,7 +7,8 @@ gateway_tests = \
 	tests/unit/gateway/test_gateway \
 	tests/unit/gateway/test_limits \
 	tests/unit/gateway/test_money \
-	tests/unit/gateway/test_money_spent
+	tests/unit/gateway/test_money_spent \
+	tests/unit/gateway/test_thread
 gateway_test_libs = $(GATEWAY_LIBS) $(PROVIDER_LIBS) $(STORE_LIBS) $(INDEX_LIBS) $(CONFIG_LIBS) \
 	$(EVENT_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += $(gateway_tests)
@@ -23,6 +24,13 @@ tests_unit_gateway_test_limits_SOURCES = tests/unit/gateway/test_limits.c
 tests_unit_gateway_test_limits_LDADD = $(gateway_test_libs)
 tests_unit_gateway_test_money_SOURCES = tests/unit/gateway/test_money.c
 tests_unit_gateway_test_money_LDADD = $(gateway_test_libs)
+tests_unit_gateway_test_thread_SOURCES = tests/unit/gateway/test_thread.c
+tests_unit_gateway_test_thread_LDADD = $(gateway_test_libs)
+tests_unit_gateway_test_thread_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=pthread_create,--wrap=pthread_join,--wrap=sd_event_ref,--wrap=sd_event_unref \
+	-Wl,--wrap=sd_event_add_time,--wrap=sd_event_add_io,--wrap=sd_event_add_defer \
+	-Wl,--wrap=sd_event_source_set_enabled,--wrap=sd_event_source_set_time \
+	-Wl,--wrap=sd_event_source_disable_unref
 gateway_network = tests/unit/gateway/fake_provider.c tests/unit/gateway/fake_provider.h \
 	tests/unit/gateway/network.c tests/unit/gateway/network.h
 tests_unit_gateway_test_chat_SOURCES = tests/unit/gateway/test_chat.c $(gateway_network)
