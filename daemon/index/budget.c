@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 struct index_budget {
-        uint64_t max_bytes;
-        _Atomic uint64_t used; /* never above max_bytes */
+        _Atomic uint64_t max_bytes;
+        _Atomic uint64_t used; /* never raised above max_bytes */
 };
 
 int index_budget_new(uint64_t max_bytes, struct index_budget **ret, struct error *reterr)
@@ -16,7 +16,7 @@ int index_budget_new(uint64_t max_bytes, struct index_budget **ret, struct error
 
         if (!budget)
                 return error_oom(reterr);
-        budget->max_bytes = max_bytes;
+        atomic_init(&budget->max_bytes, max_bytes);
         atomic_init(&budget->used, 0);
         *ret = budget;
         return 0;
@@ -27,6 +27,17 @@ void index_budget_free(struct index_budget *budget)
         free(budget);
 }
 
+void index_budget_set(struct index_budget *budget, uint64_t max_bytes)
+{
+        atomic_store_explicit(&budget->max_bytes, max_bytes, memory_order_relaxed);
+}
+
+uint64_t index_budget_max(const struct index_budget *budget)
+{
+        return budget ? atomic_load_explicit(&budget->max_bytes, memory_order_relaxed)
+                      : UINT64_MAX;
+}
+
 uint64_t index_budget_used(const struct index_budget *budget)
 {
         return budget ? atomic_load_explicit(&budget->used, memory_order_relaxed) : 0;
@@ -34,13 +45,14 @@ uint64_t index_budget_used(const struct index_budget *budget)
 
 int index_budget_take(struct index_budget *budget, uint64_t bytes)
 {
-        uint64_t used;
+        uint64_t used, max;
 
         if (!budget)
                 return 0;
+        max = atomic_load_explicit(&budget->max_bytes, memory_order_relaxed);
         used = atomic_load_explicit(&budget->used, memory_order_relaxed);
         do {
-                if (bytes > budget->max_bytes - used)
+                if (used > max || bytes > max - used)
                         return -EDQUOT;
         } while (!atomic_compare_exchange_weak_explicit(&budget->used, &used, used + bytes,
                                                         memory_order_relaxed,

@@ -96,6 +96,10 @@ struct index_params {
 int index_budget_new(uint64_t max_bytes, struct index_budget **ret, struct error *reterr);
 void index_budget_free(struct index_budget *budget);
 uint64_t index_budget_used(const struct index_budget *budget);
+/* Another limit from now on.  What is held beyond a lower one stays; nothing is taken until it has
+ * shrunk.  Any thread. */
+void index_budget_set(struct index_budget *budget, uint64_t max_bytes);
+uint64_t index_budget_max(const struct index_budget *budget); /* UINT64_MAX: there is none */
 DEFINE_CLEANUP(struct index_budget *, index_budget_free)
 
 /* Asked every few thousand vectors while something long runs; anything but 0 ends it and is

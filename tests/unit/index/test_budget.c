@@ -53,6 +53,24 @@ static void *take_and_give(void *data)
         return (void *) wrong;
 }
 
+static void test_a_lower_limit_waits_until_enough_was_given_back(void **state)
+{
+        cleanup_(index_budget_free_cleanup) struct index_budget *budget = NULL;
+
+        (void) state;
+        assert_int_equal(index_budget_new(100, &budget, NULL), 0);
+        assert_int_equal(index_budget_take(budget, 80), 0);
+        index_budget_set(budget, 50);
+        assert_int_equal(index_budget_max(budget), 50);
+        assert_int_equal(index_budget_used(budget), 80);
+        assert_int_equal(index_budget_take(budget, 1), -EDQUOT);
+        index_budget_give(budget, 40);
+        assert_int_equal(index_budget_take(budget, 10), 0);
+        assert_int_equal(index_budget_take(budget, 1), -EDQUOT);
+        index_budget_set(budget, 200);
+        assert_int_equal(index_budget_take(budget, 150), 0);
+}
+
 static void test_many_threads_share_it_without_losing_a_byte(void **state)
 {
         cleanup_(index_budget_free_cleanup) struct index_budget *budget = NULL;
@@ -76,6 +94,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_what_is_taken_never_exceeds_the_limit),
                 cmocka_unit_test(test_without_a_budget_there_is_no_limit),
+                cmocka_unit_test(test_a_lower_limit_waits_until_enough_was_given_back),
                 cmocka_unit_test(test_many_threads_share_it_without_losing_a_byte),
         };
 
