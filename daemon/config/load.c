@@ -105,10 +105,31 @@ int config_extends_path(const char *profile, const char *name, char path[static 
         return find_base(profile, name, PROFILE_DIR, path);
 }
 
-static int load_base(struct config *config, const char *profile_dir,
+/* False: it was reported that there is none. */
+static bool find_extended(struct config *config, const char *profile_dir, char path[static PATH_MAX],
+                          struct config_diagnostics *diagnostics)
+{
+        const char *file = config->origins->files[0];
+
+        if (find_base(file, config->extends, profile_dir, path) < 0) {
+                report_extends(config, diagnostics, "there is no such profile",
+                               "looked beside this file and among the installed profiles");
+                return false;
+        }
+        if (strcmp(path, file) == 0) {
+                report_extends(config, diagnostics, "a profile cannot extend itself", NULL);
+                return false;
+        }
+        return true;
+}
+
+static int load_base(struct config *config, const struct config_load_options *options,
                      struct config_diagnostics *diagnostics, struct error *reterr)
 {
         struct config_value value = config_value_of(config, config_row_find("extends"), NULL);
+        const char *profile_dir = options && options->profile_dir ? options->profile_dir
+                                                                  : PROFILE_DIR;
+        bool sent = options && options->base_name;
         struct config_origin own = *value.origin;
         char path[PATH_MAX], *name;
         int r;
@@ -121,21 +142,15 @@ static int load_base(struct config *config, const char *profile_dir,
                                "write it without folder and without .toml: \"basic\"");
                 return 0;
         }
-        r = find_base(config->origins->files[0], config->extends, profile_dir, path);
-        if (r < 0) {
-                report_extends(config, diagnostics, "there is no such profile",
-                               "looked beside this file and among the installed profiles");
+        if (!sent && !find_extended(config, profile_dir, path, diagnostics))
                 return 0;
-        }
-        if (strcmp(path, config->origins->files[0]) == 0) {
-                report_extends(config, diagnostics, "a profile cannot extend itself", NULL);
-                return 0;
-        }
 
         /* With the key out of the way, the base's own one would be taken. */
         name = take_ptr(config->extends);
         *value.origin = (struct config_origin){ 0 };
-        r = load_file(config, path, diagnostics, reterr);
+        r = sent ? load_text(config, options->base_name, options->base_text, options->base_len,
+                             diagnostics, reterr)
+                 : load_file(config, path, diagnostics, reterr);
         if (r == 0 && value.origin->line) {
                 config_diagnostics_add(diagnostics, CONFIG_ERROR, "E_EXTENDS", value.origin->file,
                                        value.origin->line, value.origin->column, "extends",
@@ -273,9 +288,7 @@ static int finish(struct config *config, const struct config_load_options *optio
                   struct config_diagnostics *diagnostics, struct error *reterr)
 {
         uint64_t memory = options ? options->machine_memory_bytes : 0;
-        int r = load_base(config, options && options->profile_dir ? options->profile_dir
-                                                                  : PROFILE_DIR,
-                          diagnostics, reterr);
+        int r = load_base(config, options, diagnostics, reterr);
 
         if (r < 0)
                 return r;

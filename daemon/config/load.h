@@ -17,6 +17,10 @@ struct config_load_options {
         const char *profile_dir;       /* where `extends` looks after the file's own folder;
                                           NULL: the installed profiles */
         uint64_t machine_memory_bytes; /* what capacity is judged against; 0: this machine */
+        /* What `extends` means, for a profile that was sent with it: then no file is read. */
+        const char *base_name; /* in diagnostics and origins; NULL: the file is looked for */
+        const char *base_text;
+        size_t base_len;
 };
 
 /* Loads and validates the profile at `path`; `options` may be NULL.  Diagnostics, warnings

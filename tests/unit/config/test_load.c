@@ -466,6 +466,31 @@ static void test_extends_goes_one_level_deep_and_names_a_profile(void **state)
                   "folder and without .toml: \"basic\")\n");
 }
 
+static void test_what_a_profile_extends_may_be_sent_with_it(void **state)
+{
+        static const char own[] = "extends = \"away\"\nstage = \"testing\"\n";
+        static const char base[] = "rag.enabled = true\nrag.retrieval.default_top_k = 7\n";
+        struct config_diagnostics diagnostics = CONFIG_DIAGNOSTICS_EMPTY;
+        struct config_load_options options = test_options;
+        struct config *config = NULL;
+        const char *file = NULL;
+        uint32_t line = 0;
+
+        (void) state;
+        options.base_name = "/home/me/away.toml";
+        options.base_text = base;
+        options.base_len = strlen(base);
+        assert_int_equal(config_load_memory("/home/me/own.toml", own, strlen(own), &options,
+                                            &config, &diagnostics, NULL), 0);
+        assert_true(config->enabled);
+        assert_int_equal(config->retrieval.default_top_k, 7);
+        assert_int_equal(config_origin(config, "rag.retrieval.default_top_k", &file, &line), 0);
+        assert_string_equal(file, "/home/me/away.toml");
+        assert_int_equal(line, 2);
+        config_diagnostics_done(&diagnostics);
+        config_free(config);
+}
+
 static void test_an_installed_profile_is_found_when_there_is_no_sibling(void **state)
 {
         struct config *config;
@@ -498,6 +523,7 @@ int main(void)
                 cmocka_unit_test(test_what_a_profile_does_not_say_comes_from_what_it_extends),
                 cmocka_unit_test(test_mistakes_of_an_extended_profile_are_told_in_its_own_file),
                 cmocka_unit_test(test_extends_goes_one_level_deep_and_names_a_profile),
+                cmocka_unit_test(test_what_a_profile_extends_may_be_sent_with_it),
                 cmocka_unit_test(test_an_installed_profile_is_found_when_there_is_no_sibling),
         };
 
