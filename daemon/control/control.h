@@ -7,7 +7,7 @@
  *   control.c         listeners, roles, the objects' lives
  *   connection.c      bytes of one client on the loop: limits, order, back-pressure
  *   call.c            one call on a worker thread, its replies on the way back to the loop
- *   *.c               the handlers, one file per noun
+ *   *.c               the handlers, one file per noun; operation.c follows what the engine does
  *
  * Sockets, parsing and replies belong to the thread of the loop and never block it.  A handler
  * runs on a thread of `workers`, one step at a time: a call that waits (for a job's next
@@ -24,27 +24,22 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
-struct answer;
-struct config;
 struct control;
-struct gateway;
 struct ingest;
+struct releases;
 struct store;
 struct workers;
 
-/* What the handlers call.  Everything is borrowed and must outlive the control object. */
+/* What the handlers call.  Everything is borrowed and must outlive the control object.  A call
+ * pins the release that serves when it begins and keeps it until it ends: see call_services(). */
 struct control_services {
         struct store *store;
         struct ingest *ingest;
-        struct answer *answer;
-        struct gateway *gateway;
-        const struct config *config; /* the profile in force */
+        struct releases *releases;
         /* Runs the handlers; a pool of the door's own, so that ingest does not delay `status`. */
         struct workers *workers;
         struct tenant_id tenant; /* whose data every command means */
-        const char *stage;       /* of the profile */
-        uint32_t release;        /* number of the release in force */
-        const char *profile;     /* path the profile was read from */
+        const char *profile;     /* path of the profile on disk */
         const char *version;     /* of ragd */
         /* Adds what the daemon knows about itself to the status object (borrowed): those
          * members of the row "status" that may be absent.  On a worker thread. */

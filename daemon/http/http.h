@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The HTTP API: listeners, requests, routes, streams, over libmicrohttpd.
  *
- *   server.c    one MHD daemon per listening address, each with a pool of epoll threads
+ *   server.c    the door's life: opened, drained, closed
+ *   accept.c    one thread that takes connections from all listening sockets
+ *   pool.c      one MHD daemon per listening socket, with its threads and its certificate
+ *   rebind.c    other addresses and certificates while it runs, as a room of a release's switch
  *   guard.c     absolute deadlines of every connection, kept by one thread of its own
  *   reject.c    what MHD lets through and must not be answered: refused, connection closed
  *   routes.c    ONE table: dispatch, 404 and 405, the OpenAPI document, the metrics' labels
  *   dispatch.c  a request from its head to its reply, without a socket (fuzzed as such)
  *   *.c         the handlers, one file per noun
+ *
+ * Every request pins a release when its head has come, and keeps it until its last byte: what
+ * answers it, its limits, and the number that its reply carries are of that one release.  What
+ * is decided before a head has come (deadlines of connections, how many there may be) is of the
+ * newest.
  *
  * A search runs on the MHD thread that received it.  Whatever waits for a disk or a model runs
  * on the door's own worker threads while its connection is suspended, so that neither a slow
@@ -26,46 +34,58 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct answer;
 struct http;
 struct ingest;
 struct metrics;
-struct security_config;
-struct server_config;
+struct releases;
+struct snapshot;
 struct store;
 
 /* What the handlers call.  Everything is borrowed and must outlive the http object. */
 struct http_services {
         struct store *store;
         struct ingest *ingest;
-        struct answer *answer;
+        struct releases *releases; /* what each request is answered by */
         struct metrics *metrics;
         struct tenant_id tenant; /* whose data every request means */
         /* May requests be sent here?  Adds what it looked at to the object `detail` (borrowed);
          * runs on any thread.  NULL: always ready. */
         bool (*ready)(void *data, struct json_object *detail);
         void *data;
-        const char *stage;   /* of the profile; sent as Ragd-Stage */
-        uint32_t release;    /* number of the release in force; sent as Ragd-Release */
         const char *version; /* of ragd */
 };
 
-/* Listens on every address of `server.listen` and serves until http_free().
+/* Listens on every address of `server.listen` of the release that serves, until http_free().
  *   "127.0.0.1:7420", "[::1]:7420"   port 0: the kernel chooses, see http_addresses()
  *   "unix:/path"                     a stale socket is replaced, mode 0660
  *   "systemd"                        the sockets passed under the name "http"
  * Where `metrics_listen` is set, /metrics is served there and nowhere else; its sockets are
  * passed under the name "metrics".  -EADDRINUSE, -EACCES, -EINVAL, -ENOENT (no such socket was
- * passed, no certificate) name the address or the file.  Both configurations are borrowed. */
-int http_new(const struct server_config *server, const struct security_config *security,
-             const struct http_services *services, struct http **ret, struct error *reterr);
+ * passed, no certificate) name the address or the file. */
+int http_new(const struct http_services *services, struct http **ret, struct error *reterr);
 
 /* Stops accepting, turns /readyz to 503, ends the streams, lets running requests finish for at
- * most `drain_usec`, then closes what is left.  Accepts NULL; returns NULL. */
+ * most `drain_usec`, then closes what is left.  No switch is under way any more: after
+ * releases_stop().  Accepts NULL; returns NULL. */
 struct http *http_free(struct http *http, uint64_t drain_usec);
 
+/* The room of a switch (struct release_room), with the http object as data; one switch at a time.
+ * prepare: opens and binds the addresses that are new, and starts the threads of those and of
+ *   addresses whose certificate, or the wish for one, has changed; nothing connects to them yet.
+ *   An address that stays as it is keeps its socket and its connections.
+ * commit: connections of the new addresses are taken from now on, those of changed ones by their
+ *   new threads; limits are the new ones.  Addresses that are no more are still served.
+ * retire: these are closed, after whoever waited in their queues was let in; their connections and
+ *   those with a former certificate end with their next reply.  Returns at once. */
+int http_prepare(void *http, const struct snapshot *now, const struct snapshot *next,
+                 void **ret_prepared, struct error *reterr);
+void http_commit(void *http, void *prepared, const struct snapshot *next);
+void http_abort(void *http, void *prepared);
+void http_retire(void *http, void *prepared);
+
 /* Where it listens now, NULL-terminated, as in the configuration but with the real port:
- * "127.0.0.1:41873", "unix:/path".  Borrowed. */
+ * "127.0.0.1:41873", "unix:/path".  Any thread; the list that was got stays good until
+ * http_free(), but a switch makes a new one. */
 const char *const *http_addresses(const struct http *http);
 
 /* Requests being carried out, and connections that are open. */
