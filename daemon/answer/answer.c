@@ -34,6 +34,8 @@ struct answering {
         bool text_told;   /* a delta was: from here on a failure is an error */
         size_t taken;     /* bytes of the model's text that cite has read */
         uint64_t search_usec, chat_begin_usec, first_usec;
+        uint32_t arm;
+        int failed_code; /* of the model that was quoted in the place of; or 0 */
         _Atomic bool ended;
 };
 
@@ -108,6 +110,28 @@ static void put_trace(struct answering *answering, struct trace_facts *facts)
                                   answering->trace.wall_usec, text, len, NULL);
 }
 
+static void tell_ended(struct answering *answering, int code, bool grounded, uint64_t cost)
+{
+        const struct search_response *response = answering->writing.response;
+        uint64_t begin = answering->trace.begin_usec;
+        uint64_t took = clock_monotonic_usec() - begin;
+        const struct answer_ended ended = {
+                .arm = answering->arm,
+                .outcome = outcome_of_all(code, answering->failed_code,
+                                          response ? response->degraded_code : 0),
+                .answer = true,
+                .empty = response && response->n_rows == 0,
+                .grounded = grounded,
+                .degraded = answering->failed_code < 0 ||
+                            (response && response_is_degraded(response)),
+                .first_usec = answering->first_usec ? answering->first_usec - begin : took,
+                .took_usec = took,
+                .cost_microusd = cost,
+        };
+
+        answer_tell_ended(answering->answer, &ended);
+}
+
 /* Nothing of `answering` may be touched afterwards: its owner may free it. */
 static void end(struct answering *answering, struct json_object *takes_whole,
                 const struct error *error)
@@ -123,6 +147,7 @@ static void end_failed(struct answering *answering, const struct error *error)
         struct trace_facts facts = { .outcome = TRACE_FAILED, .code = error->code };
 
         put_trace(answering, &facts);
+        tell_ended(answering, error->code, false, facts.cost_microusd);
         end(answering, NULL, error);
 }
 
@@ -147,6 +172,7 @@ static void end_well(struct answering *answering, struct writing_facts *facts)
                 return;
         }
         put_trace(answering, &traced);
+        tell_ended(answering, 0, facts->grounded, facts->cost_microusd);
         end(answering, whole, NULL);
 }
 
@@ -213,10 +239,12 @@ static bool may_quote(const struct answering *answering, int code)
 
 static void fail(struct answering *answering, const struct error *error)
 {
-        if (may_quote(answering, error->code))
+        if (may_quote(answering, error->code)) {
+                answering->failed_code = error->code;
                 quote(answering, error, NULL, true);
-        else
+        } else {
                 end_failed(answering, error);
+        }
 }
 
 /* ---- Generation ------------------------------------------------------------------------------ */
@@ -391,8 +419,8 @@ static int search(struct answering *answering, const struct answer_request *requ
         search.highlight = search.remember = false;
         search.attempt = trace_attempt;
         search.attempt_data = &answering->trace;
-        r = search_run(answering->answer, answering->tenant, &search,
-                       &answering->writing.response, reterr);
+        r = search_untold(answering->answer, answering->tenant, &search,
+                          &answering->writing.response, reterr);
         answering->search_usec = clock_monotonic_usec() - begin;
         if (r >= 0)
                 r = text_analyzer_new(
@@ -412,6 +440,7 @@ static struct answering *answering_new(struct answer *answer, struct tenant_id t
         answering->answer = answer;
         answering->tenant = tenant;
         answering->events = *events;
+        answering->arm = request->search.arm;
         answering->writing = (struct writing){ .answer = answer,
                                                .question = strdup(request->question),
                                                .max_tokens = request->max_tokens,
@@ -437,6 +466,7 @@ int answer_start(struct answer *answer, struct tenant_id tenant,
                 struct trace_facts facts = { .outcome = TRACE_FAILED, .code = r };
 
                 put_trace(answering, &facts);
+                tell_ended(answering, r, false, facts.cost_microusd);
                 (void) answering_free(answering);
                 if (reterr)
                         *reterr = error;
@@ -458,8 +488,10 @@ void answer_cancel(struct answering *answering)
 
         if (answering->chat)
                 gateway_chat_cancel(answering->chat);
-        if (!atomic_exchange(&answering->ended, true))
+        if (!atomic_exchange(&answering->ended, true)) {
                 put_trace(answering, &facts);
+                tell_ended(answering, -ECANCELED, false, facts.cost_microusd);
+        }
 }
 
 struct answering *answering_free(struct answering *answering)

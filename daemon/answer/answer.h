@@ -16,6 +16,34 @@ struct retrieval_config;
 struct store;
 struct workers;
 
+/* How a request ended, as far as its release has to do with it. */
+enum answer_outcome {
+        ANSWER_WELL,
+        ANSWER_REFUSED,  /* the request was at fault */
+        ANSWER_LEFT,     /* nobody waited for it any more */
+        ANSWER_PROVIDER, /* a provider is away, or its limits or the money are used up */
+        ANSWER_FAILED,   /* by our fault or the profile's: storage, time, a key, a model's name */
+        ANSWER_OUTCOME_MAX,
+        ANSWER_OUTCOME_INVALID = -EINVAL,
+};
+/* Of the code that a search or an answer failed with; 0 and above: well. */
+enum answer_outcome answer_outcome_of(int code);
+
+/* One search or answer, told when it ended.  One that ended in a lesser way because a model did
+ * not answer (quotes in its place, words alone, no rerank) has the outcome of that model's fault,
+ * and is degraded. */
+struct answer_ended {
+        uint32_t arm; /* of the request */
+        enum answer_outcome outcome;
+        bool answer;   /* else a search */
+        bool empty;    /* it found nothing */
+        bool grounded; /* an answer with at least one citation, and every one valid */
+        bool degraded;
+        uint64_t first_usec; /* to the first piece of a model's text, or to the end */
+        uint64_t took_usec;
+        uint64_t cost_microusd;
+};
+
 struct answer_settings {
         struct store *store;
         struct gateway *gateway;
@@ -34,6 +62,10 @@ struct answer_settings {
         uint32_t slow_query_ms;     /* longer searches are told to `slow`; 0: none */
         void (*slow)(void *data, const char *query, uint64_t took_usec);
         void *data;
+        /* Told of every search_run() and every answer, on the thread where it ended; not of golden
+         * questions and replays.  Must not wait; or NULL. */
+        void (*ended)(void *data, const struct answer_ended *ended);
+        void *ended_data;
 };
 
 /* The settings are copied; what they point at is borrowed. */

@@ -84,33 +84,55 @@ static int compare_times(const void *a, const void *b)
         return (left > right) - (left < right);
 }
 
-/* The nearest rank: the smallest that at least this share does not exceed. */
-static uint64_t percentile(const uint64_t *sorted, size_t n, double share)
+void eval_sort_times(uint64_t *times, size_t n)
+{
+        qsort(times, n, sizeof *times, compare_times);
+}
+
+uint64_t eval_percentile(const uint64_t *sorted, size_t n, double share)
 {
         size_t rank = (size_t) ceil(share * (double) n);
 
         return n == 0 ? 0 : sorted[rank > 0 ? rank - 1 : 0];
 }
 
-/* ---- What the collection lacks --------------------------------------------------------------- */
+/* ---- What the collections lack --------------------------------------------------------------- */
 
-static int compare_names(const void *a, const void *b)
+struct wanted_document {
+        const char *collection, *external_id;
+};
+
+static int compare_wanted(const void *a, const void *b)
 {
-        return strcmp(*(const char *const *) a, *(const char *const *) b);
+        const struct wanted_document *left = a, *right = b;
+        int order = strcmp(left->collection, right->collection);
+
+        return order ? order : strcmp(left->external_id, right->external_id);
 }
 
-static int count_missing(struct collection *collection, const char **names, size_t n,
-                         uint64_t *ret, struct error *reterr)
+static int count_missing(struct store *store, struct tenant_id tenant,
+                         struct wanted_document *wanted, size_t n, uint64_t *ret,
+                         struct error *reterr)
 {
+        cleanup_(collection_unref_cleanup) struct collection *collection = NULL;
+
         *ret = 0;
-        qsort(names, n, sizeof *names, compare_names);
+        qsort(wanted, n, sizeof *wanted, compare_wanted);
         for (size_t i = 0; i < n; i++) {
                 struct document document = { 0 };
-                int r;
+                bool other = i == 0 || strcmp(wanted[i].collection, wanted[i - 1].collection) != 0;
+                int r = 0;
 
-                if (i > 0 && strcmp(names[i], names[i - 1]) == 0)
+                if (!other && strcmp(wanted[i].external_id, wanted[i - 1].external_id) == 0)
                         continue;
-                r = docs_get(collection, names[i], &document, reterr);
+                if (other) {
+                        collection = collection_unref(collection);
+                        r = collection_open(store, tenant, wanted[i].collection, &collection,
+                                            reterr);
+                }
+                if (r < 0)
+                        return r;
+                r = docs_get(collection, wanted[i].external_id, &document, reterr);
                 if (r == -ENOENT)
                         ++*ret;
                 else if (r < 0)
@@ -121,45 +143,60 @@ static int count_missing(struct collection *collection, const char **names, size
         return 0;
 }
 
-static int find_missing(struct answer *answer, struct tenant_id tenant, const char *name,
-                        const struct golden_set *set, uint64_t *ret, struct error *reterr)
+int eval_find_missing(struct store *store, struct tenant_id tenant, const char *collection,
+                      const struct golden_set *set, uint64_t *ret, struct error *reterr)
 {
-        cleanup_(collection_unref_cleanup) struct collection *collection = NULL;
-        cleanup_free_ const char **names = NULL;
+        cleanup_free_ struct wanted_document *wanted = NULL;
         size_t n = 0, room = 1;
-        int r = collection_open(answer->settings.store, tenant, name, &collection, reterr);
 
-        if (r < 0)
-                return r;
         for (size_t i = 0; i < set->n_questions; i++)
                 room += set->questions[i].n_relevant;
-        names = calloc(room, sizeof *names);
-        if (!names)
+        wanted = calloc(room, sizeof *wanted);
+        if (!wanted)
                 return error_oom(reterr);
-        for (size_t i = 0; i < set->n_questions; i++)
-                for (size_t j = 0; j < set->questions[i].n_relevant; j++)
-                        if (set->questions[i].relevant[j].gain >= RELEVANT)
-                                names[n++] = set->questions[i].relevant[j].external_id;
-        return count_missing(collection, names, n, ret, reterr);
+        for (size_t i = 0; i < set->n_questions; i++) {
+                const struct golden_question *question = &set->questions[i];
+
+                for (size_t j = 0; j < question->n_relevant; j++)
+                        if (question->relevant[j].gain >= RELEVANT)
+                                wanted[n++] = (struct wanted_document){
+                                        question->collection ? question->collection : collection,
+                                        question->relevant[j].external_id,
+                                };
+        }
+        return count_missing(store, tenant, wanted, n, ret, reterr);
 }
 
 /* ---- The run --------------------------------------------------------------------------------- */
 
-static int ask(struct answer *answer, struct tenant_id tenant,
-               const struct search_request *request, const struct golden_question *question,
-               struct eval_figures *sums, uint64_t *ret_usec, struct error *reterr)
+int eval_ask(struct answer *answer, struct tenant_id tenant, const char *collection,
+             const struct golden_question *question, enum search_mode mode,
+             struct eval_asked *ret, struct error *reterr)
 {
         cleanup_(search_response_free_cleanup) struct search_response *response = NULL;
-        double ndcg = 0, recall = 0;
-        int r = search_run(answer, tenant, request, &response, reterr);
+        struct eval_asked asked;
+        struct search_request request;
+        int r;
 
+        search_request_defaults(answer, &request);
+        request.query = question->query;
+        request.collections[0] = question->collection ? question->collection : collection;
+        request.n_collections = 1;
+        if (mode != SEARCH_MODE_INVALID)
+                request.mode = mode;
+        request.limit = DEPTH;
+        request.group_by_document = true;
+        request.group_size = 1;
+        request.include_text = request.include_metadata = request.include_position = false;
+        r = search_untold(answer, tenant, &request, &response, reterr);
         if (r >= 0)
-                r = measure(question, response, &ndcg, &recall, reterr);
+                r = measure(question, response, &asked.ndcg_at_10, &asked.recall_at_100, reterr);
         if (r < 0)
                 return r;
-        sums->ndcg_at_10 += ndcg;
-        sums->recall_at_100 += recall;
-        *ret_usec = search_response_took_usec(response);
+        asked.took_usec = search_response_took_usec(response);
+        asked.degraded = response_is_degraded(response);
+        asked.degraded_code = response->degraded_code;
+        *ret = asked;
         return 0;
 }
 
@@ -170,33 +207,29 @@ int eval_run(struct answer *answer, struct tenant_id tenant, const char *collect
 {
         cleanup_free_ uint64_t *times = calloc(set->n_questions + 1, sizeof *times);
         struct eval_figures figures = { .questions = set->n_questions };
-        struct search_request request;
         int r;
 
         if (!times)
                 return error_oom(reterr);
-        search_request_defaults(answer, &request);
-        request.collections[0] = collection;
-        request.n_collections = 1;
-        request.mode = mode;
-        request.limit = DEPTH;
-        request.group_by_document = true;
-        request.group_size = 1;
-        request.include_text = request.include_metadata = request.include_position = false;
-        r = find_missing(answer, tenant, collection, set, &figures.missing, reterr);
+        r = eval_find_missing(answer->settings.store, tenant, collection, set, &figures.missing,
+                              reterr);
         for (size_t i = 0; r >= 0 && i < set->n_questions; i++) {
-                request.query = set->questions[i].query;
-                r = ask(answer, tenant, &request, &set->questions[i], &figures, &times[i], reterr);
+                struct eval_asked asked = { 0 };
+
+                r = eval_ask(answer, tenant, collection, &set->questions[i], mode, &asked, reterr);
                 if (r < 0)
                         return error_prefix(reterr, r, "question %zu", i + 1);
+                figures.ndcg_at_10 += asked.ndcg_at_10;
+                figures.recall_at_100 += asked.recall_at_100;
+                times[i] = asked.took_usec;
                 if (progress && progress(data, i + 1, set->n_questions) != 0)
                         return error_set(reterr, -ECANCELED, "the evaluation was stopped");
         }
         if (r < 0)
                 return r;
-        qsort(times, set->n_questions, sizeof *times, compare_times);
-        figures.p50_usec = percentile(times, set->n_questions, 0.50);
-        figures.p99_usec = percentile(times, set->n_questions, 0.99);
+        eval_sort_times(times, set->n_questions);
+        figures.p50_usec = eval_percentile(times, set->n_questions, 0.50);
+        figures.p99_usec = eval_percentile(times, set->n_questions, 0.99);
         if (set->n_questions > 0) {
                 figures.ndcg_at_10 /= (double) set->n_questions;
                 figures.recall_at_100 /= (double) set->n_questions;

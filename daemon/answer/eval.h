@@ -3,29 +3,35 @@
  * discount log2(rank + 1), ideal over all judged documents) and recall@100, per mode. */
 #pragma once
 #include "answer/answer.h"
+#include "store/golden.h"
 
-struct golden_question {
-        char *query;
-        struct golden_gain {
-                char *external_id;
-                uint32_t gain; /* 0: judged and not relevant */
-        } *relevant;
-        size_t n_relevant;
-};
-struct golden_set {
-        struct golden_question *questions;
-        size_t n_questions;
-};
-/* JSON Lines of {query, relevant: {external_id: gain}}, gains 0 to GOLDEN_GAIN_MAX.  -EINVAL or
- * -EBADMSG with the line in the error's origin and its words; -ENODATA: no line at all. */
-#define GOLDEN_GAIN_MAX 30
+/* JSON Lines of {query, relevant: {external_id: gain}, collection}, gains 0 to GOLDEN_GAIN_MAX, the
+ * collection where it is another than the asker's.  -EINVAL or -EBADMSG with the line in the
+ * error's origin and its words; -ENODATA: no line at all. */
 int golden_set_parse(const char *text, size_t len, struct golden_set *ret, struct error *reterr);
-void golden_set_done(struct golden_set *set);
 
 /* nDCG@k of a ranking: `gains` are those of the results in order (0: not judged), `judged`
  * those of all judged documents, in any order.  0 where nothing is relevant. */
 double eval_ndcg(const uint32_t *gains, size_t n_gains, const uint32_t *judged, size_t n_judged,
                  size_t k);
+
+/* One question as a search of the 100 best documents.  `mode` SEARCH_MODE_INVALID: the profile's.
+ * A question that names its collection is asked of that, in all of these. */
+struct eval_asked {
+        double ndcg_at_10, recall_at_100;
+        uint64_t took_usec;
+        bool degraded;
+        int degraded_code; /* of the model that failed; or 0 */
+};
+int eval_ask(struct answer *answer, struct tenant_id tenant, const char *collection,
+             const struct golden_question *question, enum search_mode mode,
+             struct eval_asked *ret, struct error *reterr);
+/* How many of the documents that answer its questions are not there.  -ENOENT: a collection. */
+int eval_find_missing(struct store *store, struct tenant_id tenant, const char *collection,
+                      const struct golden_set *set, uint64_t *ret, struct error *reterr);
+/* The nearest rank: the smallest that at least this share does not exceed; 0 of none. */
+void eval_sort_times(uint64_t *times, size_t n);
+uint64_t eval_percentile(const uint64_t *sorted, size_t n, double share);
 
 struct eval_figures {
         double ndcg_at_10, recall_at_100;

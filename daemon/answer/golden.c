@@ -1,27 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Golden sets: JSON Lines of {query, relevant: {external_id: gain}}. */
+/* Golden sets: JSON Lines of {query, relevant: {external_id: gain}, collection}. */
 #include "answer/eval.h"
 
 #include "base/json.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static void question_done(struct golden_question *question)
-{
-        for (size_t i = 0; i < question->n_relevant; i++)
-                free(question->relevant[i].external_id);
-        free(question->relevant);
-        free(question->query);
-}
-
-void golden_set_done(struct golden_set *set)
-{
-        for (size_t i = 0; i < set->n_questions; i++)
-                question_done(&set->questions[i]);
-        free(set->questions);
-        memset(set, 0, sizeof *set);
-}
 
 static int read_relevant(struct json_object *relevant, struct golden_question *question,
                          struct error *reterr)
@@ -53,10 +37,10 @@ static int read_relevant(struct json_object *relevant, struct golden_question *q
 static int read_question(const char *text, size_t len, struct golden_question *question,
                          struct error *reterr)
 {
-        static const char *const known[] = { "query", "relevant", NULL };
+        static const char *const known[] = { "query", "relevant", "collection", NULL };
         cleanup_json_ struct json_object *json = NULL;
         struct json_object *relevant = NULL;
-        const char *query = NULL;
+        const char *query = NULL, *collection = NULL;
         int r = json_parse(text, len, &json, reterr);
 
         if (r < 0)
@@ -68,13 +52,18 @@ static int read_question(const char *text, size_t len, struct golden_question *q
                 r = json_get_string(json, "query", &query, reterr);
         if (r >= 0)
                 r = json_get_object(json, "relevant", &relevant, reterr);
+        if (r >= 0)
+                r = json_get_string(json, "collection", &collection, reterr);
         if (r < 0)
                 return r;
         if (!query || !relevant)
                 return error_set(reterr, -EINVAL, "\"%s\" is missing",
                                  query ? "relevant" : "query");
         question->query = strdup(query);
-        return question->query ? read_relevant(relevant, question, reterr) : error_oom(reterr);
+        question->collection = collection ? strdup(collection) : NULL;
+        if (!question->query || (collection && !question->collection))
+                return error_oom(reterr);
+        return read_relevant(relevant, question, reterr);
 }
 
 static int add_question(struct golden_set *set, size_t *room, const char *text, size_t len,

@@ -88,6 +88,7 @@ struct search_response {
 
         bool dense, bm25; /* the legs that ran */
         bool degraded_dense, degraded_bm25, degraded_rerank;
+        int degraded_code; /* of the model that failed and was done without; or 0 */
         bool exact, exhausted;
         struct recall_sample *sample; /* to be replayed; owned; or NULL */
         bool complete;                /* everything went well */
@@ -150,6 +151,17 @@ void recall_discard(struct recall_sample *sample); /* or NULL */
 /* How many of the hits belong to the true ones: by slot, or by a score as good as the last. */
 size_t recall_count(const struct index_hit *hits, size_t n, const struct index_hit *truth,
                     size_t n_truth);
+
+/* search.c: search_run(), told to nobody. */
+int search_untold(struct answer *answer, struct tenant_id tenant,
+                  const struct search_request *request, struct search_response **ret,
+                  struct error *reterr);
+
+/* ended.c */
+bool response_is_degraded(const struct search_response *response);
+/* The worst of how an answer ended and what was done without on its way. */
+enum answer_outcome outcome_of_all(int code, int degraded_code, int response_code);
+void answer_tell_ended(const struct answer *answer, const struct answer_ended *ended);
 
 /* remembering.c: the key of this response, of everything that decides it; true where it was sent
  * before and is taken from there. */

@@ -119,6 +119,7 @@ int legs_prepare(struct answer *answer, struct tenant_id tenant,
                             r == -ENOMEM)
                                 return r;
                         legs.bm25 = response->degraded_dense = true;
+                        response->degraded_code = r;
                 } else {
                         vector_prepare(params->metric, legs.vector, legs.dimensions);
                 }

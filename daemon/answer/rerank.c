@@ -126,6 +126,8 @@ static int learn(struct answer *answer, struct tenant_id tenant,
         if (r == -ENOMEM)
                 return error_oom(reterr);
         response->degraded_rerank = r < 0;
+        if (r < 0 && !response->degraded_code)
+                response->degraded_code = foreign_code(r);
         return r < 0 ? 0 : keep_scores(&reranking, response, reterr);
 }
 

@@ -268,8 +268,9 @@ static int run(struct answer *answer, struct tenant_id tenant,
         return r;
 }
 
-int search_run(struct answer *answer, struct tenant_id tenant, const struct search_request *request,
-               struct search_response **ret, struct error *reterr)
+int search_untold(struct answer *answer, struct tenant_id tenant,
+                  const struct search_request *request, struct search_response **ret,
+                  struct error *reterr)
 {
         cleanup_(search_response_free_cleanup) struct search_response *response =
                 calloc(1, sizeof *response);

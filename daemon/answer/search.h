@@ -88,6 +88,7 @@ struct search_request {
         /* The door's, not the request's: asked while it runs; how long to wait for other
          * machines (monotonic; 0: as long as the profile says); who is told of each attempt, see
          * struct gateway_terms. */
+        uint32_t arm; /* told back when it ended: see struct answer_ended */
         struct index_check check;
         uint64_t deadline_usec;
         void (*attempt)(void *data, const struct gateway_attempt *attempt);
@@ -115,7 +116,7 @@ int search_request_parse_vector(const struct answer *answer, struct json_object 
 void search_request_done(struct search_request *request);
 
 struct search_response;
-/* -ENOENT: a collection; -ESTALE: it was indexed under another fingerprint, with the remedy;
+/* -ENOENT: a collection; -EAGAIN: its index is just being made for this release;
  * -EINVAL: a vector of the wrong width, a mode that cannot be served; the gateway's errors where
  * the mode is dense; or what the request's check returned.  Blocks while another machine embeds
  * or reranks: where answer_waits(), not on a thread that serves many. */

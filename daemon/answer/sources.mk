@@ -4,6 +4,7 @@ libanswer_a_SOURCES = \
 	daemon/answer/candidates.c daemon/answer/candidates.h \
 	daemon/answer/cite.c daemon/answer/cite.h \
 	daemon/answer/cursor.c \
+	daemon/answer/ended.c \
 	daemon/answer/eval.c daemon/answer/eval.h \
 	daemon/answer/extract.c \
 	daemon/answer/floats.c daemon/answer/floats.h \

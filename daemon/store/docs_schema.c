@@ -45,6 +45,16 @@ static const struct db_migration migrations[] = {
           " one INTEGER PRIMARY KEY CHECK(one = 1), documents INTEGER NOT NULL,"
           " bytes INTEGER NOT NULL, failed INTEGER NOT NULL);"
           "INSERT INTO totals VALUES(1, 0, 0, 0);" },
+
+        { .to = 2,
+          .sql =
+          "CREATE TABLE golden("
+          " golden_no INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, query TEXT NOT NULL,"
+          " created_usec INTEGER NOT NULL, UNIQUE(name, query));"
+
+          "CREATE TABLE golden_gain("
+          " golden_no INTEGER NOT NULL, external_id TEXT NOT NULL, gain INTEGER NOT NULL,"
+          " PRIMARY KEY(golden_no, external_id)) WITHOUT ROWID;" },
 };
 
 const struct db_schema docs_schema = {

@@ -18,6 +18,11 @@ TESTS += tests/unit/answer/test_cite
 tests_unit_answer_test_cite_SOURCES = tests/unit/answer/test_cite.c
 tests_unit_answer_test_cite_LDADD = $(answer_test_libs)
 
+check_PROGRAMS += tests/unit/answer/test_ended
+TESTS += tests/unit/answer/test_ended
+tests_unit_answer_test_ended_SOURCES = tests/unit/answer/test_ended.c $(answer_test_fixture)
+tests_unit_answer_test_ended_LDADD = $(answer_test_libs)
+
 check_PROGRAMS += tests/unit/answer/test_eval
 TESTS += tests/unit/answer/test_eval
 tests_unit_answer_test_eval_SOURCES = tests/unit/answer/test_eval.c $(answer_test_fixture)

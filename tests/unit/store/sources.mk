@@ -17,6 +17,11 @@ TESTS += tests/unit/store/test_generation
 tests_unit_store_test_generation_SOURCES = tests/unit/store/test_generation.c $(store_test_fixture)
 tests_unit_store_test_generation_LDADD = $(store_test_libs)
 
+check_PROGRAMS += tests/unit/store/test_golden
+TESTS += tests/unit/store/test_golden
+tests_unit_store_test_golden_SOURCES = tests/unit/store/test_golden.c $(store_test_fixture)
+tests_unit_store_test_golden_LDADD = $(store_test_libs)
+
 check_PROGRAMS += tests/unit/store/test_jobs
 TESTS += tests/unit/store/test_jobs
 tests_unit_store_test_jobs_SOURCES = tests/unit/store/test_jobs.c $(store_test_fixture)
