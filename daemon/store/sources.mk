@@ -18,6 +18,7 @@ libstore_a_SOURCES = \
 	daemon/store/generation_postings.c daemon/store/generation_room.c \
 	daemon/store/generation_transaction.c daemon/store/generation_transaction.h \
 	daemon/store/generation_write.c \
+	daemon/store/golden.c daemon/store/golden.h \
 	daemon/store/idempotency.c daemon/store/idempotency.h \
 	daemon/store/jobs.c daemon/store/jobs.h \
 	daemon/store/ledger.c daemon/store/ledger.h \
