@@ -32,6 +32,14 @@ void adaptive_init(struct adaptive *adaptive, uint32_t configured)
         *adaptive = (struct adaptive){ .configured = configured, .current = configured };
 }
 
+void adaptive_configure(struct adaptive *adaptive, uint32_t configured)
+{
+        bool at_ceiling = adaptive->current == ceiling_of(adaptive);
+
+        adaptive->configured = configured;
+        (void) set(adaptive, at_ceiling ? ceiling_of(adaptive) : adaptive->current);
+}
+
 bool adaptive_success(struct adaptive *adaptive)
 {
         uint64_t tenth = (adaptive->current + 9) / 10;
@@ -72,6 +80,15 @@ bool adaptive_learn(struct adaptive *adaptive, uint64_t requests_per_minute)
 void batch_size_init(struct batch_size *size, uint32_t max)
 {
         *size = (struct batch_size){ .max = max, .current = max };
+}
+
+void batch_size_configure(struct batch_size *size, uint32_t max)
+{
+        bool at_max = size->current == size->max;
+
+        size->max = max;
+        if (at_max || size->current > max)
+                size->current = max;
 }
 
 static void grow(struct batch_size *size, uint64_t to)

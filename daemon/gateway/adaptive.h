@@ -25,6 +25,9 @@ struct adaptive {
 };
 
 void adaptive_init(struct adaptive *adaptive, uint32_t configured);
+/* Another limit from now on: whoever was not slowed down goes at the new one, others go on from
+ * where they are. */
+void adaptive_configure(struct adaptive *adaptive, uint32_t configured);
 /* Each returns whether `current` changed. */
 bool adaptive_success(struct adaptive *adaptive);
 bool adaptive_refused(struct adaptive *adaptive);
@@ -36,6 +39,7 @@ struct batch_size {
 };
 
 void batch_size_init(struct batch_size *size, uint32_t max);
+void batch_size_configure(struct batch_size *size, uint32_t max); /* in the same way */
 void batch_size_success(struct batch_size *size, uint64_t took_usec);
 /* A batch of n texts was refused, for its size or for the rate. */
 void batch_size_refused(struct batch_size *size, uint32_t n);

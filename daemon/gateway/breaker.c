@@ -28,6 +28,12 @@ void breaker_init(struct breaker *breaker, uint32_t max_failures, uint64_t reset
         *breaker = (struct breaker){ .max_failures = max_failures, .reset_usec = reset_usec };
 }
 
+void breaker_configure(struct breaker *breaker, uint32_t max_failures, uint64_t reset_usec)
+{
+        breaker->max_failures = max_failures;
+        breaker->reset_usec = reset_usec;
+}
+
 void breaker_set_state(struct breaker *breaker, enum breaker_state state, uint64_t now_usec)
 {
         assert(moves[breaker->state][state]);

@@ -34,6 +34,8 @@ struct breaker {
 };
 
 void breaker_init(struct breaker *breaker, uint32_t max_failures, uint64_t reset_usec);
+/* Other figures from now on; its state stays. */
+void breaker_configure(struct breaker *breaker, uint32_t max_failures, uint64_t reset_usec);
 
 /* Moves by the table of allowed moves; another one is a bug of ours. */
 void breaker_set_state(struct breaker *breaker, enum breaker_state state, uint64_t now_usec);

@@ -16,6 +16,22 @@ void budget_init(struct budget *budget, uint64_t day_limit, uint64_t month_limit
         };
 }
 
+static void set_limit(struct budget_span *span, uint64_t limit)
+{
+        if (span->limit == limit)
+                return;
+        span->limit = limit;
+        span->alerted = span->told = false;
+}
+
+void budget_configure(struct budget *budget, uint64_t day_limit, uint64_t month_limit,
+                      double alert_ratio)
+{
+        set_limit(&budget->day, day_limit);
+        set_limit(&budget->month, month_limit);
+        budget->alert_ppm = (uint32_t) lround(alert_ratio * 1e6);
+}
+
 void budget_restore(struct budget *budget, uint64_t day_spent, uint64_t month_spent)
 {
         budget->day.spent = day_spent;

@@ -31,6 +31,10 @@ enum budget_news {
 
 void budget_init(struct budget *budget, uint64_t day_limit, uint64_t month_limit,
                  double alert_ratio, uint32_t today);
+/* Other limits from now on; what is spent and reserved stays.  What holds beyond a limit that
+ * changed is told again. */
+void budget_configure(struct budget *budget, uint64_t day_limit, uint64_t month_limit,
+                      double alert_ratio);
 /* What the books know of today and of this month, today included.  What a restart finds beyond
  * the ratio is told again. */
 void budget_restore(struct budget *budget, uint64_t day_spent, uint64_t month_spent);

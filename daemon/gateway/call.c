@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "config/values.h"
+#include "gateway/latch.h"
 #include "gateway/price.h"
 
 #include <assert.h>
@@ -66,7 +67,7 @@ static void complete(void *data)
 
 void gateway_call_release(struct gateway_call *call)
 {
-        unsigned news = budget_settle(&call->gateway->budget, call->reserved, 0,
+        unsigned news = budget_settle(&call->gateway->commons->budget, call->reserved, 0,
                                       ledger_day(clock_wall_usec()));
 
         call->reserved = 0;
@@ -79,8 +80,8 @@ static void finish(struct gateway_call *call)
         if (call->timer)
                 (void) sd_event_source_set_enabled(call->timer, SD_EVENT_OFF);
         gateway_call_set_state(call, CALL_STATE_SETTLING);
-        if (call->careful && call->gateway->books)
-                books_settle(call->gateway->books, &call->wait);
+        if (call->careful && call->gateway->commons->books)
+                books_settle(call->gateway->commons->books, &call->wait);
         else
                 complete(call);
 }
@@ -230,31 +231,41 @@ void gateway_call_begin(struct gateway_call *call)
 
 void gateway_call_cancel(struct gateway_call *call, const char *why)
 {
+        struct lane_state *left = NULL;
+
         if (call->state == CALL_STATE_SETTLING || call->state == CALL_STATE_DONE)
                 return;
-        if (call->state == CALL_STATE_WAITING)
-                lane_withdraw(call->candidates[call->at].lane, &call->ticket);
+        if (call->state == CALL_STATE_WAITING) {
+                left = call->candidates[call->at].lane->state;
+                lane_state_withdraw(left, &call->ticket);
+        }
         if (call->state == CALL_STATE_CALLING)
                 gateway_call_abandon_attempt(call);
         (void) error_set(&call->error, -ECANCELED, "%s", why);
         finish(call);
+        if (left) /* who stood behind it may be smaller */
+                lane_state_pump(left);
 }
 
-static struct gateway_call *first_running(const struct gateway *gateway)
+static struct gateway_call *first_of(const struct gateway *gateway, unsigned states)
 {
         struct gateway_call *call = gateway->calls;
 
-        while (call && (call->state == CALL_STATE_SETTLING || call->state == CALL_STATE_DONE))
+        while (call && !(states & MOVE(call->state)))
                 call = call->next;
         return call;
 }
 
-/* The end of one may end others: the list is looked at anew each time. */
+/* The end of one may end others: the list is looked at anew each time.  Those that have sent
+ * nothing go first, so that they do not get the turns of those that have. */
 void gateway_call_cancel_all(struct gateway *gateway, const char *why)
 {
+        const unsigned unsent = MOVE(CALL_STATE_NEW) | MOVE(CALL_STATE_WAITING) |
+                                MOVE(CALL_STATE_BACKOFF);
         struct gateway_call *call;
 
-        while ((call = first_running(gateway)))
+        while ((call = first_of(gateway, unsent)) ||
+               (call = first_of(gateway, MOVE(CALL_STATE_CALLING))))
                 gateway_call_cancel(call, why);
 }
 
@@ -266,6 +277,8 @@ struct gateway_call *gateway_call_free(struct gateway_call *call)
                 *call->link = call->next;
                 if (call->next)
                         call->next->link = call->link;
+                if (!call->gateway->calls && call->gateway->emptied)
+                        latch_open(take_ptr(call->gateway->emptied));
         }
         (void) sd_event_source_disable_unref(call->timer);
         call_result_done(&call->result);

@@ -19,11 +19,11 @@ static struct lane *lane_of(const struct gateway_call *call)
 static void leave(struct gateway_call *call, const struct lane_outcome *outcome)
 {
         struct lane *lane = lane_of(call);
-        enum lane_change change = lane_leave(lane, &call->ticket, outcome);
+        enum lane_change change = lane_state_leave(lane->state, &call->ticket, outcome);
         const struct gateway_event event = {
                 .news = change == LANE_OPENED ? GATEWAY_BREAKER_OPENED : GATEWAY_BREAKER_CLOSED,
                 .provider = lane->config->name,
-                .text = lane->breaker.reason,
+                .text = lane->state->breaker.reason,
                 .tenant = call->settings.tenant,
         };
 
@@ -75,9 +75,9 @@ static enum retry_verdict want_retry(struct gateway_call *call, const struct fau
 
         if (call->settings.direct)
                 return RETRY_NEVER;
-        return retry_decide(&policy, &lane->retries, fault, call->number, clock_monotonic_usec(),
-                            call->settings.deadline_usec, gateway_random(call->gateway),
-                            ret_wait_usec);
+        return retry_decide(&policy, &lane->state->retries, fault, call->number,
+                            clock_monotonic_usec(), call->settings.deadline_usec,
+                            gateway_random(call->gateway), ret_wait_usec);
 }
 
 static void go_on_after(struct gateway_call *call, const struct fault *fault, const char *reason)
@@ -128,8 +128,8 @@ static void end_answered(struct gateway_call *call, const struct call_result *ta
         outcome.took_usec = call->attempt.took_usec;
         leave(call, &outcome);
         if (call->settings.direct && call->settings.request->kind != CALL_PROBE)
-                lane_of(call)->blocked_until_usec = 0; /* an operator found that it answers */
-        record_answer(call->gateway, lane_of(call), call->settings.request, &call->result);
+                lane_of(call)->state->blocked_until_usec = 0; /* found to answer */
+        record_answer(lane_of(call), call->settings.request, &call->result);
         gateway_call_answer(call);
 }
 
@@ -176,7 +176,7 @@ static void on_done(void *data, struct call_result *result, const struct fault *
                 end_answered(call, &taken);
         else
                 end_failed(call, &why, &words);
-        lane_pump(lane);
+        lane_state_pump(lane->state);
 }
 
 static const struct provider_call_events provider_events = { .text = on_text, .done = on_done };
@@ -207,7 +207,7 @@ void gateway_call_attempt(struct gateway_call *call)
         gateway_call_set_state(call, CALL_STATE_CALLING);
         call->number++;
         if (call->number == 1)
-                retry_budget_attempt(&lane->retries);
+                retry_budget_attempt(&lane->state->retries);
         call->sent_usec = now;
         call->first_usec = 0;
         call->text_bytes = 0;
@@ -216,8 +216,8 @@ void gateway_call_attempt(struct gateway_call *call)
                           &call->exchange, &error);
         if (r == 0)
                 return;
-        (void) lane_leave(lane, &call->ticket, &unsent);
-        breaker_abandoned(&lane->breaker);
+        (void) lane_state_leave(lane->state, &call->ticket, &unsent);
+        breaker_abandoned(&lane->state->breaker);
         gateway_call_pass_over(call, r, skip_prefix(error_text(&error), lane->config->name));
 }
 
@@ -231,5 +231,5 @@ void gateway_call_abandon_attempt(struct gateway_call *call)
         call->stopped = true;
         gateway_call_book(call, NULL, &fault, clock_monotonic_usec());
         leave(call, &outcome);
-        lane_pump(lane);
+        lane_state_pump(lane->state);
 }

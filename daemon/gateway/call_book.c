@@ -48,19 +48,19 @@ static void write_entry(struct gateway_call *call, const struct gateway_attempt 
 
         (void) snprintf(entry.provider, sizeof entry.provider, "%s", lane->config->name);
         (void) snprintf(entry.kind, sizeof entry.kind, "%s", call_kind_name(attempt->kind));
-        lane_count(lane, &entry);
-        news = budget_settle(&gateway->budget, 0, attempt->cost_microusd, entry.day);
+        lane_state_count(lane->state, &entry);
+        news = budget_settle(&gateway->commons->budget, 0, attempt->cost_microusd, entry.day);
         gateway_tell_budget(gateway, news, call->settings.tenant);
-        if (!gateway->books)
+        if (!gateway->commons->books)
                 return;
-        if (books_add(gateway->books, &entry) < 0) {
+        if (books_add(gateway->commons->books, &entry) < 0) {
                 const struct gateway_event lost = { .news = GATEWAY_LEDGER_FAILED,
                                                     .provider = lane->config->name,
                                                     .text = "out of memory: a call is not booked" };
 
                 gateway_tell(gateway, &lost);
         }
-        call->careful |= lane->charged || lane->config->requests_per_day > 0;
+        call->careful |= lane->charged || lane->state->limits.requests_per_day > 0;
 }
 
 void gateway_call_book(struct gateway_call *call, const struct call_result *result,

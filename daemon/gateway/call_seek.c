@@ -41,6 +41,7 @@ static int check_context(const struct gateway_call *call, const struct lane *lan
 static int reserve(struct gateway_call *call, const struct lane *lane, struct error *reterr)
 {
         struct gateway *gateway = call->gateway;
+        struct budget *budget = &gateway->commons->budget;
         uint64_t most = price_of(lane->config, call->settings.input_tokens,
                                  call->settings.output_tokens);
         bool month = false;
@@ -49,15 +50,13 @@ static int reserve(struct gateway_call *call, const struct lane *lane, struct er
 
         if (call->settings.request->kind == CALL_PROBE)
                 return 0;
-        r = budget_reserve(&gateway->budget, most, ledger_day(clock_wall_usec()), &month, &news);
+        r = budget_reserve(budget, most, ledger_day(clock_wall_usec()), &month, &news);
         gateway_tell_budget(gateway, news, call->settings.tenant);
         if (r < 0)
                 return error_set(reterr, r, "the budget of the %s is spent: %s_usd is %.6g, %.6g "
                                  "are spent", month ? "month" : "day", month ? "monthly" : "daily",
-                                 (double) (month ? gateway->budget.month.limit
-                                                 : gateway->budget.day.limit) / 1e6,
-                                 (double) (month ? gateway->budget.month.spent
-                                                 : gateway->budget.day.spent) / 1e6);
+                                 (double) (month ? budget->month.limit : budget->day.limit) / 1e6,
+                                 (double) (month ? budget->month.spent : budget->day.spent) / 1e6);
         call->reserved = most;
         return 0;
 }
@@ -75,7 +74,7 @@ static int approach(struct gateway_call *call, struct error *reterr)
         if (r < 0)
                 return r;
         if (!call->settings.direct) {
-                r = lane_check_breaker(lane, reterr);
+                r = lane_state_check_breaker(lane->state, reterr);
                 if (r < 0)
                         return r;
         }
@@ -86,18 +85,19 @@ static int approach(struct gateway_call *call, struct error *reterr)
                 call->waiting_since_usec = now;
         }
         if (call->settings.direct) {
-                lane_pass(lane, &call->ticket);
+                lane_state_pass(lane->state, &call->ticket);
                 gateway_call_attempt(call);
                 return 0;
         }
         gateway_call_set_state(call, CALL_STATE_WAITING);
-        if (lane_enter_at_once(lane, &call->ticket))
+        if (lane_state_enter_at_once(lane->state, &call->ticket))
                 return 0;
         r = arm(call, call->settings.deadline_usec, reterr);
         if (r < 0)
                 return r;
-        return lane_enter(lane, &call->ticket, call->settings.tenant, call->settings.user,
-                          call->settings.low_priority, call->settings.deadline_usec, reterr);
+        return lane_state_enter(lane->state, &call->ticket, call->settings.tenant,
+                                call->settings.user, call->settings.low_priority,
+                                call->settings.deadline_usec, reterr);
 }
 
 /* Whether a spent budget ends the search instead of sending it to those without a price. */
@@ -157,8 +157,9 @@ static bool must_split(const struct gateway_call *call)
 {
         const struct lane *lane = call->candidates[call->at].lane;
 
-        return call->settings.whole && call->fault == FAULT_RATE_LIMIT && lane->config->adaptive &&
-               lane->batch.current < call->settings.request->embed.n;
+        return call->settings.whole && call->fault == FAULT_RATE_LIMIT &&
+               lane->state->limits.adaptive &&
+               lane->state->batch.current < call->settings.request->embed.n;
 }
 
 int gateway_call_on_timer(sd_event_source *source, uint64_t usec, void *data)
@@ -174,8 +175,11 @@ int gateway_call_on_timer(sd_event_source *source, uint64_t usec, void *data)
                 else
                         gateway_call_seek(call);
         } else if (call->state == CALL_STATE_WAITING) {
-                lane_withdraw(call->candidates[call->at].lane, &call->ticket);
+                struct lane_state *state = call->candidates[call->at].lane->state;
+
+                lane_state_withdraw(state, &call->ticket);
                 gateway_call_give_up(call, -ETIMEDOUT, "its turn did not come before the deadline");
+                lane_state_pump(state);
         }
         return 0;
 }

@@ -135,7 +135,8 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 /* What fits every embedder, by count and by tokens, so that any may take the batch over. */
 static void limits_of(const struct gateway *gateway, uint64_t *ret_texts, uint64_t *ret_tokens)
 {
-        *ret_texts = gateway->embedders.items[0]->batch.current;
+        *ret_texts = smaller(gateway->embedders.items[0]->limits.batch_size,
+                             gateway->embedders.items[0]->state->batch.current);
         *ret_tokens = UINT64_MAX;
         for (size_t i = 0; i < gateway->embedders.count; i++) {
                 const struct lane *lane = gateway->embedders.items[i];
@@ -144,7 +145,7 @@ static void limits_of(const struct gateway *gateway, uint64_t *ret_texts, uint64
                         continue;
                 *ret_texts = smaller(*ret_texts, lane->provider->ops->max_batch);
                 *ret_tokens = smaller(*ret_tokens, lane->provider->ops->max_batch_tokens);
-                *ret_tokens = smaller(*ret_tokens, lane->tokens.limit);
+                *ret_tokens = smaller(*ret_tokens, lane->state->tokens.limit);
         }
 }
 

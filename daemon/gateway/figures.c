@@ -22,14 +22,14 @@ struct counting {
 static void count(void *data)
 {
         struct counting *counting = data;
-        const struct gateway *gateway = counting->gateway;
+        const struct commons *commons = counting->gateway->commons;
 
-        for (size_t i = 0; i < gateway->n_lanes; i++) {
-                counting->figures->waiting += queue_count(&gateway->lanes[i].queue);
-                counting->figures->running += gateway->lanes[i].running;
+        for (const struct lane_state *at = commons->states; at; at = at->next) {
+                counting->figures->waiting += queue_count(&at->queue);
+                counting->figures->running += at->running;
         }
-        counting->figures->spent_day_microusd = gateway->budget.day.spent;
-        counting->figures->spent_month_microusd = gateway->budget.month.spent;
+        counting->figures->spent_day_microusd = commons->budget.day.spent;
+        counting->figures->spent_month_microusd = commons->budget.month.spent;
 }
 
 void gateway_get_figures(struct gateway *gateway, struct gateway_figures *ret)
@@ -67,7 +67,7 @@ static void list_states(void *data)
         struct listing *listing = data;
 
         for (size_t i = 0; i < listing->gateway->n_lanes; i++)
-                listing->states[i] = listing->gateway->lanes[i].breaker.state;
+                listing->states[i] = listing->gateway->lanes[i].state->breaker.state;
 }
 
 void gateway_list_breakers(struct gateway *gateway,
@@ -106,7 +106,7 @@ static struct json_object *describe_roles(const struct lane *lane)
 
 static struct json_object *describe_breaker(const struct lane *lane, uint64_t now_usec)
 {
-        const struct breaker *breaker = &lane->breaker;
+        const struct breaker *breaker = &lane->state->breaker;
         struct json_object *object = json_object_new_object();
         uint64_t wait;
 
@@ -126,27 +126,28 @@ static void add_limit(struct json_object *object, const char *key, uint64_t limi
                 json_add(object, key, NULL);
 }
 
+/* Those that are configured are in force: they may be those of a newer release. */
 static struct json_object *describe_limits(struct lane *lane, uint64_t now_usec)
 {
-        const struct provider_config *config = lane->config;
+        struct lane_state *state = lane->state;
         struct json_object *object = json_object_new_object();
-        uint64_t wait = lane_wait(lane, 1, 0);
+        uint64_t wait = lane_state_wait(state, 1, 0);
 
-        add_limit(object, "requests_per_minute", config->requests_per_minute);
-        add_limit(object, "requests_per_minute_now", lane->pace.current);
-        add_limit(object, "requests_per_minute_learned", lane->pace.learned);
-        json_add_u64(object, "requests_last_minute", window_used(&lane->requests, now_usec));
-        add_limit(object, "burst", config->burst);
-        add_limit(object, "tokens_per_minute", lane->tokens.limit);
-        json_add_u64(object, "tokens_last_minute", window_used(&lane->tokens, now_usec));
-        add_limit(object, "requests_per_day", lane->day.limit);
-        json_add_u64(object, "requests_today", lane->day.used);
-        add_limit(object, "max_concurrent", config->max_concurrent);
-        json_add_bool(object, "adaptive", config->adaptive);
+        add_limit(object, "requests_per_minute", state->limits.requests_per_minute);
+        add_limit(object, "requests_per_minute_now", state->pace.current);
+        add_limit(object, "requests_per_minute_learned", state->pace.learned);
+        json_add_u64(object, "requests_last_minute", window_used(&state->requests, now_usec));
+        add_limit(object, "burst", state->limits.burst);
+        add_limit(object, "tokens_per_minute", state->tokens.limit);
+        json_add_u64(object, "tokens_last_minute", window_used(&state->tokens, now_usec));
+        add_limit(object, "requests_per_day", state->day.limit);
+        json_add_u64(object, "requests_today", state->day.used);
+        add_limit(object, "max_concurrent", state->limits.max_concurrent);
+        json_add_bool(object, "adaptive", state->limits.adaptive);
         if (lane->roles & LANE_EMBEDS)
-                json_add_u64(object, "batch_size_now", lane->batch.current);
-        json_add_u64(object, "running", lane->running);
-        json_add_u64(object, "waiting", queue_count(&lane->queue));
+                json_add_u64(object, "batch_size_now", state->batch.current);
+        json_add_u64(object, "running", state->running);
+        json_add_u64(object, "waiting", queue_count(&state->queue));
         if (wait == UINT64_MAX)
                 json_add(object, "next_call_in_seconds", NULL);
         else
@@ -157,7 +158,8 @@ static struct json_object *describe_limits(struct lane *lane, uint64_t now_usec)
 static struct json_object *describe_today(const struct lane *lane, uint32_t today)
 {
         const struct lane_today none = { 0 };
-        const struct lane_today *figures = lane->today.day == today ? &lane->today : &none;
+        const struct lane_today *figures = lane->state->today.day == today ? &lane->state->today
+                                                                           : &none;
         struct json_object *object = json_object_new_object();
 
         json_add_u64(object, "requests", figures->requests);

@@ -6,21 +6,18 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "config/values.h"
-#include "gateway/books.h"
+#include "gateway/caches.h"
 #include "gateway/call.h"
 #include "gateway/inside.h"
-#include "gateway/price.h"
-#include "gateway/record.h"
+#include "gateway/latch.h"
 #include "gateway/responses.h"
 #include "gateway/thread.h"
 #include "gateway/vectors.h"
 #include "store/embedding_cache.h"
-#include "store/ledger.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define EMBEDDING_MEMORY_BYTES (64U << 20U)
 
@@ -82,38 +79,19 @@ static int open_lane(struct gateway *gateway, const struct provider_config *conf
 
         if (gateway_find_lane(gateway, config->name))
                 return 0;
-        gateway->recordings[gateway->n_lanes] = -1;
-        r = lane_init(&gateway->lanes[gateway->n_lanes], &lane, reterr);
+        r = lane_open(&gateway->lanes[gateway->n_lanes], &lane, reterr);
         gateway->lanes[gateway->n_lanes++].roles = roles; /* a half-built one is freed, too */
         return r;
 }
 
-struct starting {
-        struct gateway *gateway;
-        struct error *reterr;
-        int r;
-};
-
-static void start_lanes(void *data)
-{
-        struct starting *starting = data;
-        struct gateway *gateway = starting->gateway;
-
-        for (size_t i = 0; starting->r == 0 && i < gateway->n_lanes; i++)
-                starting->r = lane_start(&gateway->lanes[i], thread_loop(gateway->thread),
-                                         starting->reterr);
-}
-
 static int open_lanes(struct gateway *gateway, struct error *reterr)
 {
-        struct starting starting = { gateway, reterr, 0 };
         const struct gateway_settings *settings = &gateway->settings;
         size_t room = settings->n_providers + 2; /* embedder and reranker may have no table */
         int r;
 
         gateway->lanes = calloc(room, sizeof *gateway->lanes);
-        gateway->recordings = calloc(room, sizeof *gateway->recordings);
-        if (!gateway->lanes || !gateway->recordings)
+        if (!gateway->lanes)
                 return error_oom(reterr);
         r = open_lane(gateway, settings->embedder, reterr);
         for (size_t i = 0; r == 0 && i < settings->n_providers; i++)
@@ -126,9 +104,7 @@ static int open_lanes(struct gateway *gateway, struct error *reterr)
                 return error_prefix(reterr, gateway->lanes[0].open_error.code, "provider %s",
                                     settings->embedder->name);
         }
-        if (r == 0 && thread_run(gateway->thread, start_lanes, &starting) < 0)
-                return error_oom(reterr);
-        return r < 0 ? r : starting.r;
+        return r;
 }
 
 static int add_lane(const struct gateway *gateway, struct lanes *lanes, const char *name,
@@ -167,7 +143,7 @@ static int list_roles(struct gateway *gateway, struct error *reterr)
         return r;
 }
 
-/* ---- What is remembered and what is counted -------------------------------------------------- */
+/* ---- What is remembered ---------------------------------------------------------------------- */
 
 /* All that a vector depends on beside its text; lengths keep the parts apart. */
 static void write_fingerprint(const struct gateway *gateway, struct buf *ret)
@@ -203,7 +179,7 @@ static int open_caches(struct gateway *gateway, struct error *reterr)
                 if (buf_failed(&fingerprint))
                         return error_oom(reterr);
                 settings.fingerprint = buf_text(&fingerprint);
-                r = embedding_cache_open(&settings, &gateway->cache, reterr);
+                r = caches_open(gateway->commons->caches, &settings, &gateway->cache, reterr);
         }
         if (r == 0 && cache && cache->response_cache_enabled && gateway->generators.count > 0)
                 r = responses_new((size_t) cache->response_cache_size_mb << 20U,
@@ -212,76 +188,23 @@ static int open_caches(struct gateway *gateway, struct error *reterr)
         return r;
 }
 
-static int restore(struct gateway *gateway, uint32_t today, struct error *reterr)
-{
-        struct ledger_query query = { .first_day = today, .last_day = today,
-                                      .by = LEDGER_BY_PROVIDER | LEDGER_BY_DAY };
-        cleanup_free_ struct ledger_entry *day = NULL, *month = NULL;
-        size_t n_day = 0, n_month = 0;
-        uint64_t spent_day = 0, spent_month = 0;
-        int r = ledger_sum(gateway->settings.store, &query, &day, &n_day, reterr);
-
-        if (r < 0)
-                return r;
-        query.first_day = ledger_month_begin(today);
-        query.by = LEDGER_BY_DAY;
-        r = ledger_sum(gateway->settings.store, &query, &month, &n_month, reterr);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < n_day; i++) {
-                struct lane *lane = gateway_find_lane(gateway, day[i].provider);
-
-                spent_day += day[i].cost_microusd;
-                if (lane)
-                        lane_restore(lane, &day[i]);
-        }
-        for (size_t i = 0; i < n_month; i++)
-                spent_month += month[i].cost_microusd;
-        budget_restore(&gateway->budget, spent_day, spent_month);
-        return 0;
-}
-
-static void on_books_failed(void *data, const struct error *error)
-{
-        const struct gateway_event event = { .news = GATEWAY_LEDGER_FAILED,
-                                             .text = error_text(error) };
-
-        gateway_tell(data, &event);
-}
-
-static int open_books(struct gateway *gateway, struct error *reterr)
-{
-        const struct budget_config *budget = gateway->settings.budget;
-        const struct books_events events = { .failed = on_books_failed, .data = gateway };
-        uint32_t today = ledger_day(clock_wall_usec());
-        int r;
-
-        budget_init(&gateway->budget, budget ? price_microusd(budget->daily_usd) : UINT64_MAX,
-                    budget ? price_microusd(budget->monthly_usd) : UINT64_MAX,
-                    budget ? budget->alert_ratio : 1.0, today);
-        if (!gateway->settings.store)
-                return 0;
-        r = restore(gateway, today, reterr);
-        if (r == 0)
-                r = books_new(gateway->settings.store, gateway->thread, &events, &gateway->books,
-                              reterr);
-        return r;
-}
-
 /* ---- The whole ------------------------------------------------------------------------------- */
 
 static int build(struct gateway *gateway, struct error *reterr)
 {
-        int r = thread_new(&gateway->thread, reterr);
+        int r = commons_get(&gateway->settings, &gateway->commons, reterr);
 
-        if (r == 0)
-                r = open_lanes(gateway, reterr);
+        if (r < 0)
+                return r;
+        gateway->thread = gateway->commons->thread;
+        gateway->settings.beside = NULL; /* it may go before this one does */
+        r = open_lanes(gateway, reterr);
         if (r == 0)
                 r = list_roles(gateway, reterr);
         if (r == 0)
                 r = open_caches(gateway, reterr);
         if (r == 0)
-                r = open_books(gateway, reterr);
+                r = commons_join(gateway, reterr);
         return r;
 }
 
@@ -318,35 +241,64 @@ static void end_calls(void *data)
 
 void gateway_close(struct gateway *gateway)
 {
-        const struct timespec moment = { .tv_nsec = 10000000 };
-
-        if (!gateway || !gateway->thread)
+        if (!gateway || !gateway->commons)
                 return;
         (void) pthread_mutex_lock(&gateway->door);
         gateway->closing = true;
         (void) pthread_mutex_unlock(&gateway->door);
-        while (thread_run(gateway->thread, end_calls, gateway) < 0)
-                (void) nanosleep(&moment, NULL);
+        thread_run_always(gateway->thread, end_calls, gateway);
         (void) pthread_mutex_lock(&gateway->door);
         while (gateway->visitors > 0)
                 (void) pthread_cond_wait(&gateway->empty, &gateway->door);
         (void) pthread_mutex_unlock(&gateway->door);
 }
 
+struct emptying {
+        struct gateway *gateway;
+        struct latch latch;
+};
+
+static void watch_calls(void *data)
+{
+        struct emptying *emptying = data;
+
+        if (emptying->gateway->calls)
+                emptying->gateway->emptied = &emptying->latch;
+        else
+                latch_open(&emptying->latch);
+}
+
+/* Behind gateway_close(): some calls still wait for the books. */
+static void wait_for_calls(struct gateway *gateway)
+{
+        struct emptying emptying = { .gateway = gateway };
+
+        latch_init(&emptying.latch);
+        thread_run_always(gateway->thread, watch_calls, &emptying);
+        latch_wait(&emptying.latch);
+        latch_done(&emptying.latch);
+}
+
+/* The last call's end may still be at work with a lane when its latch opens; whoever leaves does
+ * so by a letter of his own, behind it. */
+static void part(struct gateway *gateway)
+{
+        if (!gateway->commons)
+                return;
+        gateway_close(gateway);
+        wait_for_calls(gateway);
+        caches_close(gateway->commons->caches, gateway->cache);
+        commons_leave(gateway);
+}
+
 struct gateway *gateway_free(struct gateway *gateway)
 {
         if (!gateway)
                 return NULL;
-        gateway_close(gateway);
-        gateway->books = books_free(gateway->books);
-        thread_stop(gateway->thread);
-        (void) embedding_cache_close(gateway->cache);
+        part(gateway);
         (void) responses_free(gateway->responses);
-        record_close(gateway);
         for (size_t i = 0; i < gateway->n_lanes; i++)
                 lane_done(&gateway->lanes[i]);
-        (void) thread_free(gateway->thread);
-        free(gateway->recordings);
         free(gateway->embedders.items);
         free(gateway->generators.items);
         free(gateway->lanes);

@@ -7,9 +7,9 @@
  * cost.  A vector is let through only if it was received, is finite, is not zero and has the
  * declared width; an answer only if it came to its end.
  *
- * One thread of its own, the provider thread, runs all exchanges over the network on one loop and
- * owns the state of limits, queues and breakers.  Functions may be called from any other thread.
- * Built-in embedders compute on the caller's thread. */
+ * One thread, the provider thread, runs all exchanges over the network on one loop and owns the
+ * state of limits, queues and breakers; gateways that live side by side share it.  Functions may be
+ * called from any other thread.  Built-in embedders compute on the caller's thread. */
 #pragma once
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -88,19 +88,28 @@ struct gateway_settings {
         struct store *store;    /* the books; NULL: none are kept */
         const char *cache_path; /* file of the embedding cache; NULL: memory only */
         const char *recordings; /* folder where recordings are written; NULL: none are */
+        /* A gateway of another release that runs already, or NULL.  What belongs to the machine
+         * is shared with it, however long either lives: the provider thread; the books and the
+         * money spent (the newest gateway's limits hold); of providers with the same kind,
+         * endpoint, key, deployment and model their limits' state, queue and breaker (the newest
+         * gateway's figures hold); recordings; the embedding cache where the fingerprint is the
+         * same.  Calls that run in either are not disturbed by the other's end.  It is looked at
+         * by gateway_new() alone, and must have the same store. */
+        struct gateway *beside;
         void (*news)(void *data, const struct gateway_event *event); /* or NULL */
         void *data;
 };
 
-/* Everything pointed at is borrowed and lives longer.  -ENOENT, -EINVAL: a key's reference finds
- * nothing; only the embedder's is needed to start: a language model without its key is passed
+/* Speaks to nobody: it returns soon.  Everything pointed at, except `beside`, is borrowed and lives
+ * longer.  -ENOENT, -EINVAL: a key's reference finds nothing; only the embedder's is needed to start: a language model without its key is passed
  * over by each call, with that as the reason. */
 int gateway_new(const struct gateway_settings *settings, struct gateway **ret,
                 struct error *reterr);
 /* Ends the calls that run and refuses later ones (-ECANCELED): whoever waits for one leaves, so
  * that his thread can be joined.  Any thread but the provider thread. */
 void gateway_close(struct gateway *gateway);
-/* Closes it, writes the books, joins the thread. */
+/* Closes it; when it returns, all its calls are booked and told.  The last of those that share
+ * them writes the books and joins the thread. */
 struct gateway *gateway_free(struct gateway *gateway);
 DEFINE_CLEANUP(struct gateway *, gateway_free)
 
@@ -228,6 +237,7 @@ int gateway_price(const struct provider_config *provider, uint64_t input_tokens,
 struct gateway_figures {
         uint64_t embedding_hits, embedding_disk_hits, embedding_misses, embedding_bytes;
         uint64_t response_hits, response_misses, response_bytes;
+        /* Of all gateways side by side. */
         uint64_t waiting, running;
         uint64_t spent_day_microusd, spent_month_microusd;
 };
@@ -236,5 +246,6 @@ void gateway_get_figures(struct gateway *gateway, struct gateway_figures *ret);
 void gateway_list_breakers(struct gateway *gateway,
                            void (*each)(void *data, const char *provider, int state), void *data);
 
-/* Forgets what is remembered of a tenant (its documents were erased). */
+/* Forgets what is remembered of a tenant (its documents were erased), here and in all gateways
+ * side by side. */
 int gateway_forget(struct gateway *gateway, struct tenant_id tenant, struct error *reterr);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The inside of the gateway, shared by the files of this folder only.
+/* The inside of the gateway, shared by the files of this folder only: what is one release's.  What
+ * it shares with others is in commons.h.
  *
  * `settings`, `lanes` (the array and who is in it) and the lists of roles never change after
- * gateway_new(); what a lane holds, `budget`, `calls` and `random` belong to the provider thread;
- * `door` guards what lets callers in. */
+ * gateway_new(); the state of a lane, `calls` and `random` belong to the provider thread; `door`
+ * guards what lets callers in. */
 #pragma once
-#include "gateway/budget.h"
+#include "gateway/commons.h"
 #include "gateway/gateway.h"
 #include "gateway/lane.h"
 #include "gateway/retry.h"
@@ -13,9 +14,9 @@
 
 #include <pthread.h>
 
-struct books;
 struct gateway_call;
 struct embedding_cache;
+struct latch;
 struct responses;
 struct thread;
 
@@ -27,20 +28,20 @@ struct lanes { /* borrowed, in the order of preference */
 struct gateway {
         struct gateway_settings settings;
         const struct resilience_config *resilience;
-        struct thread *thread;
+        struct commons *commons; /* counted */
+        struct thread *thread;   /* theirs */
+        struct gateway *older;   /* of those that share them; the commons' */
         struct lane *lanes;
         size_t n_lanes;
         struct lanes embedders, generators;
         struct lane *reranker; /* or NULL */
-        struct embedding_cache *cache; /* or NULL */
+        struct embedding_cache *cache; /* theirs, counted; or NULL */
         struct responses *responses;   /* or NULL */
 
-        struct budget budget;
-        struct books *books; /* or NULL */
-        struct gateway_call *calls;  /* all that were begun and are not freed */
-        bool ending;         /* new calls are cancelled at once */
+        struct gateway_call *calls; /* all that were begun and are not freed */
+        bool ending;                /* new calls are cancelled at once */
+        struct latch *emptied;      /* opened when there is no call any more; or NULL */
         uint64_t random;
-        int *recordings; /* descriptor of each lane's recording; -1: it is not recorded */
 
         pthread_mutex_t door;
         pthread_cond_t empty;

@@ -24,8 +24,8 @@ void gateway_tell_budget(struct gateway *gateway, unsigned news, struct tenant_i
         };
 
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
-                const struct budget_span *span = rows[i].monthly ? &gateway->budget.month
-                                                                 : &gateway->budget.day;
+                const struct budget *budget = &gateway->commons->budget;
+                const struct budget_span *span = rows[i].monthly ? &budget->month : &budget->day;
                 const struct gateway_event event = {
                         .news = rows[i].news,
                         .tenant = tenant,

@@ -5,10 +5,9 @@
 #include "base/text.h"
 #include "config/values.h"
 #include "gateway/ask.h"
+#include "gateway/caches.h"
 #include "gateway/inside.h"
 #include "gateway/price.h"
-#include "gateway/responses.h"
-#include "store/embedding_cache.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -218,10 +217,7 @@ int gateway_forget(struct gateway *gateway, struct tenant_id tenant, struct erro
 {
         char name[GATEWAY_TENANT_NAME_SIZE];
 
-        if (gateway->responses)
-                responses_forget(gateway->responses, tenant);
-        if (!gateway->cache)
-                return 0;
+        commons_forget_answers(gateway->commons, tenant);
         gateway_name_tenant(gateway, tenant, name);
-        return embedding_cache_purge(gateway->cache, name, reterr);
+        return caches_forget(gateway->commons->caches, name, reterr);
 }

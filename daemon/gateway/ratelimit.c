@@ -41,6 +41,14 @@ void ratelimit_set_rate(struct ratelimit *limit, uint32_t rate, uint64_t now_use
         limit->policy.rate = rate;
 }
 
+void ratelimit_set_burst(struct ratelimit *limit, uint32_t burst, uint64_t now_usec)
+{
+        advance(limit, now_usec);
+        limit->policy.burst = burst;
+        if (limit->level > capacity_of(limit))
+                limit->level = capacity_of(limit);
+}
+
 uint64_t ratelimit_wait(const struct ratelimit *limit, uint64_t n, uint64_t now_usec)
 {
         uint64_t level = level_at(limit, now_usec), missing;

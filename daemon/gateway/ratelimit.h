@@ -26,6 +26,8 @@ void ratelimit_init(struct ratelimit *limit, const struct ratelimit_policy *poli
                     uint64_t now_usec);
 /* Another rate from now on; what was gained until now stays. */
 void ratelimit_set_rate(struct ratelimit *limit, uint32_t rate, uint64_t now_usec);
+/* Another size: a larger bucket is filled by time alone. */
+void ratelimit_set_burst(struct ratelimit *limit, uint32_t burst, uint64_t now_usec);
 
 /* How long until `n` tokens were gained beside those that are there, taken or not: 0 is now,
  * UINT64_MAX never.  `n` may exceed the burst: then it is the time in which n are given out. */

@@ -17,8 +17,7 @@
 #include <sys/stat.h>
 
 struct recording {
-        struct gateway *gateway;
-        size_t lane;
+        struct lane *lane;
         int fd; /* taken by the thread; -1: no longer */
 };
 
@@ -26,25 +25,18 @@ struct recording {
 static void set_recording(void *data)
 {
         struct recording *recording = data;
-        int *fd = &recording->gateway->recordings[recording->lane];
+        int *fd = &recording->lane->state->recording;
 
         if (*fd >= 0)
                 (void) close(*fd);
         *fd = recording->fd;
 }
 
-void record_close(struct gateway *gateway)
-{
-        for (size_t i = 0; i < gateway->n_lanes; i++)
-                if (gateway->recordings[i] >= 0)
-                        (void) close(take_fd(gateway->recordings[i]));
-}
-
 /* A recording that cannot be written ends; calls go on. */
-void record_answer(struct gateway *gateway, struct lane *lane, const struct call_request *request,
+void record_answer(const struct lane *lane, const struct call_request *request,
                    const struct call_result *result)
 {
-        int *fd = &gateway->recordings[lane - gateway->lanes];
+        int *fd = &lane->state->recording;
         cleanup_(buf_done) struct buf line = BUF_EMPTY;
 
         if (*fd < 0)
@@ -78,7 +70,7 @@ int gateway_record(struct gateway *gateway, const char *provider, bool on, char 
                    struct error *reterr)
 {
         struct lane *lane = gateway_find_lane(gateway, provider);
-        struct recording recording = { .gateway = gateway, .fd = -1 };
+        struct recording recording = { .lane = lane, .fd = -1 };
         cleanup_free_ char *path = NULL;
         int r;
 
@@ -90,7 +82,6 @@ int gateway_record(struct gateway *gateway, const char *provider, bool on, char 
                 return error_set(reterr, -EOPNOTSUPP,
                                  "provider %s: only answers that come over the network are "
                                  "recorded", provider);
-        recording.lane = (size_t) (lane - gateway->lanes);
         r = gateway_enter(gateway, reterr);
         if (r < 0)
                 return r;

@@ -3,10 +3,9 @@
 #pragma once
 #include "provider/provider.h"
 
-struct gateway;
 struct lane;
 
-/* On the provider thread: writes the answer down where this lane is being recorded. */
-void record_answer(struct gateway *gateway, struct lane *lane, const struct call_request *request,
+/* On the provider thread: writes the answer down where the provider is being recorded, by this
+ * release or another. */
+void record_answer(const struct lane *lane, const struct call_request *request,
                    const struct call_result *result);
-void record_close(struct gateway *gateway);

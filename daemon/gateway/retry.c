@@ -7,10 +7,13 @@
 
 void retry_budget_init(struct retry_budget *budget, double ratio)
 {
-        *budget = (struct retry_budget){
-                .per_attempt = (uint32_t) lround(ratio * (double) RETRY_WHOLE),
-                .left = RETRY_BUDGET_BEGIN,
-        };
+        *budget = (struct retry_budget){ .left = RETRY_BUDGET_BEGIN };
+        retry_budget_configure(budget, ratio);
+}
+
+void retry_budget_configure(struct retry_budget *budget, double ratio)
+{
+        budget->per_attempt = (uint32_t) lround(ratio * (double) RETRY_WHOLE);
 }
 
 void retry_budget_attempt(struct retry_budget *budget)

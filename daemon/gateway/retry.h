@@ -23,6 +23,7 @@ struct retry_budget {
 #define RETRY_BUDGET_MAX (100 * RETRY_WHOLE)
 
 void retry_budget_init(struct retry_budget *budget, double ratio);
+void retry_budget_configure(struct retry_budget *budget, double ratio); /* what is left stays */
 void retry_budget_attempt(struct retry_budget *budget); /* a first one was made */
 
 struct retry_policy {

@@ -6,16 +6,20 @@ libgateway_a_SOURCES = \
 	daemon/gateway/books.c daemon/gateway/books.h \
 	daemon/gateway/breaker.c daemon/gateway/breaker.h \
 	daemon/gateway/budget.c daemon/gateway/budget.h \
+	daemon/gateway/caches.c daemon/gateway/caches.h \
 	daemon/gateway/call.c daemon/gateway/call.h daemon/gateway/call_inside.h \
 	daemon/gateway/call_attempt.c daemon/gateway/call_book.c daemon/gateway/call_seek.c \
 	daemon/gateway/chat.c \
 	daemon/gateway/chat_copy.c daemon/gateway/chat_copy.h \
+	daemon/gateway/commons.c daemon/gateway/commons.h \
 	daemon/gateway/day.c daemon/gateway/day.h \
 	daemon/gateway/embed.c \
 	daemon/gateway/embed_job.c daemon/gateway/embed_job.h \
 	daemon/gateway/figures.c \
 	daemon/gateway/gateway.c daemon/gateway/gateway.h daemon/gateway/inside.h \
 	daemon/gateway/lane.c daemon/gateway/lane.h \
+	daemon/gateway/lane_state.c daemon/gateway/lane_state.h \
+	daemon/gateway/lane_turns.c \
 	daemon/gateway/latch.h \
 	daemon/gateway/news.c \
 	daemon/gateway/operators.c \

@@ -142,3 +142,11 @@ int thread_run(struct thread *thread, void (*function)(void *data), void *data)
         latch_done(&visit.latch);
         return r;
 }
+
+void thread_run_always(struct thread *thread, void (*function)(void *data), void *data)
+{
+        const struct timespec moment = { .tv_nsec = 10000000 };
+
+        while (thread_run(thread, function, data) < 0)
+                (void) nanosleep(&moment, NULL);
+}

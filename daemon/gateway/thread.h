@@ -23,3 +23,5 @@ struct fetcher *thread_fetcher(const struct thread *thread);
 int thread_post(struct thread *thread, void (*function)(void *data), void *data);
 /* Runs it there and returns when it has returned.  Any other thread.  -ENOMEM. */
 int thread_run(struct thread *thread, void (*function)(void *data), void *data);
+/* The same; without memory it waits for some. */
+void thread_run_always(struct thread *thread, void (*function)(void *data), void *data);

@@ -82,11 +82,10 @@ static void open_store(struct network *network, struct error *error)
 
 void network_open(struct network *network)
 {
-        static const struct provider_config *providers[NETWORK_PROVIDERS];
-        static char *items[NETWORK_PROVIDERS], *fallback[1];
+        struct network *beside = network->beside, *lends;
         struct error error = { 0 };
         struct gateway_settings settings = {
-                .providers = providers,
+                .providers = network->tables,
                 .n_providers = network->n,
                 .embedder = network->embed_remotely ? &network->providers[0] : &network->embedder,
                 .embedding = &network->embedding,
@@ -95,28 +94,37 @@ void network_open(struct network *network)
                 .budget = &network->budget,
                 .cache = &network->cache,
                 .dimensions = NETWORK_WIDTH,
-                .release = 1,
+                .release = beside ? 2 : 1,
+                .beside = beside ? beside->gateway : NULL,
                 .news = on_news,
                 .data = network,
         };
 
         for (size_t i = 0; i < network->n; i++) {
-                if (!network->providers[i].endpoint) {
+                if (!network->providers[i].endpoint && beside) {
+                        network->providers[i].endpoint = strdup(beside->providers[i].endpoint);
+                } else if (!network->providers[i].endpoint) {
                         network->fake[i] = fake_new(&network->fakes[i]);
                         network->providers[i].endpoint = strdup(fake_endpoint(network->fake[i]));
                 }
-                providers[i] = &network->providers[i];
-                items[i] = names[i];
+                network->tables[i] = &network->providers[i];
+                network->items[i] = network->providers[i].name;
         }
-        network->generation.providers = (struct config_strings){ network->n, items };
+        network->generation.providers = (struct config_strings){ network->n, network->items };
         if (network->embed_remotely && network->n > 1) {
-                fallback[0] = names[1];
-                network->embedding.fallback = (struct config_strings){ 1, fallback };
+                network->fallback[0] = names[1];
+                network->embedding.fallback = (struct config_strings){ 1, network->fallback };
         }
-        if (network->with_store)
+        if (network->with_store && !network->store)
                 open_store(network, &error);
-        settings.store = network->store;
-        settings.recordings = network->path;
+        lends = network->with_store || !beside ? network : beside;
+        network->tenant = lends->tenant;
+        settings.store = lends->store;
+        settings.recordings = lends->path;
+        if (network->with_cache_file)
+                (void) snprintf(network->cache_path, sizeof network->cache_path, "%s/embedding.db",
+                                settings.recordings);
+        settings.cache_path = network->with_cache_file ? network->cache_path : NULL;
         if (gateway_new(&settings, &network->gateway, &error) < 0)
                 fail_msg("%s", error.message);
 }

@@ -25,13 +25,17 @@ struct network {
         struct provider_config embedder; /* built in, unless `embed_remotely` */
         bool embed_remotely;             /* "one" embeds, "two" is its fallback */
         bool with_store;
+        bool with_cache_file; /* in the store's folder */
+        struct network *beside; /* one that is open: its servers are used, and its store */
         unsigned n; /* providers used */
         struct embedding_config embedding;
         struct generation_config generation;
         struct resilience_config resilience;
         struct budget_config budget;
         struct cache_config cache;
-        char path[64];
+        const struct provider_config *tables[NETWORK_PROVIDERS];
+        char *items[NETWORK_PROVIDERS], *fallback[1];
+        char path[64], cache_path[96];
         struct store *store;
         struct gateway *gateway;
         struct tenant_id tenant;

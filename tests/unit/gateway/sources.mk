@@ -1,5 +1,7 @@
 if HAVE_CMOCKA
 gateway_tests = \
+	tests/unit/gateway/test_beside \
+	tests/unit/gateway/test_beside_caches \
 	tests/unit/gateway/test_books \
 	tests/unit/gateway/test_breaker \
 	tests/unit/gateway/test_chat \
@@ -33,6 +35,11 @@ tests_unit_gateway_test_thread_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=sd_event_source_disable_unref
 gateway_network = tests/unit/gateway/fake_provider.c tests/unit/gateway/fake_provider.h \
 	tests/unit/gateway/network.c tests/unit/gateway/network.h
+tests_unit_gateway_test_beside_SOURCES = tests/unit/gateway/test_beside.c $(gateway_network)
+tests_unit_gateway_test_beside_LDADD = $(gateway_test_libs)
+tests_unit_gateway_test_beside_caches_SOURCES = tests/unit/gateway/test_beside_caches.c \
+	$(gateway_network)
+tests_unit_gateway_test_beside_caches_LDADD = $(gateway_test_libs)
 tests_unit_gateway_test_chat_SOURCES = tests/unit/gateway/test_chat.c $(gateway_network)
 tests_unit_gateway_test_chat_LDADD = $(gateway_test_libs)
 tests_unit_gateway_test_money_spent_SOURCES = tests/unit/gateway/test_money_spent.c \

@@ -94,11 +94,12 @@ static char *models[] = { two, one };
 static const struct generation_config generation = { .providers = { 2, models },
                                                      .timeout_seconds = 20, .max_tokens = 10 };
 
-static struct gateway *open_gateway(void)
+static struct gateway *open_gateway(struct gateway *beside)
 {
         const struct gateway_settings settings = { .providers = providers, .n_providers = 2,
                                                    .embedder = &tables[0], .embedding = &embedding,
-                                                   .generation = &generation, .dimensions = 32 };
+                                                   .generation = &generation, .dimensions = 32,
+                                                   .beside = beside };
         struct gateway *gateway = NULL;
 
         assert_int_equal(gateway_new(&settings, &gateway, NULL), 0);
@@ -131,13 +132,18 @@ static void ask(struct gateway *gateway)
 
 static void test_only_the_provider_thread_touches_its_loop(void **state)
 {
-        struct gateway *gateway;
+        struct gateway *older, *newer;
 
         (void) state;
         tester = pthread_self();
-        gateway = open_gateway();
-        ask(gateway);
-        (void) gateway_free(gateway);
+        older = open_gateway(NULL);
+        ask(older);
+        newer = open_gateway(older);
+        ask(newer);
+        assert_int_equal(atomic_load(&running), 1); /* theirs */
+        (void) gateway_free(older);
+        ask(newer);
+        (void) gateway_free(newer);
         assert_int_equal(atomic_load(&running), 0);
         assert_true(atomic_load(&touches) > 10);
         assert_int_equal(atomic_load(&trespasses), 0);
