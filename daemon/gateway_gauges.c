@@ -38,12 +38,25 @@ struct gauge {
 };
 
 struct gateway_gauges {
-        struct gateway *gateway;
+        struct gateway_gauges_source source;
         struct gauge gauges[ELEMENTSOF(rows)];
         pthread_mutex_t lock; /* guards what follows */
         struct gateway_figures figures;
         uint64_t taken_usec; /* monotonic; 0: never */
 };
+
+static void take_figures(struct gateway_gauges *gauges, uint64_t now_usec)
+{
+        const struct gateway_gauges_source *source = &gauges->source;
+        void *handle = NULL;
+        struct gateway *gateway = source->pin(source->data, &handle);
+
+        if (!gateway)
+                return; /* those of before are the last ones known */
+        gateway_get_figures(gateway, &gauges->figures);
+        source->unpin(source->data, handle);
+        gauges->taken_usec = now_usec;
+}
 
 /* The figures are asked of the provider thread: once for a scrape. */
 static uint64_t figure_of(struct gateway_gauges *gauges, const struct row *row)
@@ -51,10 +64,8 @@ static uint64_t figure_of(struct gateway_gauges *gauges, const struct row *row)
         uint64_t now = clock_monotonic_usec(), figure;
 
         (void) pthread_mutex_lock(&gauges->lock);
-        if (gauges->taken_usec == 0 || now - gauges->taken_usec >= SNAPSHOT_USEC) {
-                gateway_get_figures(gauges->gateway, &gauges->figures);
-                gauges->taken_usec = now;
-        }
+        if (gauges->taken_usec == 0 || now - gauges->taken_usec >= SNAPSHOT_USEC)
+                take_figures(gauges, now);
         figure = *(const uint64_t *) (const void *) ((const char *) &gauges->figures +
                                                      row->offset);
         (void) pthread_mutex_unlock(&gauges->lock);
@@ -76,19 +87,25 @@ static void add_breaker(void *data, const char *provider, int state)
 static void list_breakers(void *data, enum metric_id id, struct metric_list *list)
 {
         const struct gateway_gauges *gauges = data;
+        const struct gateway_gauges_source *source = &gauges->source;
+        void *handle = NULL;
+        struct gateway *gateway = source->pin(source->data, &handle);
 
         (void) id;
-        gateway_list_breakers(gauges->gateway, add_breaker, list);
+        if (!gateway)
+                return;
+        gateway_list_breakers(gateway, add_breaker, list);
+        source->unpin(source->data, handle);
 }
 
-int gateway_gauges_new(struct gateway *gateway, struct metrics *metrics,
+int gateway_gauges_new(const struct gateway_gauges_source *source, struct metrics *metrics,
                        struct gateway_gauges **ret, struct error *reterr)
 {
         struct gateway_gauges *gauges = calloc(1, sizeof *gauges);
 
         if (!gauges)
                 return error_oom(reterr);
-        gauges->gateway = gateway;
+        gauges->source = *source;
         (void) pthread_mutex_init(&gauges->lock, NULL);
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
                 gauges->gauges[i] = (struct gauge){ gauges, &rows[i] };

@@ -22,12 +22,11 @@ static void count_call(const struct news *news, const struct gateway_attempt *at
         struct metrics *metrics = news->metrics;
         /* The fault classes are the label's values behind "ok". */
         size_t outcome = attempt->fault == FAULT_CLASS_MAX ? 0 : (size_t) attempt->fault + 1;
-        size_t provider = 0;
+        size_t provider;
 
-        while (news->names[provider] && strcmp(news->names[provider], attempt->provider) != 0)
-                provider++;
-        if (!metrics || !news->names[provider])
+        if (!metrics)
                 return;
+        provider = metrics_provider(metrics, attempt->provider);
         metrics_add(metrics, METRIC_PROVIDER_CALLS, provider, outcome, 1);
         metrics_observe(metrics, METRIC_PROVIDER_SECONDS, provider, 0, attempt->took_usec);
         if (attempt->first_usec)

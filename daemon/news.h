@@ -8,8 +8,7 @@ struct metrics;
 struct store;
 
 struct news {
-        struct metrics *metrics;  /* NULL until there are some */
-        const char *const *names; /* the providers', in the order of the metrics' label */
+        struct metrics *metrics; /* NULL until there are some */
 };
 
 /* struct gateway_settings.news; `data` is the struct above.  The provider thread. */

@@ -91,14 +91,15 @@ enum metric_id {
         METRIC_MAX,
 };
 
-/* A label whose values are known when the metrics are made, or come from a lister. */
+/* A label whose values are known when the metrics are made, are given a place with their first use,
+ * or come from a lister. */
 enum metric_label {
         METRIC_LABEL_NONE,
         METRIC_LABEL_ROUTE,  /* from the door's routes table */
         METRIC_LABEL_STATUS, /* 1xx … 5xx */
         METRIC_LABEL_RESULT, /* ok, error */
         METRIC_LABEL_PHASE,  /* of a request that took too long */
-        METRIC_LABEL_PROVIDER,   /* by its table's name */
+        METRIC_LABEL_PROVIDER,   /* by its table's name; metrics_provider() */
         METRIC_LABEL_OUTCOME,    /* of a call to a provider: ok, or the class of its fault */
         METRIC_LABEL_COLLECTION, /* by name; listed when it is asked for */
         METRIC_LABEL_MAX,
@@ -111,6 +112,8 @@ enum metric_phase { METRIC_PHASE_IDLE, METRIC_PHASE_HEAD, METRIC_PHASE_BODY, MET
 /* Series of one listed metric; the others' sum is the series METRIC_OTHERS. */
 #define METRIC_SERIES_MAX 256
 #define METRIC_OTHERS "_others" /* no collection can have this name */
+/* Providers that have series of their own; later ones are counted together as METRIC_OTHERS. */
+#define METRIC_PROVIDERS_MAX 64
 
 #define METRIC_LABELS_PER_METRIC 2
 #define METRIC_BUCKETS_MAX 20
@@ -132,12 +135,17 @@ struct metrics_settings {
         const char *stage;
         const char *version;
         /* Values of labels, NULL-terminated; may be NULL. */
-        const char *const *routes, *const *providers, *const *outcomes;
+        const char *const *routes, *const *outcomes;
 };
 /* Strings are borrowed and must stay.  Resident memory and open descriptors have sources. */
 int metrics_new(const struct metrics_settings *settings, struct metrics **ret,
                 struct error *reterr);
 struct metrics *metrics_free(struct metrics *metrics);
+
+/* The place of a provider among the label's values: releases come and go, and with them providers.
+ * It is given with the first use and stays; from then on its series are written.  The name is
+ * copied.  Any thread; no lock. */
+size_t metrics_provider(struct metrics *metrics, const char *name);
 
 /* Adds to a counter; `first` and `second` index the values of its labels (0 where it has none). */
 void metrics_add(struct metrics *metrics, enum metric_id id, size_t first, size_t second,

@@ -15,11 +15,12 @@
 #include <string.h>
 
 static const char *const routes[] = { "search", "answer \"x\"", NULL };
+static const char *const outcomes[] = { "ok", "timeout", NULL };
 
 static struct metrics *fresh(void)
 {
         struct metrics_settings settings = { .stage = "testing", .version = "1.2.3",
-                                             .routes = routes };
+                                             .routes = routes, .outcomes = outcomes };
         struct metrics *metrics = NULL;
 
         assert_int_equal(metrics_new(&settings, &metrics, NULL), 0);
@@ -224,6 +225,95 @@ static void test_of_too_many_series_the_rest_is_one_sum(void **state)
         metrics_free(metrics);
 }
 
+struct naming {
+        struct metrics *metrics;
+        size_t places[METRIC_PROVIDERS_MAX];
+};
+
+static void *name_many(void *data)
+{
+        struct naming *naming = data;
+        char name[16];
+
+        for (size_t i = 0; i < METRIC_PROVIDERS_MAX; i++) {
+                (void) snprintf(name, sizeof name, "p%zu", i);
+                naming->places[i] = metrics_provider(naming->metrics, name);
+                metrics_add(naming->metrics, METRIC_PROVIDER_INPUT_TOKENS, naming->places[i], 0, 1);
+        }
+        return NULL;
+}
+
+static void test_a_provider_has_its_place_from_its_first_use_on(void **state)
+{
+        struct metrics *metrics = fresh();
+        struct buf out = BUF_EMPTY;
+        size_t one, two;
+
+        (void) state;
+        metrics_write(metrics, &out);
+        assert_null(strstr(buf_text(&out), "provider=\""));
+        one = metrics_provider(metrics, "one");
+        two = metrics_provider(metrics, "two");
+        assert_int_not_equal(one, two);
+        assert_int_equal(metrics_provider(metrics, "one"), one);
+        metrics_add(metrics, METRIC_PROVIDER_CALLS, two, 0, 3);
+        buf_clear(&out);
+        metrics_write(metrics, &out);
+        assert_non_null(strstr(buf_text(&out), "ragd_provider_calls_total{stage=\"testing\","
+                                               "provider=\"two\",outcome=\"ok\"} 3\n"));
+        assert_non_null(strstr(buf_text(&out), "ragd_provider_input_tokens_total{"
+                                               "stage=\"testing\",provider=\"one\"} 0\n"));
+        assert_null(strstr(buf_text(&out), "_others"));
+        buf_done(&out);
+        metrics_free(metrics);
+}
+
+static void test_threads_agree_on_the_places_of_providers(void **state)
+{
+        struct metrics *metrics = fresh();
+        struct naming namings[4];
+        pthread_t threads[4];
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(threads); i++) {
+                namings[i].metrics = metrics;
+                assert_int_equal(pthread_create(&threads[i], NULL, name_many, &namings[i]), 0);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(threads); i++)
+                assert_int_equal(pthread_join(threads[i], NULL), 0);
+        for (size_t i = 0; i < METRIC_PROVIDERS_MAX; i++) {
+                for (size_t j = 0; j < ELEMENTSOF(threads); j++)
+                        assert_int_equal(namings[j].places[i], namings[0].places[i]);
+                assert_true(namings[0].places[i] < METRIC_PROVIDERS_MAX);
+                for (size_t k = 0; k < i; k++)
+                        assert_int_not_equal(namings[0].places[i], namings[0].places[k]);
+        }
+        metrics_free(metrics);
+}
+
+static void test_providers_beyond_the_bound_are_counted_together(void **state)
+{
+        struct metrics *metrics = fresh();
+        struct naming naming = { .metrics = metrics };
+        struct buf out = BUF_EMPTY;
+
+        (void) state;
+        (void) name_many(&naming);
+        metrics_add(metrics, METRIC_PROVIDER_INPUT_TOKENS, metrics_provider(metrics, "late"), 0, 3);
+        metrics_add(metrics, METRIC_PROVIDER_INPUT_TOKENS, metrics_provider(metrics, "later"), 0,
+                    4);
+        metrics_add(metrics, METRIC_PROVIDER_INPUT_TOKENS,
+                    metrics_provider(metrics, METRIC_OTHERS), 0, 5);
+        metrics_write(metrics, &out);
+        assert_non_null(strstr(buf_text(&out), "provider=\"p63\"} 1\n"));
+        assert_non_null(strstr(buf_text(&out), "ragd_provider_input_tokens_total{"
+                                               "stage=\"testing\",provider=\"_others\"} 12\n"));
+        assert_null(strstr(buf_text(&out), "provider=\"late"));
+        assert_int_equal(metrics_total(metrics, METRIC_PROVIDER_INPUT_TOKENS), 64 + 12);
+        buf_done(&out);
+        metrics_free(metrics);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -235,6 +325,9 @@ int main(void)
                 cmocka_unit_test(test_every_line_is_a_comment_or_a_sample),
                 cmocka_unit_test(test_listed_series_are_those_that_there_are_at_the_moment),
                 cmocka_unit_test(test_of_too_many_series_the_rest_is_one_sum),
+                cmocka_unit_test(test_a_provider_has_its_place_from_its_first_use_on),
+                cmocka_unit_test(test_threads_agree_on_the_places_of_providers),
+                cmocka_unit_test(test_providers_beyond_the_bound_are_counted_together),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
