@@ -1,248 +1,201 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reading the record: one release, all of them, the one with a digest. */
 #include "release/record.h"
 
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/io.h"
 #include "base/json.h"
 #include "config/effective.h"
 #include "config/load.h"
-#include "config/values.h"
+#include "release/record_files.h"
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <sodium.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#define PROFILE_BYTES_MAX (1U << 20U)
-#define HEX_SIZE 65
-
-DEFINE_CLEANUP(DIR *, closedir)
-
-static const char *hex(const uint8_t digest[static 32], char text[static HEX_SIZE])
+void release_info_done(struct release_info *info)
 {
-        return sodium_bin2hex(text, HEX_SIZE, digest, 32);
+        free(info->reason);
+        free(info->profile);
+        free(info->why);
+        *info = (struct release_info){ 0 };
 }
 
-static void digest_of(const void *data, size_t len, uint8_t ret[static 32])
+struct release_info *release_infos_free(struct release_info *infos, size_t n)
 {
-        (void) crypto_hash_sha256(ret, data, len);
+        for (size_t i = 0; infos && i < n; i++)
+                release_info_done(&infos[i]);
+        free(infos);
+        return NULL;
 }
 
-/* The greatest number below releases/; 0 where there is none.  Strange names are passed over. */
-static int newest_number(int releases_fd, uint32_t *ret_number, struct error *reterr)
+static int check_there(int state_dirfd, uint32_t number, struct error *reterr)
 {
-        int fd = openat(releases_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        cleanup_(closedir_cleanup) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-        uint32_t newest = 0;
+        char folder[RECORD_PATH_SIZE];
+        struct stat st;
 
-        if (!dir)
-                return error_set_errno(reterr, -errno, "cannot list the releases");
-        for (struct dirent *entry; (entry = readdir(dir));) {
-                unsigned number;
-                int used = 0;
+        if (fstatat(state_dirfd, record_path(number, NULL, folder), &st, AT_SYMLINK_NOFOLLOW) == 0)
+                return S_ISDIR(st.st_mode)
+                               ? 0
+                               : error_set(reterr, -EBADMSG, "%s is not a folder", folder);
+        if (errno == ENOENT)
+                return error_set(reterr, -ENOENT, "there is no release %u", number);
+        return error_set_errno(reterr, -errno, "cannot look at %s", folder);
+}
 
-                if (sscanf(entry->d_name, "%6u%n", &number, &used) == 1 && used == 6 &&
-                    entry->d_name[6] == '\0' && number > newest)
-                        newest = number;
-        }
-        *ret_number = newest;
+/* Its files by size at least; the manifest is a new reference. */
+static int read_release(int state_dirfd, uint32_t number, bool digests, struct release_info *info,
+                        struct json_object **ret_manifest, struct error *reterr)
+{
+        char folder[RECORD_PATH_SIZE];
+        int r = check_there(state_dirfd, number, reterr);
+
+        (void) record_path(number, NULL, folder);
+        info->number = number;
+        if (r == 0)
+                r = record_read_manifest(state_dirfd, folder, ret_manifest, reterr);
+        if (r == -ENOENT && check_there(state_dirfd, number, NULL) == 0)
+                r = error_set(reterr, -EBADMSG, "%s/manifest.json is missing", folder);
+        if (r == 0)
+                r = record_read_facts(state_dirfd, folder, *ret_manifest, info, reterr);
+        if (r == 0)
+                r = record_read_state(state_dirfd, info, reterr);
+        if (r == 0 && info->state != RELEASE_PRUNED)
+                r = record_check_files(state_dirfd, folder, *ret_manifest, digests, reterr);
+        return r;
+}
+
+int release_read(int state_dirfd, uint32_t number, struct release_info *ret, struct error *reterr)
+{
+        cleanup_(release_info_done) struct release_info info = { 0 };
+        cleanup_json_ struct json_object *manifest = NULL;
+        int r = read_release(state_dirfd, number, false, &info, &manifest, reterr);
+
+        if (r < 0)
+                return r;
+        *ret = info;
+        info = (struct release_info){ 0 };
         return 0;
 }
 
-/* Whether the release with this number has this digest of the effective profile. */
-static bool has_digest(int releases_fd, uint32_t number, const char *digest_hex)
+int release_verify(int state_dirfd, uint32_t number, struct error *reterr)
 {
-        cleanup_free_ char *text = NULL;
+        cleanup_(release_info_done) struct release_info info = { 0 };
         cleanup_json_ struct json_object *manifest = NULL;
-        const char *recorded = NULL;
-        char path[64];
-        size_t len;
+        int r = read_release(state_dirfd, number, true, &info, &manifest, reterr);
 
-        (void) snprintf(path, sizeof path, "%06u/manifest.json", number);
-        return io_read_file(releases_fd, path, PROFILE_BYTES_MAX, &text, &len, NULL) == 0 &&
-               json_parse(text, len, &manifest, NULL) == 0 &&
-               json_get_string(manifest, "effective_sha256", &recorded, NULL) == 1 &&
-               strcmp(recorded, digest_hex) == 0;
+        if (r == 0 && info.state == RELEASE_PRUNED)
+                r = error_set(reterr, -ENOENT, "release %u was pruned: its profile is gone", number);
+        return r;
 }
 
-/* One file into the folder that is being made, and its row into the manifest. */
-static int add_file(int folder_fd, const char *name, const void *data, size_t len,
-                    struct json_object *files, struct error *reterr)
+int release_list(int state_dirfd, struct release_info **ret, size_t *ret_n, size_t *ret_damaged,
+                 struct error *reterr)
 {
-        struct json_object *row = json_object_new_object();
-        uint8_t digest[32];
-        char text[HEX_SIZE];
+        cleanup_free_ uint32_t *numbers = NULL;
+        struct release_info *infos;
+        size_t n = 0, n_infos = 0, damaged = 0;
+        int r = record_numbers(state_dirfd, "releases", "", &numbers, &n, reterr);
 
-        if (!row)
+        if (r < 0)
+                return r;
+        infos = calloc(n + 1, sizeof *infos);
+        if (!infos)
                 return error_oom(reterr);
-        digest_of(data, len, digest);
-        json_add_string(row, "sha256", hex(digest, text));
-        json_add_u64(row, "size", len);
-        json_add(files, name, row);
-        return io_replace_file(folder_fd, name, data, len, 0600, reterr);
-}
-
-/* The profile as it was written, and the one it extends beside it. */
-static int add_sources(int folder_fd, const struct config *config, const char *profile,
-                       struct json_object *files, struct error *reterr)
-{
-        char extended[PATH_MAX] = "";
-        const char *const paths[] = { profile, extended };
-
-        if (config->extends && config_extends_path(profile, config->extends, extended) < 0)
-                extended[0] = '\0';
-        if (mkdirat(folder_fd, "source", 0700) < 0)
-                return error_set_errno(reterr, -errno, "cannot create the release's source folder");
-        for (size_t i = 0; i < ELEMENTSOF(paths); i++) {
-                cleanup_free_ char *text = NULL;
-                const char *slash = strrchr(paths[i], '/');
-                char name[NAME_MAX + 8];
-                size_t len;
-                int r;
-
-                if (paths[i][0] == '\0')
-                        continue;
-                (void) snprintf(name, sizeof name, "source/%s", slash ? slash + 1 : paths[i]);
-                r = io_read_file(AT_FDCWD, paths[i], PROFILE_BYTES_MAX, &text, &len, reterr);
-                if (r == 0)
-                        r = add_file(folder_fd, name, text, len, files, reterr);
-                if (r < 0)
+        for (size_t i = 0; i < n; i++) {
+                r = release_read(state_dirfd, numbers[i], &infos[n_infos], reterr);
+                if (r < 0 && r != -EBADMSG && r != -ENOENT) {
+                        (void) release_infos_free(infos, n_infos);
                         return r;
+                }
+                damaged += r == -EBADMSG;
+                n_infos += r == 0;
         }
-        return io_sync_directory(folder_fd, "source");
+        *ret = infos;
+        *ret_n = n_infos;
+        *ret_damaged = damaged;
+        return 0;
 }
 
-static int add_meta(int folder_fd, uint32_t number, const char *profile, struct error *reterr)
+int release_find(int state_dirfd, const char *effective_sha256, uint32_t *ret_number,
+                 struct error *reterr)
 {
-        cleanup_json_ struct json_object *meta = json_object_new_object();
-        char reason[PATH_MAX + 32];
-        const char *text;
-        size_t len;
+        struct release_info *infos = NULL;
+        size_t n = 0, damaged = 0;
+        uint32_t found = 0;
+        int r = release_list(state_dirfd, &infos, &n, &damaged, reterr);
 
-        if (!meta)
-                return error_oom(reterr);
-        (void) snprintf(reason, sizeof reason, "started with %s", profile);
-        json_add_u64(meta, "number", number);
-        json_add_time(meta, "created_at", clock_wall_usec());
-        json_add_u64(meta, "uid", getuid());
-        json_add_i64(meta, "pid", getpid());
-        json_add_string(meta, "reason", reason);
-        json_add(meta, "parent", number > 1 ? json_object_new_int64(number - 1) : NULL);
-        text = json_text(meta, &len);
-        return text ? io_replace_file(folder_fd, "meta.json", text, len, 0600, reterr)
-                    : error_oom(reterr);
-}
-
-static int add_manifest(int folder_fd, struct json_object *files, const char *version,
-                        const char *effective_hex, const uint8_t identity[static 32],
-                        struct error *reterr)
-{
-        cleanup_json_ struct json_object *manifest = json_object_new_object();
-        char identity_hex[HEX_SIZE];
-        const char *text;
-        size_t len;
-
-        if (!manifest)
-                return error_oom(reterr);
-        json_add_string(manifest, "ragd", version);
-        json_add_string(manifest, "effective_sha256", effective_hex);
-        json_add_string(manifest, "generation_identity", hex(identity, identity_hex));
-        json_add(manifest, "files", json_object_get(files));
-        text = json_text(manifest, &len);
-        return text ? io_replace_file(folder_fd, "manifest.json", text, len, 0600, reterr)
-                    : error_oom(reterr);
-}
-
-/* All of a release inside the folder `folder_fd`, durable. */
-static int fill(int folder_fd, uint32_t number, const struct config *config, const char *profile,
-                const char *version, const struct buf *effective, const char *effective_hex,
-                const uint8_t identity[static 32], struct error *reterr)
-{
-        cleanup_json_ struct json_object *files = json_object_new_object();
-        int r;
-
-        if (!files)
-                return error_oom(reterr);
-        r = add_sources(folder_fd, config, profile, files, reterr);
-        if (r == 0)
-                r = add_file(folder_fd, "effective.toml", buf_text(effective), effective->len, files,
-                             reterr);
-        if (r == 0)
-                r = add_meta(folder_fd, number, profile, reterr);
-        if (r == 0)
-                r = add_manifest(folder_fd, files, version, effective_hex, identity, reterr);
-        return r;
-}
-
-static int record_new(int releases_fd, uint32_t number, const struct config *config,
-                      const char *profile, const char *version, const struct buf *effective,
-                      const char *effective_hex, const uint8_t identity[static 32],
-                      struct error *reterr)
-{
-        cleanup_close_ int folder_fd = -1;
-        char partial[32], name[16];
-        int r;
-
-        (void) snprintf(name, sizeof name, "%06u", number);
-        (void) snprintf(partial, sizeof partial, "%06u.partial", number);
-        r = io_remove_tree(releases_fd, partial);
-        if (r == 0 && mkdirat(releases_fd, partial, 0700) < 0)
-                r = -errno;
-        if (r == 0) {
-                folder_fd = openat(releases_fd, partial, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                r = folder_fd < 0 ? -errno : 0;
-        }
         if (r < 0)
-                return error_set_errno(reterr, r, "cannot create the folder of release %u", number);
-
-        r = fill(folder_fd, number, config, profile, version, effective, effective_hex, identity,
-                 reterr);
-        if (r == 0 && renameat(releases_fd, partial, releases_fd, name) < 0)
-                r = error_set_errno(reterr, -errno, "cannot name release %u", number);
-        if (r == 0 && io_sync_directory(releases_fd, ".") < 0)
-                r = error_set_errno(reterr, -errno, "cannot make release %u durable", number);
-        if (r < 0)
-                (void) io_remove_tree(releases_fd, partial);
-        return r;
+                return r;
+        for (size_t i = n; i-- > 0 && found == 0;)
+                if (release_state_is_target(infos[i].state) &&
+                    strcmp(infos[i].effective_sha256, effective_sha256) == 0 &&
+                    release_verify(state_dirfd, infos[i].number, NULL) == 0)
+                        found = infos[i].number;
+        (void) release_infos_free(infos, n);
+        *ret_number = found;
+        return 0;
 }
 
-int release_record(int state_dirfd, const struct config *config, const char *profile,
-                   const char *version, const uint8_t identity[static 32], struct release *ret,
+int release_digest(const struct config *config, char ret[static RELEASE_DIGEST_SIZE],
                    struct error *reterr)
 {
-        cleanup_close_ int releases_fd = -1;
         cleanup_(buf_done) struct buf effective = BUF_EMPTY;
-        char effective_hex[HEX_SIZE];
-        uint8_t digest[32];
-        uint32_t number = 0;
-        int r;
-
-        if (mkdirat(state_dirfd, "releases", 0700) < 0 && errno != EEXIST)
-                return error_set_errno(reterr, -errno, "cannot create the folder of releases");
-        releases_fd = openat(state_dirfd, "releases", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (releases_fd < 0)
-                return error_set_errno(reterr, -errno, "cannot open the folder of releases");
+        uint8_t digest[crypto_hash_sha256_BYTES];
 
         config_write_effective(config, &effective);
         if (buf_failed(&effective))
                 return error_oom(reterr);
-        digest_of(buf_text(&effective), effective.len, digest);
-        (void) hex(digest, effective_hex);
-
-        r = newest_number(releases_fd, &number, reterr);
-        if (r == 0 && (number == 0 || !has_digest(releases_fd, number, effective_hex)))
-                r = record_new(releases_fd, ++number, config, profile, version, &effective,
-                               effective_hex, identity, reterr);
-        if (r < 0)
-                return error_prefix(reterr, r, "recording the release");
-        ret->number = number;
-        memcpy(ret->identity, identity, sizeof ret->identity);
+        (void) crypto_hash_sha256(digest, (const unsigned char *) buf_text(&effective),
+                                  effective.len);
+        (void) sodium_bin2hex(ret, RELEASE_DIGEST_SIZE, digest, sizeof digest);
         return 0;
+}
+
+int release_load_config(int state_dirfd, uint32_t number, struct config **ret,
+                        struct config_diagnostics *diagnostics, struct error *reterr)
+{
+        char path[RECORD_PATH_SIZE];
+        cleanup_free_ char *text = NULL;
+        size_t len = 0;
+        int r = release_verify(state_dirfd, number, reterr);
+
+        if (r == 0)
+                r = io_read_file(state_dirfd, record_path(number, "effective.toml", path),
+                                 RECORD_FILE_BYTES_MAX, &text, &len, reterr);
+        if (r == 0)
+                r = config_load_memory(path, text, len, NULL, ret, diagnostics, reterr);
+        return r;
+}
+
+struct json_object *release_info_json(const struct release_info *info)
+{
+        char identity[2 * sizeof info->identity + 1];
+        struct json_object *row = json_object_new_object();
+
+        if (!row)
+                return NULL;
+        json_add_u64(row, "number", info->number);
+        json_add_string(row, "state", release_state_name(info->state));
+        json_add_time(row, "state_at", info->state_usec);
+        json_add_string(row, "why", info->why);
+        json_add_bool(row, "was_stable", info->was_stable);
+        json_add_time(row, "created_at", info->created_usec);
+        json_add_string(row, "reason", info->reason);
+        json_add_string(row, "via", *info->via ? info->via : "start");
+        json_add_u64(row, "uid", info->uid);
+        json_add_u64(row, "pid", (uint64_t) info->pid);
+        json_add(row, "parent", info->parent ? json_object_new_uint64(info->parent) : NULL);
+        json_add(row, "rolled_back_to",
+                 info->rolled_back_to ? json_object_new_uint64(info->rolled_back_to) : NULL);
+        json_add_string(row, "profile", info->profile);
+        json_add_string(row, "stage", info->stage);
+        json_add_string(row, "ragd", info->version);
+        json_add_string(row, "effective_sha256", info->effective_sha256);
+        json_add_string(row, "generation_identity",
+                        sodium_bin2hex(identity, sizeof identity, info->identity,
+                                       sizeof info->identity));
+        return row;
 }
