@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One open collection: its generations, from making one to removing it. */
+/* One open collection: which generations it has, and how they are found. */
 #include "store/collection.h"
 
 #include "base/io.h"
@@ -12,10 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define GENERATION_PATH_SIZE (COLLECTION_PATH_SIZE + GENERATION_NAME_SIZE)
-
-static const char *generation_path(const struct collection *collection, uint32_t number,
-                                   char text[static GENERATION_PATH_SIZE])
+const char *collection_generation_path(const struct collection *collection, uint32_t number,
+                                       char text[static GENERATION_PATH_SIZE])
 {
         char folder[COLLECTION_PATH_SIZE], name[GENERATION_NAME_SIZE];
 
@@ -59,29 +57,15 @@ static bool is_unfinished(struct collection *collection, const struct generation
                faccessat(collection->dirfd, file, F_OK, 0) < 0 && errno == ENOENT;
 }
 
-static int remove_row_and_files(struct collection *collection, uint32_t number,
-                                struct error *reterr)
+int collection_discard_generation(struct collection *collection, uint32_t number,
+                                  struct error *reterr)
 {
         char path[GENERATION_PATH_SIZE];
         int r = registry_remove_generation(collection->store, collection->info.id, number,
-                                           generation_path(collection, number, path), reterr);
+                                           collection_generation_path(collection, number, path),
+                                           reterr);
 
         return r < 0 ? r : collection_sweep_generation(collection, number, reterr);
-}
-
-static void add_generation(struct collection *collection, struct generation *generation)
-{
-        collection->generations[collection->n_generations++] = generation;
-        switch ((enum generation_state) atomic_load(&generation->state)) {
-        case GENERATION_SERVING:
-                collection->serving = generation;
-                break;
-        case GENERATION_BUILDING:
-                collection->building = generation;
-                break;
-        default:
-                break;
-        }
 }
 
 static int open_generation(struct collection *collection, const struct generation_row *row,
@@ -92,7 +76,7 @@ static int open_generation(struct collection *collection, const struct generatio
         int r;
 
         if (is_unfinished(collection, row))
-                return remove_row_and_files(collection, row->number, reterr);
+                return collection_discard_generation(collection, row->number, reterr);
         if (collection->n_generations == COLLECTION_GENERATIONS_MAX)
                 return error_set(reterr, -EMFILE, "%s has more than %d generations",
                                  collection->path, COLLECTION_GENERATIONS_MAX);
@@ -104,7 +88,7 @@ static int open_generation(struct collection *collection, const struct generatio
                         *reterr = why;
                 return r;
         }
-        add_generation(collection, generation);
+        collection->generations[collection->n_generations++] = generation;
         return 0;
 }
 
@@ -141,7 +125,6 @@ void collection_close_content(struct collection *collection)
         for (size_t i = 0; i < collection->n_generations; i++)
                 generation_drop(collection->generations[i]);
         collection->n_generations = 0;
-        collection->serving = collection->building = NULL;
         docs_close(collection);
         if (collection->dirfd >= 0)
                 (void) close(collection->dirfd);
@@ -167,30 +150,62 @@ const char *collection_take_damage(struct collection *collection)
 
 /* ---- Generations ------------------------------------------------------------------------ */
 
-static struct generation *get_generation(struct collection *collection,
-                                         struct generation *const *which)
+/* Which of two of an identity is meant: followed before not, then the newer. */
+static bool goes_before(const struct generation *a, const struct generation *b)
 {
-        struct generation *generation;
+        static const int rank[GENERATION_STATE_MAX] = { [GENERATION_READY] = 2,
+                                                        [GENERATION_BUILDING] = 1 };
+        int of_a = rank[atomic_load(&a->state)], of_b = rank[atomic_load(&b->state)];
+
+        return of_a == of_b ? a->number > b->number : of_a > of_b;
+}
+
+/* Under the lock. */
+static struct generation *find_locked(struct collection *collection,
+                                      const uint8_t identity[static GENERATION_IDENTITY_BYTES])
+{
+        struct generation *found = NULL;
+
+        for (size_t i = 0; i < collection->n_generations; i++) {
+                struct generation *at = collection->generations[i];
+
+                if (memcmp(at->identity, identity, GENERATION_IDENTITY_BYTES) == 0 &&
+                    (!found || goes_before(at, found)))
+                        found = at;
+        }
+        return found ? generation_ref(found) : NULL;
+}
+
+struct generation *
+collection_find_generation(struct collection *collection,
+                           const uint8_t identity[static GENERATION_IDENTITY_BYTES])
+{
+        struct generation *found;
 
         (void) pthread_mutex_lock(&collection->generations_lock);
-        generation = *which ? generation_ref(*which) : NULL;
+        found = find_locked(collection, identity);
         (void) pthread_mutex_unlock(&collection->generations_lock);
-        return generation;
+        return found;
 }
 
+/* Hashing the identity costs as much as a small search: once for each release. */
 struct generation *collection_serving(struct collection *collection)
 {
-        return get_generation(collection, &collection->serving);
+        struct store *store = collection->store;
+        struct generation *found;
+
+        (void) pthread_mutex_lock(&collection->generations_lock);
+        if (collection->served_number != atomic_load(&store->served_number))
+                collection->is_served =
+                        store_get_served(store, collection->info.language, collection->served,
+                                         &collection->served_number);
+        found = collection->is_served ? find_locked(collection, collection->served) : NULL;
+        (void) pthread_mutex_unlock(&collection->generations_lock);
+        return found;
 }
 
-struct generation *collection_building(struct collection *collection)
-{
-        return get_generation(collection, &collection->building);
-}
-
-/* References of all retained generations, so that each can be worked on without the lock. */
-static size_t all_generations(struct collection *collection,
-                              struct generation *ret[static COLLECTION_GENERATIONS_MAX])
+size_t collection_list_generations(struct collection *collection,
+                                   struct generation *ret[static COLLECTION_GENERATIONS_MAX])
 {
         size_t n;
 
@@ -202,176 +217,21 @@ static size_t all_generations(struct collection *collection,
         return n;
 }
 
-/* One change of the list of generations at a time; the registry is written in between. */
-static int begin_change(struct collection *collection, struct error *reterr)
-{
-        bool busy;
-
-        (void) pthread_mutex_lock(&collection->generations_lock);
-        busy = collection->changing;
-        collection->changing = true;
-        (void) pthread_mutex_unlock(&collection->generations_lock);
-        return busy ? error_set(reterr, -EBUSY, "the generations of %s are being changed",
-                                collection->info.name)
-                    : 0;
-}
-
-static void end_change(struct collection *collection)
-{
-        (void) pthread_mutex_lock(&collection->generations_lock);
-        collection->changing = false;
-        (void) pthread_mutex_unlock(&collection->generations_lock);
-}
-
 int collection_sweep_generation(struct collection *collection, uint32_t number,
                                 struct error *reterr)
 {
         char path[GENERATION_PATH_SIZE];
 
         return registry_remove_garbage(collection->store,
-                                       generation_path(collection, number, path), reterr);
-}
-
-static int make_generation(struct collection *collection, const struct generation_spec *spec,
-                           struct generation **ret, struct error *reterr)
-{
-        uint8_t identity[GENERATION_IDENTITY_BYTES];
-        struct generation *generation = NULL;
-        uint32_t number = 0;
-        int r;
-
-        if (collection->building)
-                return error_set(reterr, -EEXIST, "a generation of %s is being built already",
-                                 collection->info.name);
-        if (collection->n_generations == COLLECTION_GENERATIONS_MAX)
-                return error_set(reterr, -EMFILE, "%s keeps %d generations already: remove one",
-                                 collection->info.name, COLLECTION_GENERATIONS_MAX);
-        generation_identity(spec, identity);
-        r = registry_add_generation(collection->store, collection->info.id, identity, &number,
-                                    reterr);
-        if (r < 0)
-                return r;
-        r = generation_create(collection, number, spec, reterr);
-        if (r == 0)
-                r = generation_open(collection, number, GENERATION_BUILDING, &generation, reterr);
-        if (r < 0) {
-                (void) remove_row_and_files(collection, number, NULL);
-                return r;
-        }
-        (void) pthread_mutex_lock(&collection->generations_lock);
-        add_generation(collection, generation);
-        *ret = generation_ref(generation);
-        (void) pthread_mutex_unlock(&collection->generations_lock);
-        return 0;
-}
-
-int collection_new_generation(struct collection *collection, const struct generation_spec *spec,
-                              struct generation **ret, struct error *reterr)
-{
-        int r = begin_change(collection, reterr);
-
-        if (r < 0)
-                return r;
-        r = make_generation(collection, spec, ret, reterr);
-        end_change(collection);
-        return r;
-}
-
-int collection_switch(struct collection *collection, struct error *reterr)
-{
-        struct generation *building;
-        int r = begin_change(collection, reterr);
-
-        if (r < 0)
-                return r;
-        building = collection->building;
-        r = building ? registry_switch_generation(collection->store, collection->info.id,
-                                                  building->number, reterr)
-                     : error_set(reterr, -ENOENT, "no generation of %s is being built",
-                                 collection->info.name);
-        if (r == 0) {
-                (void) pthread_mutex_lock(&collection->generations_lock);
-                if (collection->serving)
-                        atomic_store(&collection->serving->state, GENERATION_RETIRED);
-                atomic_store(&building->state, GENERATION_SERVING);
-                collection->serving = building;
-                collection->building = NULL;
-                (void) pthread_mutex_unlock(&collection->generations_lock);
-        }
-        end_change(collection);
-        return r;
-}
-
-/* Row first, then the list, then, when the last reference goes, the files. */
-static int remove_generation(struct collection *collection, struct generation *generation,
-                             struct error *reterr)
-{
-        char path[GENERATION_PATH_SIZE];
-        int r = registry_remove_generation(collection->store, collection->info.id,
-                                           generation->number,
-                                           generation_path(collection, generation->number, path),
-                                           reterr);
-        size_t at = 0;
-
-        if (r < 0)
-                return r;
-        (void) pthread_mutex_lock(&collection->generations_lock);
-        while (collection->generations[at] != generation)
-                at++;
-        memmove(&collection->generations[at], &collection->generations[at + 1],
-                (--collection->n_generations - at) * sizeof(struct generation *));
-        if (collection->building == generation)
-                collection->building = NULL;
-        (void) pthread_mutex_unlock(&collection->generations_lock);
-        atomic_store(&generation->doomed, true);
-        generation_drop(generation);
-        return 0;
-}
-
-int collection_abandon_building(struct collection *collection, struct error *reterr)
-{
-        int r = begin_change(collection, reterr);
-
-        if (r < 0)
-                return r;
-        r = collection->building
-                    ? remove_generation(collection, collection->building, reterr)
-                    : error_set(reterr, -ENOENT, "no generation of %s is being built",
-                                collection->info.name);
-        end_change(collection);
-        return r;
-}
-
-int collection_remove_generation(struct collection *collection, uint32_t number,
-                                 struct error *reterr)
-{
-        struct generation *found = NULL;
-        int r = begin_change(collection, reterr);
-
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < collection->n_generations; i++)
-                if (collection->generations[i]->number == number)
-                        found = collection->generations[i];
-        if (!found)
-                r = error_set(reterr, -ENOENT, "%s has no generation %u", collection->info.name,
-                              number);
-        else if (found == collection->serving || found == collection->building)
-                r = error_set(reterr, -EBUSY, "generation %u of %s is %s", number,
-                              collection->info.name,
-                              generation_state_name((enum generation_state)
-                                                            atomic_load(&found->state)));
-        else
-                r = remove_generation(collection, found, reterr);
-        end_change(collection);
-        return r;
+                                       collection_generation_path(collection, number, path),
+                                       reterr);
 }
 
 int collection_generations(struct collection *collection, struct generation_info **ret,
                            size_t *ret_n, struct error *reterr)
 {
         struct generation *all[COLLECTION_GENERATIONS_MAX];
-        size_t n = all_generations(collection, all);
+        size_t n = collection_list_generations(collection, all);
         struct generation_info *infos = calloc(n ? n : 1, sizeof *infos);
         int r = infos ? 0 : error_oom(reterr);
 
@@ -402,7 +262,7 @@ int collection_forget_document(struct collection *collection, const char *extern
 
         if (result < 0)
                 return result;
-        n = all_generations(collection, all);
+        n = collection_list_generations(collection, all);
         for (size_t i = 0; i < n; i++) {
                 int r = generation_forget(all[i], doc_no, result == 0 ? reterr : NULL);
 
@@ -416,7 +276,7 @@ int collection_forget_document(struct collection *collection, const char *extern
 int collection_tidy(struct collection *collection, bool *ret_more, struct error *reterr)
 {
         struct generation *all[COLLECTION_GENERATIONS_MAX];
-        size_t n = all_generations(collection, all);
+        size_t n = collection_list_generations(collection, all);
         uint64_t oldest = docs_last_seq(collection);
 
         for (size_t i = 0; i < n; i++) {

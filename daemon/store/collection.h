@@ -54,27 +54,43 @@ struct collection *collection_unref(struct collection *collection);
 const struct collection_info *collection_get(const struct collection *collection);
 
 /* What was found damaged and set aside when it was opened, in words for the log; NULL: nothing.
- * Where the serving generation was, collection_serving() is NULL until a new one is built. */
+ * Where it had the identity of the release in force, collection_serving() is NULL until a new one
+ * is made. */
 const char *collection_get_damage(const struct collection *collection);
 /* The same to the first who asks, NULL to the others. */
 const char *collection_take_damage(struct collection *collection);
 
-/* The generation that answers searches; NULL where none was made yet.  Counted. */
+/* The generation of this identity: READY before BUILDING before RESTING, the newest of these;
+ * NULL: there is none.  Counted. */
+struct generation *collection_find_generation(struct collection *collection,
+                                              const uint8_t identity[static GENERATION_IDENTITY_BYTES]);
+/* The one that the release in force asks for (store_serve()), as above; NULL: there is none, or
+ * no release is in force.  Counted. */
 struct generation *collection_serving(struct collection *collection);
 struct generation *generation_unref(struct generation *generation);
 
-/* Makes gNNNN with this spec and follows it from the log's start.  -EEXIST: one is building. */
+/* Makes gNNNN with this spec, BUILDING, to be followed from the log's start.  -EEXIST: one of this
+ * identity is being built already (one that is READY may stand beside it: it is built anew). */
 int collection_new_generation(struct collection *collection, const struct generation_spec *spec,
                               struct generation **ret, struct error *reterr);
-/* The generation that is being built, or NULL.  Counted. */
-struct generation *collection_building(struct collection *collection);
-/* The building one serves from now on; the one before is retired.  Durable, one transaction. */
-int collection_switch(struct collection *collection, struct error *reterr);
-/* Gives up the building one and removes its files. */
-int collection_abandon_building(struct collection *collection, struct error *reterr);
+/* BUILDING becomes READY; others of its identity are removed.  Durable, one transaction.
+ * -ENOENT: there is no such one that is BUILDING; -EALREADY: it is READY. */
+int collection_finish_generation(struct collection *collection, uint32_t number,
+                                 struct error *reterr);
+/* It is not followed any more; views that are pinned stay good.  Durable.  -EALREADY. */
+int collection_rest_generation(struct collection *collection, uint32_t number,
+                               struct error *reterr);
+/* RESTING becomes BUILDING: its index is opened, and it is followed from its applied_seq on. */
+int collection_wake_generation(struct collection *collection, uint32_t number,
+                               struct error *reterr);
+/* All of them, each counted; `ret` has room for COLLECTION_GENERATIONS_MAX. */
+#define COLLECTION_GENERATIONS_MAX 16 /* retained at a time */
+size_t collection_list_generations(struct collection *collection,
+                                   struct generation *ret[static COLLECTION_GENERATIONS_MAX]);
 int collection_generations(struct collection *collection, struct generation_info **ret,
                            size_t *ret_n, struct error *reterr); /* heap array; free() */
-/* Removes a retired generation's files.  -EBUSY: serving or building. */
+/* Removes a generation's files; pinned views stay good.  -EBUSY: the release in force asks for
+ * its identity and no other has it. */
 int collection_remove_generation(struct collection *collection, uint32_t number,
                                  struct error *reterr);
 

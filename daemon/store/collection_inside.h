@@ -9,12 +9,10 @@
 #include <roaring/roaring.h>
 #include <stdatomic.h>
 
-#define COLLECTION_GENERATIONS_MAX 16 /* retained at a time */
-
 struct collection {
         struct store *store;
         struct collection_id id;     /* what the table of open ones is searched by */
-        struct collection_info info; /* serving_generation as it was when opened */
+        struct collection_info info; /* as it was when opened */
         char *path;                  /* absolute */
         int dirfd;
         char *damage; /* what was set aside when it was opened, or NULL */
@@ -36,8 +34,12 @@ struct collection {
         pthread_mutex_t generations_lock;
         struct generation *generations[COLLECTION_GENERATIONS_MAX];
         size_t n_generations;
-        struct generation *serving, *building; /* also in the list */
-        bool changing; /* a generation is being made, switched or removed */
+        uint8_t served[GENERATION_IDENTITY_BYTES]; /* what store_serve() asks for, */
+        uint64_t served_number;                    /* as of then; 0: not looked at yet */
+        bool is_served;                            /* a release is in force */
+
+        pthread_mutex_t change_lock; /* held while a generation is made, removed, or changes its
+                                        state; the registry is written under it */
 
         /* Of collections.c, under its lock. */
         atomic_uint refs;
@@ -55,9 +57,17 @@ struct collection *collection_ref(struct collection *collection);
 int collection_open_content(struct collection *collection, struct error *reterr);
 void collection_close_content(struct collection *collection);
 
+#define GENERATION_PATH_SIZE (sizeof "tenants///" + 2 * ID_TEXT_SIZE + 16)
+/* "tenants/<id>/<id>/gNNNN" below the state folder. */
+const char *collection_generation_path(const struct collection *collection, uint32_t number,
+                                       char text[static GENERATION_PATH_SIZE]);
+
 /* docs_tidy() up to what every retained generation has applied and no pinned view is behind. */
 int collection_tidy(struct collection *collection, bool *ret_more, struct error *reterr);
 
+/* Removes the row and the folder of a generation that is not in the list. */
+int collection_discard_generation(struct collection *collection, uint32_t number,
+                                  struct error *reterr);
 /* Removes the folder of a generation that has no row any more. */
 int collection_sweep_generation(struct collection *collection, uint32_t number,
                                 struct error *reterr);

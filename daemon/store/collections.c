@@ -41,6 +41,7 @@ static struct collection *new_entry(struct store *store, struct tenant_id tenant
         collection->opening = true;
         (void) pthread_rwlock_init(&collection->attributes_lock, NULL);
         (void) pthread_mutex_init(&collection->generations_lock, NULL);
+        (void) pthread_mutex_init(&collection->change_lock, NULL);
         return collection;
 }
 
@@ -50,6 +51,7 @@ static void free_entry(struct collection *collection)
         collection_info_done(&collection->info);
         (void) pthread_rwlock_destroy(&collection->attributes_lock);
         (void) pthread_mutex_destroy(&collection->generations_lock);
+        (void) pthread_mutex_destroy(&collection->change_lock);
         free(collection->damage);
         free(collection);
 }

@@ -28,7 +28,7 @@ struct document_vector {
         const char *text;    /* NULL: the whole document is this one chunk */
         const float *values;
         uint32_t dimensions; /* of `values`; 0 on the way in: as wide as the collection's
-                                serving generation, or the one being built */
+                                serving generation, or where there is none its newest */
 };
 
 /* What a door hands in; everything borrowed for the call. */
@@ -144,6 +144,9 @@ struct docs_counts {
         uint64_t failed;
 };
 int docs_count(struct collection *collection, struct docs_counts *ret, struct error *reterr);
+/* Current versions, failed ones left out, that are newer than `applied_seq`. */
+int docs_count_pending(struct collection *collection, uint64_t applied_seq, uint64_t *ret,
+                       struct error *reterr);
 /* How the log rows of one job stand: total, and the greatest doc_seq among them. */
 int docs_job_extent(struct collection *collection, struct job_id job, uint64_t *ret_total,
                     uint64_t *ret_last_seq, uint64_t *ret_failed, struct error *reterr);

@@ -112,38 +112,53 @@ int docs_is_current(struct db *db, uint32_t doc_no, uint32_t docver, struct erro
         return r <= 0 ? r : db_column_u64(statement, 0) == docver;
 }
 
-int docs_count(struct collection *collection, struct docs_counts *ret, struct error *reterr)
+int docs_count_pending(struct collection *collection, uint64_t applied_seq, uint64_t *ret,
+                       struct error *reterr)
 {
         cleanup_reader_ struct db_reader reader = { 0 };
-        cleanup_statement_ sqlite3_stmt *totals = NULL, *pending = NULL;
-        struct generation *serving = collection_serving(collection);
-        uint64_t applied = serving ? generation_applied_seq(serving) : 0;
-        int r;
+        cleanup_statement_ sqlite3_stmt *statement = NULL;
+        int r = db_pool_take(collection->docs_readers, &reader, reterr);
 
-        (void) generation_unref(serving);
-        r = db_pool_take(collection->docs_readers, &reader, reterr);
-        if (r == 0)
-                r = db_prepare(reader.db, "SELECT documents, bytes, failed FROM totals", &totals,
-                               reterr);
         if (r == 0)
                 r = db_prepare(reader.db, "SELECT count(*) FROM version WHERE docver > ?"
-                                          " AND superseded IS NULL AND failed = 0", &pending,
+                                          " AND superseded IS NULL AND failed = 0", &statement,
                                reterr);
         if (r < 0)
                 return r;
-        db_bind_u64(pending, 1, applied);
-        r = db_step(reader.db, totals, reterr);
+        db_bind_u64(statement, 1, applied_seq);
+        r = db_step(reader.db, statement, reterr);
         if (r > 0)
-                r = db_step(reader.db, pending, reterr);
+                *ret = db_column_u64(statement, 0);
+        return r < 0 ? r : 0;
+}
+
+int docs_count(struct collection *collection, struct docs_counts *ret, struct error *reterr)
+{
+        cleanup_reader_ struct db_reader reader = { 0 };
+        cleanup_statement_ sqlite3_stmt *statement = NULL;
+        struct generation *serving = collection_serving(collection);
+        uint64_t applied = serving ? generation_applied_seq(serving) : 0;
+        struct docs_counts counts = { 0 };
+        int r;
+
+        (void) generation_unref(serving);
+        r = docs_count_pending(collection, applied, &counts.pending, reterr);
+        if (r == 0)
+                r = db_pool_take(collection->docs_readers, &reader, reterr);
+        if (r == 0)
+                r = db_prepare(reader.db, "SELECT documents, bytes, failed FROM totals", &statement,
+                               reterr);
+        if (r == 0)
+                r = db_step(reader.db, statement, reterr);
         if (r == 0)
                 return error_set(reterr, -EBADMSG, "%s is damaged: it has no totals",
                                  db_path(reader.db));
         if (r < 0)
                 return r;
-        *ret = (struct docs_counts){ .documents = db_column_u64(totals, 0),
-                                     .bytes = db_column_u64(totals, 1),
-                                     .failed = db_column_u64(totals, 2),
-                                     .pending = db_column_u64(pending, 0) };
+        counts.documents = db_column_u64(statement, 0);
+        counts.bytes = db_column_u64(statement, 1);
+        counts.failed = db_column_u64(statement, 2);
+        *ret = counts;
         return 0;
 }
 

@@ -62,14 +62,16 @@ static int check_text(const char *key, const char *text, struct error *reterr)
 
 static uint32_t default_dimensions(struct collection *collection)
 {
-        struct generation *generation = collection_serving(collection);
-        uint32_t dimensions = 0;
+        struct generation *serving = collection_serving(collection);
+        struct generation *all[COLLECTION_GENERATIONS_MAX];
+        size_t n = collection_list_generations(collection, all);
+        uint32_t dimensions = n > 0 ? generation_dimensions(all[n - 1]) : 0;
 
-        if (!generation)
-                generation = collection_building(collection);
-        if (generation)
-                dimensions = generation_dimensions(generation);
-        (void) generation_unref(generation);
+        if (serving)
+                dimensions = generation_dimensions(serving);
+        for (size_t i = 0; i < n; i++)
+                (void) generation_unref(all[i]);
+        (void) generation_unref(serving);
         return dimensions;
 }
 

@@ -148,30 +148,6 @@ int generation_create(struct collection *collection, uint32_t number,
 
 /* ---- Opening ---------------------------------------------------------------------------- */
 
-/* The template is the profile's, what the graph is comes from the generation's own spec. */
-static int open_index(struct generation *generation, struct error *reterr)
-{
-        const struct generation_spec *spec = &generation->spec;
-        enum index_backend backend = index_backend_from_name(spec->index.backend);
-        enum index_quantization quantization =
-                index_quantization_from_name(spec->index.quantization);
-        struct index_params params = generation->collection->store->limits.index;
-        char *damage = NULL;
-        int r;
-
-        if ((int) backend < 0 || atomic_load(&generation->state) == GENERATION_RETIRED)
-                backend = INDEX_BACKEND_FLAT; /* nobody searches what is retired */
-        params.backend = backend;
-        params.metric = generation->metric;
-        params.dimensions = spec->fingerprint.dimensions;
-        params.quantization = (int) quantization < 0 ? INDEX_QUANTIZATION_NONE : quantization;
-        params.m = spec->index.m;
-        params.ef_construction = spec->index.ef_construction;
-        r = index_open(&params, generation->dirfd, &generation->index, &damage, reterr);
-        generation_note_damage(generation, damage);
-        return r;
-}
-
 static int catch_up_with_deletes(struct generation *generation, struct error *reterr)
 {
         cleanup_free_ uint32_t *doc_nos = NULL;
@@ -214,7 +190,9 @@ static int open_content(struct generation *generation, struct error *reterr)
                                   generation->spec.fingerprint.dimensions, facts.committed,
                                   &generation->segments, reterr);
         if (r == 0)
-                r = open_index(generation, reterr);
+                r = opened_index_new(generation,
+                                     (enum generation_state) atomic_load(&generation->state),
+                                     &generation->opened, reterr);
         if (r == 0)
                 r = generation_open_postings(generation, facts.committed, reterr);
         if (r < 0) {
@@ -234,7 +212,7 @@ static void close_generation(struct generation *generation)
                 view_retire(generation);
         generation_facts_done(&generation->facts);
         generation_save(generation);
-        index_free(generation->index);
+        (void) opened_index_unref(generation->opened);
         postings_free(generation->postings);
         (void) segments_close(generation->segments);
         (void) db_pool_free(generation->readers);

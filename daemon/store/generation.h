@@ -58,10 +58,13 @@ void generation_identity(const struct generation_spec *spec,
 /* The fingerprint in words, for errors: "hashing v1, 384 dimensions, normalised".  → `text`. */
 const char *generation_describe(const struct generation_spec *spec, char text[static 192]);
 
+/* A copy that owns its strings: one block, for free().  NULL: no memory. */
+struct generation_spec *generation_spec_copy(const struct generation_spec *spec);
+
 enum generation_state {
-        GENERATION_BUILDING, /* follows the log, not served yet */
-        GENERATION_SERVING,
-        GENERATION_RETIRED, /* was serving; kept, not following */
+        GENERATION_BUILDING, /* follows the log, has not caught up since it was made or woken */
+        GENERATION_READY,    /* caught up once, and follows */
+        GENERATION_RESTING,  /* is not followed, has no index open; deletes reach it */
         GENERATION_STATE_MAX,
         GENERATION_STATE_INVALID = -EINVAL,
 };
@@ -84,6 +87,7 @@ struct generation_info {
 const uint8_t *generation_get_identity(const struct generation *generation);
 /* What its MANIFEST says; borrowed from the generation. */
 const struct generation_spec *generation_get_spec(const struct generation *generation);
+enum generation_state generation_get_state(const struct generation *generation);
 uint32_t generation_number(const struct generation *generation);
 uint32_t generation_dimensions(const struct generation *generation);
 uint64_t generation_applied_seq(struct generation *generation);
@@ -131,6 +135,25 @@ int generation_get_chunk(struct generation *generation, uint32_t slot, struct ch
 int generation_get_chunks(struct generation *generation, uint32_t docver, struct chunk **ret,
                           size_t *ret_n, struct error *reterr);
 struct chunk *chunks_free(struct chunk *chunks, size_t n);
+
+/* ---- What other generations may take over ----------------------------------------------- */
+
+struct generation_span {
+        uint32_t start, end; /* as of struct chunk */
+};
+/* Copies the vectors, in the form in which they are compared, of the `n` chunks of a version from
+ * ordinal `first` on.  -ENOENT: the version is not there with just `count` chunks, or `spans` (of
+ * these n) are not where they stand; -EBADMSG: one of them is damaged. */
+int generation_copy_vectors(struct generation *generation, uint32_t docver, uint32_t count,
+                            uint32_t first, uint32_t n, const struct generation_span *spans,
+                            float *ret_vectors, struct error *reterr);
+/* How many chunks there are of a version that is live.  -ENOENT. */
+int generation_count_chunks(struct generation *generation, uint32_t docver, uint32_t *ret,
+                            struct error *reterr);
+/* How many documents that `shown` shows are not there, or in an older version.  Reads a row per
+ * document of both. */
+int generation_count_missing(struct generation *generation, struct generation *shown,
+                             uint64_t *ret, struct error *reterr);
 
 /* BM25 over the view: as postings_search() of index/postings.h.  Where words are damaged it
  * finds nothing, and generation_view_bm25_complete() says why. */
@@ -198,7 +221,7 @@ int generation_tidy(struct generation *generation, bool *ret_more, struct error 
 
 /* One bounded step of index_maintain() and one of postings_maintain() on the current view,
  * beside searches and writers; one call at a time, others wait.  Returns what these return, but
- * damage: that is noted, and there is more to do.  A retired generation rests. */
+ * damage: that is noted, and there is more to do.  With a RESTING generation there is nothing. */
 int generation_maintain(struct generation *generation, const struct index_check *check,
                         enum index_step *ret, struct error *reterr);
 /* How many derived files were found damaged and set aside since the last call, at opening or by

@@ -10,8 +10,8 @@
 
 static const char *const generation_state_names[GENERATION_STATE_MAX] = {
         [GENERATION_BUILDING] = "building",
-        [GENERATION_SERVING] = "serving",
-        [GENERATION_RETIRED] = "retired",
+        [GENERATION_READY] = "ready",
+        [GENERATION_RESTING] = "resting",
 };
 
 const char *generation_state_name(enum generation_state state)
@@ -27,6 +27,11 @@ const uint8_t *generation_get_identity(const struct generation *generation)
 const struct generation_spec *generation_get_spec(const struct generation *generation)
 {
         return &generation->spec;
+}
+
+enum generation_state generation_get_state(const struct generation *generation)
+{
+        return (enum generation_state) atomic_load(&generation->state);
 }
 
 uint32_t generation_number(const struct generation *generation)

@@ -34,6 +34,12 @@ struct generation_facts {
 
 struct pinned_view;
 
+/* An index, opened: the generation's current one, or one that pinned views still search. */
+struct opened_index {
+        atomic_uint refs;
+        struct index *index;
+};
+
 struct generation {
         struct collection *collection;
         char *path;
@@ -52,7 +58,7 @@ struct generation {
         pthread_mutex_t lock; /* recursive */
         struct db *db;
         struct segments *segments;
-        struct index *index;
+        struct opened_index *opened; /* exchanged under upkeep_lock, too */
         struct postings *postings;
         struct generation_facts facts;
         bool poisoned; /* writing vectors failed: recover before the next write */
@@ -104,6 +110,17 @@ int generation_forget_all(struct generation *generation, const uint32_t *doc_nos
                           uint64_t forgotten_seq, struct error *reterr);
 /* Makes the bitmap of live slots durable, where gen.db does not hold it. */
 int generation_save_live(struct generation *generation, struct error *reterr);
+
+/* ---- generation_index.c ----------------------------------------------------------------- */
+/* The index of a generation in that state. */
+int opened_index_new(struct generation *generation, enum generation_state state,
+                     struct opened_index **ret, struct error *reterr);
+struct opened_index *opened_index_ref(struct opened_index *opened);
+struct opened_index *opened_index_unref(struct opened_index *opened);
+/* It is in that state from now on and new views search this index, which is taken in any case;
+ * pinned ones go on with theirs.  On failure one that was to rest rests, with its index open. */
+int generation_enter(struct generation *generation, enum generation_state state,
+                     struct opened_index *takes_opened, struct error *reterr);
 
 /* ---- generation_postings.c -------------------------------------------------------------- */
 /* Opens the postings; a short tail that they lack is added from the chunks. */

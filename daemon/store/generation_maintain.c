@@ -83,7 +83,7 @@ int generation_maintain(struct generation *generation, const struct index_check 
         atomic_store(&generation->upkeep_due, false); /* what comes meanwhile sets it again */
         if (atomic_load(&generation->live_unsaved))
                 r = generation_save_live(generation, reterr);
-        if (r == 0 && atomic_load(&generation->state) != GENERATION_RETIRED)
+        if (r == 0 && atomic_load(&generation->state) != GENERATION_RESTING)
                 r = step(generation, check, reterr);
         if (r != INDEX_REST)
                 atomic_store(&generation->upkeep_due, true);
@@ -104,7 +104,7 @@ static bool may_save(const struct generation *generation)
         uint64_t until = generation->collection->store->save_until_usec;
 
         return !atomic_load(&generation->doomed) &&
-               atomic_load(&generation->state) != GENERATION_RETIRED &&
+               atomic_load(&generation->state) != GENERATION_RESTING &&
                (until == 0 || clock_monotonic_usec() < until);
 }
 
@@ -113,6 +113,6 @@ void generation_save(struct generation *generation)
 {
         if (generation->postings && may_save(generation))
                 (void) postings_save(generation->postings, NULL);
-        if (generation->index && may_save(generation))
-                (void) index_save(generation->index, NULL);
+        if (generation->opened && may_save(generation))
+                (void) index_save(generation->opened->index, NULL);
 }

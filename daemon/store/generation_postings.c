@@ -152,7 +152,7 @@ int generation_open_postings(struct generation *generation, uint32_t committed,
 
         if (r == 0 && postings_end(generation->postings) > committed)
                 r = start_anew(generation, reterr);
-        if (r < 0 || atomic_load(&generation->state) == GENERATION_RETIRED ||
+        if (r < 0 || atomic_load(&generation->state) == GENERATION_RESTING ||
             committed - postings_end(generation->postings) > OPEN_CHUNKS)
                 return r;
         do

@@ -33,7 +33,7 @@ static int count_slots(struct db *db, const char *sql, uint64_t of, uint64_t *re
 static int refuse(const struct generation *generation, int64_t held, uint64_t more,
                   struct error *reterr)
 {
-        uint32_t max = generation->collection->store->limits.index.max_elements;
+        uint32_t max = store_get_index(generation->collection->store).max_elements;
         const char *name = generation->collection->info.name;
 
         return error_set(reterr, -EDQUOT,
@@ -47,7 +47,7 @@ static int refuse(const struct generation *generation, int64_t held, uint64_t mo
 static int check_demand(const struct generation *generation, struct db *db, uint64_t live,
                         const struct demand *demand, int64_t *ret_net, struct error *reterr)
 {
-        uint32_t max = generation->collection->store->limits.index.max_elements;
+        uint32_t max = store_get_index(generation->collection->store).max_elements;
         uint64_t staged = 0, replaced = 0;
         int64_t held;
         int r = count_slots(db, "SELECT sum(count) FROM version WHERE state = 0 AND docver <> ?",
@@ -69,7 +69,7 @@ int generation_check_room(struct generation *generation, uint32_t doc_no, uint32
                           uint64_t chunks, int64_t *pending, struct error *reterr)
 {
         const struct demand demand = { doc_no, docver, chunks, *pending };
-        uint32_t max = generation->collection->store->limits.index.max_elements;
+        uint32_t max = store_get_index(generation->collection->store).max_elements;
         struct generation_view *view = generation_view_ref(generation);
         uint64_t live = roaring_bitmap_get_cardinality(view->live);
         uint64_t most = live + view->source.unsettled + chunks + NEAR;
@@ -92,7 +92,7 @@ int generation_check_chunks(struct generation *generation, const struct generati
                             size_t n, struct error *reterr)
 {
         const struct generation_facts *facts = &generation->facts;
-        uint32_t max = generation->collection->store->limits.index.max_elements;
+        uint32_t max = store_get_index(generation->collection->store).max_elements;
         uint64_t live = roaring_bitmap_get_cardinality(facts->live);
         int64_t pending = 0;
         int r = 0;

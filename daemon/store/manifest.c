@@ -6,6 +6,7 @@
 
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MANIFEST_BYTES_MAX 65536
@@ -99,6 +100,32 @@ const char *generation_describe(const struct generation_spec *spec, char text[st
                         model[0] ? " " : "", model, spec->fingerprint.dimensions,
                         spec->fingerprint.normalize ? ", normalised" : "");
         return text;
+}
+
+struct generation_spec *generation_spec_copy(const struct generation_spec *spec)
+{
+        struct generation_spec *copy;
+        size_t size = sizeof *copy;
+        char number[16], *at;
+
+        for (size_t i = 0; i < ELEMENTSOF(fields); i++)
+                if (fields[i].type == FIELD_STRING)
+                        size += strlen(field_text(spec, &fields[i], number)) + 1;
+        copy = malloc(size);
+        if (!copy)
+                return NULL;
+        *copy = *spec;
+        at = (char *) (copy + 1);
+        for (size_t i = 0; i < ELEMENTSOF(fields); i++) {
+                const char *text = field_text(spec, &fields[i], number);
+                const char **to = (const char **) (void *) ((char *) copy + fields[i].offset);
+
+                if (fields[i].type != FIELD_STRING)
+                        continue;
+                *to = at;
+                at = stpcpy(at, text) + 1;
+        }
+        return copy;
 }
 
 static const char *identity_text(const struct generation_spec *spec,

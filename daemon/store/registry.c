@@ -21,7 +21,8 @@ static const struct db_migration migrations[] = {
           " id BLOB PRIMARY KEY NOT NULL, tenant BLOB NOT NULL REFERENCES tenant(id),"
           " name TEXT NOT NULL, language TEXT NOT NULL, description TEXT,"
           " created_usec INTEGER NOT NULL,"
-          " serving INTEGER NOT NULL DEFAULT 0, last_number INTEGER NOT NULL DEFAULT 0,"
+          " serving INTEGER NOT NULL DEFAULT 0," /* not used: generations are found by identity */
+          " last_number INTEGER NOT NULL DEFAULT 0,"
           " UNIQUE(tenant, name)) WITHOUT ROWID;"
 
           "CREATE TABLE generation("
@@ -272,10 +273,10 @@ int registry_remove_collection(struct store *store, const struct collection_info
         return committer_run(store->registry, apply_remove_collection, &change, reterr);
 }
 
-#define COLLECTION_COLUMNS "id, tenant, name, language, description, created_usec, serving"
+#define COLLECTION_COLUMNS "id, tenant, name, language, description, created_usec"
 
-static int read_collection(struct db *db, sqlite3_stmt *statement, struct collection_info *ret,
-                           struct error *reterr)
+static int read_collection(struct store *store, struct db *db, sqlite3_stmt *statement,
+                           struct collection_info *ret, struct error *reterr)
 {
         struct collection_info info = { 0 };
         const char *text;
@@ -291,8 +292,9 @@ static int read_collection(struct db *db, sqlite3_stmt *statement, struct collec
         text = (const char *) sqlite3_column_text(statement, 3);
         (void) snprintf(info.language, sizeof info.language, "%s", text ? text : "");
         info.created_usec = db_column_u64(statement, 5);
-        info.serving_generation = db_column_u32(statement, 6);
-        r = db_column_text(statement, 4, &info.description, reterr);
+        r = registry_find_serving(store, db, &info, &info.serving_generation, reterr);
+        if (r == 0)
+                r = db_column_text(statement, 4, &info.description, reterr);
         if (r == 0)
                 *ret = info;
         return r;
@@ -324,7 +326,7 @@ int registry_find_collection(struct store *store, struct tenant_id tenant, const
                 return error_set(reterr, -ENOENT, "there is no collection %s", name);
         if (r == 0)
                 return error_set(reterr, -ENOENT, "there is no such collection");
-        return r < 0 ? r : read_collection(reader.db, statement, ret, reterr);
+        return r < 0 ? r : read_collection(store, reader.db, statement, ret, reterr);
 }
 
 int collection_get_info(struct store *store, struct tenant_id tenant, const char *name,
@@ -363,7 +365,7 @@ int collection_list(struct store *store, struct tenant_id tenant, const char *af
                         infos = grown;
                         size = size ? size * 2 : 8;
                 }
-                r = read_collection(reader.db, statement, &infos[n], reterr);
+                r = read_collection(store, reader.db, statement, &infos[n], reterr);
                 if (r < 0)
                         break;
                 n++;
@@ -373,6 +375,46 @@ int collection_list(struct store *store, struct tenant_id tenant, const char *af
                 return r;
         }
         *ret = infos;
+        *ret_n = n;
+        return 0;
+}
+
+int store_list_collections(struct store *store, struct store_collection **ret, size_t *ret_n,
+                           struct error *reterr)
+{
+        cleanup_reader_ struct db_reader reader = { 0 };
+        cleanup_statement_ sqlite3_stmt *statement = NULL;
+        cleanup_free_ struct store_collection *all = NULL;
+        size_t n = 0, size = 0;
+        int r = db_pool_take(store->registry_readers, &reader, reterr);
+
+        if (r == 0)
+                r = db_prepare(reader.db, "SELECT tenant, id FROM collection ORDER BY tenant, name",
+                               &statement, reterr);
+        if (r < 0)
+                return r;
+        while ((r = db_step(reader.db, statement, reterr)) > 0) {
+                if (n == size) {
+                        struct store_collection *grown =
+                                reallocarray(all, size ? size * 2 : 16, sizeof *grown);
+
+                        if (!grown)
+                                return error_oom(reterr);
+                        all = grown;
+                        size = size ? size * 2 : 16;
+                }
+                r = db_column_bytes(reader.db, statement, 0, all[n].tenant.id.bytes, ID_BYTES,
+                                    reterr);
+                if (r == 0)
+                        r = db_column_bytes(reader.db, statement, 1, all[n].collection.id.bytes,
+                                            ID_BYTES, reterr);
+                if (r < 0)
+                        return r;
+                n++;
+        }
+        if (r < 0)
+                return r;
+        *ret = take_ptr(all);
         *ret_n = n;
         return 0;
 }

@@ -11,6 +11,7 @@
 #include "store/store.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct claim;
 struct open_collections;
@@ -21,6 +22,9 @@ struct store {
         int dirfd;
         int lock_fd;
         struct store_limits limits;
+        pthread_mutex_t settings_lock; /* of limits.index and served; held for moments, last */
+        struct generation_spec *served; /* see store_serve(); or NULL */
+        atomic_uint_fast64_t served_number; /* changes with it; never 0 */
         struct tenant_id default_tenant;
         struct committer *registry;
         struct db_pool *registry_readers;
@@ -36,6 +40,17 @@ struct store {
         store_notice notice;
         void *notice_data;
 };
+
+/* ---- served.c --------------------------------------------------------------------------- */
+
+/* The identity that store_serve() asks for in a collection of this language, and served_number as
+ * of then; false: no release is in force. */
+bool store_get_served(struct store *store, const char *language,
+                      uint8_t ret_identity[static GENERATION_IDENTITY_BYTES],
+                      uint64_t *ret_number);
+struct index_params store_get_index(struct store *store);
+
+/* ---- store.c ---------------------------------------------------------------------------- */
 
 /* See store_observe(). */
 void store_tell(struct store *store, struct tenant_id tenant, struct collection_id collection);
@@ -76,13 +91,26 @@ struct generation_row {
 /* By number, ascending; heap array. */
 int registry_list_generations(struct store *store, struct collection_id id,
                               struct generation_row **ret, size_t *ret_n, struct error *reterr);
-/* A building generation under a number that was never used before.  -EEXIST: one is building. */
+/* A building generation under a number that was never used before.  -EEXIST: one of this identity
+ * is building. */
 int registry_add_generation(struct store *store, struct collection_id id,
                             const uint8_t identity[static GENERATION_IDENTITY_BYTES],
                             uint32_t *ret_number, struct error *reterr);
-/* `building` serves from now on, what served is retired. */
-int registry_switch_generation(struct store *store, struct collection_id id, uint32_t building,
+/* -ENOENT: it has no row. */
+int registry_set_generation(struct store *store, struct collection_id id, uint32_t number,
+                            enum generation_state state, struct error *reterr);
+struct generation_garbage {
+        uint32_t number;
+        const char *path;
+};
+/* In one transaction: `number` is READY, the rows of the others go, and their paths are remembered
+ * for removal. */
+int registry_finish_generation(struct store *store, struct collection_id id, uint32_t number,
+                               const struct generation_garbage *others, size_t n_others,
                                struct error *reterr);
 /* The row goes, and `garbage` (may be NULL) is remembered for removal. */
 int registry_remove_generation(struct store *store, struct collection_id id, uint32_t number,
                                const char *garbage, struct error *reterr);
+/* The one that collection_serving() would find; 0: there is none. */
+int registry_find_serving(struct store *store, struct db *db, const struct collection_info *info,
+                          uint32_t *ret_number, struct error *reterr);

@@ -1,6 +1,6 @@
 noinst_LIBRARIES += libstore.a
 libstore_a_SOURCES = \
-	daemon/store/collection.c daemon/store/collection.h daemon/store/collection_inside.h \
+	daemon/store/collection.c daemon/store/collection_change.c daemon/store/collection.h daemon/store/collection_inside.h \
 	daemon/store/collections.c daemon/store/collections.h \
 	daemon/store/committer.c daemon/store/committer.h \
 	daemon/store/db.c daemon/store/db.h daemon/store/db_values.c \
@@ -13,11 +13,12 @@ libstore_a_SOURCES = \
 	daemon/store/embedding_memory.c daemon/store/embedding_memory.h \
 	daemon/store/embedding_writer.c daemon/store/embedding_writer.h \
 	daemon/store/generation.c daemon/store/generation.h daemon/store/generation_inside.h \
-	daemon/store/generation_facts.c daemon/store/generation_info.c \
+	daemon/store/generation_facts.c daemon/store/generation_index.c \
+	daemon/store/generation_info.c \
 	daemon/store/generation_maintain.c daemon/store/generation_read.c \
 	daemon/store/generation_postings.c daemon/store/generation_room.c \
 	daemon/store/generation_transaction.c daemon/store/generation_transaction.h \
-	daemon/store/generation_write.c \
+	daemon/store/generation_vectors.c daemon/store/generation_write.c \
 	daemon/store/golden.c daemon/store/golden.h \
 	daemon/store/idempotency.c daemon/store/idempotency.h \
 	daemon/store/jobs.c daemon/store/jobs.h \
@@ -27,7 +28,7 @@ libstore_a_SOURCES = \
 	daemon/store/registry.c daemon/store/registry.h daemon/store/registry_generations.c \
 	daemon/store/segment.c daemon/store/segment_inside.h daemon/store/segment_read.c \
 	daemon/store/segment.h \
-	daemon/store/store.c daemon/store/store.h \
+	daemon/store/served.c daemon/store/store.c daemon/store/store.h \
 	daemon/store/traces.c daemon/store/traces.h \
 	daemon/store/traces_file.c daemon/store/traces_file.h \
 	daemon/store/view.c

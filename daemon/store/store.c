@@ -128,6 +128,8 @@ int store_open(const char *path, const struct store_limits *limits, struct store
         store->dirfd = store->lock_fd = -1;
         store->limits = *limits;
         (void) pthread_mutex_init(&store->claims_lock, NULL);
+        (void) pthread_mutex_init(&store->settings_lock, NULL);
+        atomic_init(&store->served_number, 1);
         (void) pthread_rwlock_init(&store->notice_lock, NULL);
         store->path = strdup(path);
         store->open = open_collections_new(limits->max_open_collections);
@@ -157,6 +159,8 @@ struct store *store_close(struct store *store)
         (void) committer_free(store->registry);
         claims_free(store->claims);
         (void) pthread_mutex_destroy(&store->claims_lock);
+        (void) pthread_mutex_destroy(&store->settings_lock);
+        free(store->served);
         (void) pthread_rwlock_destroy(&store->notice_lock);
         if (store->lock_fd >= 0)
                 (void) close(store->lock_fd);

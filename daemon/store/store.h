@@ -46,6 +46,22 @@ struct store *store_close(struct store *store);
 typedef void (*store_notice)(void *data, struct tenant_id tenant, struct collection_id collection);
 void store_observe(struct store *store, store_notice notice, void *data);
 
+/* What generations of the release in force are like (the spec's language is each collection's
+ * own): what collection_serving() looks for from now on.  Copied; any thread.  NULL: none is. */
+struct generation_spec;
+int store_serve(struct store *store, const struct generation_spec *spec, struct error *reterr);
+/* What indexes that are opened from now on are opened with; as store_limits.index. */
+void store_set_index(struct store *store, const struct index_params *params);
+
+/* Every collection of every tenant, for those that work through all: ids alone, nothing opened.
+ * Heap array. */
+struct store_collection {
+        struct tenant_id tenant;
+        struct collection_id collection;
+};
+int store_list_collections(struct store *store, struct store_collection **ret, size_t *ret_n,
+                           struct error *reterr);
+
 const char *store_path(const struct store *store);
 int store_dirfd(const struct store *store);
 

@@ -13,6 +13,7 @@
 
 struct pinned_view {
         struct generation_view view; /* first: handed out as such */
+        struct opened_index *opened;
         struct postings_view *postings;
         bool complete;               /* `postings` lack no committed slot */
         unsigned refs;               /* under view_lock */
@@ -24,6 +25,7 @@ static void free_view(struct pinned_view *pinned)
 {
         roaring_bitmap_free((roaring_bitmap_t *) (uintptr_t) pinned->view.live);
         (void) postings_unref(pinned->postings);
+        (void) opened_index_unref(pinned->opened);
         free(pinned);
 }
 
@@ -81,12 +83,13 @@ int view_publish(struct generation *generation, const struct generation_facts *f
                 .committed = facts->committed,
                 .applied_seq = facts->applied_seq,
                 .documents = facts->documents,
-                .index = generation->index,
+                .index = generation->opened->index,
         };
         if (!pinned->view.live) {
                 free(pinned);
                 return error_oom(reterr);
         }
+        pinned->opened = opened_index_ref(generation->opened);
         pinned->complete = postings_end(generation->postings) >= facts->committed;
         pinned->postings = postings_ref(generation->postings);
         if (generation->facts.live != facts->live)

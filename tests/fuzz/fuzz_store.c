@@ -88,7 +88,7 @@ static void prepare(void)
                                NULL));
         need(collection_open(store, info.tenant, "things", &collection, NULL));
         need(collection_new_generation(collection, &spec, &generation, NULL));
-        need(collection_switch(collection, NULL));
+        need(collection_finish_generation(collection, 1, NULL));
         fill(collection, generation);
         (void) generation_unref(generation);
         (void) collection_unref(collection);
@@ -245,6 +245,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         damage(data[0] % FILES, data[1] % 3, data + 2, size - 2);
         if (store_open(root, &(struct store_limits){ .max_open_collections = 4 }, &store, NULL) < 0)
                 return 0;
+        need(store_serve(store, &spec, NULL));
         if (jobs_list_open(store, &jobs, &n, NULL) == 0)
                 (void) jobs_free(jobs, n);
         if (collection_list(store, store_default_tenant(store), NULL, 10, &infos, &n, NULL) == 0)

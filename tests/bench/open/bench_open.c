@@ -164,6 +164,7 @@ static void open_store(struct bench *bench)
         struct error error = { 0 };
 
         need(store_open(root, &limits, &bench->store, &error), &error);
+        need(store_serve(bench->store, &bench->spec, &error), &error);
 }
 
 static void open_collection(struct bench *bench)
@@ -198,7 +199,7 @@ static void make(struct bench *bench)
         need(collection_open(bench->store, store_default_tenant(bench->store), "things",
                              &bench->collection, &error), &error);
         need(collection_new_generation(bench->collection, &bench->spec, &made, &error), &error);
-        need(collection_switch(bench->collection, &error), &error);
+        need(collection_finish_generation(bench->collection, 1, &error), &error);
         bench->generation = made;
 }
 

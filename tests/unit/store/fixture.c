@@ -41,6 +41,7 @@ static void open_store(struct fixture *fixture)
         struct error error = { 0 };
 
         assert_ok(store_open(fixture->path, &fixture_limits, &fixture->store, &error));
+        assert_ok(store_serve(fixture->store, &fixture_spec, &error));
         fixture->tenant = store_default_tenant(fixture->store);
 }
 
@@ -91,7 +92,7 @@ int fixture_setup(void **state)
                                   &error));
         assert_ok(collection_new_generation(fixture->collection, &fixture_spec, &building,
                                             &error));
-        assert_ok(collection_switch(fixture->collection, &error));
+        assert_ok(collection_finish_generation(fixture->collection, 1, &error));
         fixture->generation = building;
         *state = fixture;
         return 0;

@@ -22,6 +22,11 @@ TESTS += tests/unit/store/test_golden
 tests_unit_store_test_golden_SOURCES = tests/unit/store/test_golden.c $(store_test_fixture)
 tests_unit_store_test_golden_LDADD = $(store_test_libs)
 
+check_PROGRAMS += tests/unit/store/test_identity
+TESTS += tests/unit/store/test_identity
+tests_unit_store_test_identity_SOURCES = tests/unit/store/test_identity.c $(store_test_fixture)
+tests_unit_store_test_identity_LDADD = $(store_test_libs)
+
 check_PROGRAMS += tests/unit/store/test_jobs
 TESTS += tests/unit/store/test_jobs
 tests_unit_store_test_jobs_SOURCES = tests/unit/store/test_jobs.c $(store_test_fixture)

@@ -329,7 +329,7 @@ static void expect_set_aside(struct fixture *fixture, const char *damaged_file, 
         assert_ok(collection_new_generation(fixture->collection, &fixture_spec, &built, &error));
         assert_int_equal(generation_number(built), 2); /* numbers are never used again */
         assert_ok(fixture_follow(fixture->collection, built, &error));
-        assert_ok(collection_switch(fixture->collection, &error));
+        assert_ok(collection_finish_generation(fixture->collection, 2, &error));
         fixture->generation = built;
         assert_true(fixture_finds(fixture, "kettle", "a"));
         fixture_reopen(fixture);

@@ -82,15 +82,13 @@ static void *look_after(void *data)
         struct shared *shared = data;
 
         while (!atomic_load(&shared->over)) {
-                struct generation *each[] = { collection_serving(shared->fixture->collection),
-                                              collection_building(shared->fixture->collection) };
+                struct generation *each[COLLECTION_GENERATIONS_MAX];
+                size_t n = collection_list_generations(shared->fixture->collection, each);
 
-                for (size_t i = 0; i < ELEMENTSOF(each); i++) {
+                for (size_t i = 0; i < n; i++) {
                         struct generation_info info;
                         enum index_step step;
 
-                        if (!each[i])
-                                continue;
                         expect(shared, generation_maintain(each[i], NULL, &step, NULL) == 0);
                         expect(shared, generation_get_info(each[i], &info, NULL) == 0 &&
                                                info.damages == 0);
@@ -153,27 +151,38 @@ static void *search(void *data)
         return NULL;
 }
 
+/* The same identity anew takes the place of the one before; another one rests and wakes. */
 static void *rebuild(void *data)
 {
         struct shared *shared = data;
         struct collection *collection = shared->fixture->collection;
+        struct generation_spec spec = fixture_spec;
+        struct generation *other;
 
+        spec.index.backend = "hnsw";
+        expect(shared, collection_new_generation(collection, &spec, &other, NULL) == 0);
         for (int i = 0; i < 3; i++) {
-                struct generation *built, *former = collection_serving(collection);
-                uint32_t number = generation_number(former);
                 struct generation_info *infos;
+                struct generation *built;
+                uint32_t number = generation_number(other);
                 size_t n;
 
+                expect(shared, fixture_follow(collection, other, NULL) == 0);
+                expect(shared, collection_finish_generation(collection, number, NULL) == 0);
+                expect(shared, collection_rest_generation(collection, number, NULL) == 0);
                 expect(shared, collection_new_generation(collection, &fixture_spec, &built, NULL) ==
                                        0);
                 expect(shared, fixture_follow(collection, built, NULL) == 0);
-                expect(shared, collection_switch(collection, NULL) == 0);
+                expect(shared, collection_finish_generation(collection, generation_number(built),
+                                                            NULL) == 0);
                 (void) generation_unref(built);
-                (void) generation_unref(former);
-                expect(shared, collection_generations(collection, &infos, &n, NULL) == 0);
+                expect(shared, collection_generations(collection, &infos, &n, NULL) == 0 && n == 2);
                 free(infos);
-                expect(shared, collection_remove_generation(collection, number, NULL) == 0);
+                expect(shared, collection_wake_generation(collection, number, NULL) == 0);
         }
+        expect(shared, collection_remove_generation(collection, generation_number(other), NULL) ==
+                               0);
+        (void) generation_unref(other);
         return NULL;
 }
 
@@ -275,7 +284,7 @@ static int graph_setup(void **state)
         spec.index.quantization = "int8";
         assert_ok(collection_new_generation(fixture->collection, &spec, &fixture->generation,
                                             &error));
-        assert_ok(collection_switch(fixture->collection, &error));
+        assert_ok(collection_finish_generation(fixture->collection, 2, &error));
         return 0;
 }
 
