@@ -50,27 +50,23 @@ static const uint8_t *wanted_identity(struct answer *answer, const char *languag
         return fresh->identity;
 }
 
-/* The remedy comes first: descriptions are long and a message is not. */
-static int refuse_identity(const struct answer *answer, const struct pin *pin,
-                           struct error *reterr)
+/* There is no generation for this release: nothing is lost where there is nothing to find. */
+static int find_nothing(const struct answer *answer, const struct pin *pin, struct error *reterr)
 {
-        const char *name = collection_get(pin->collection)->name;
-        struct generation_info info;
+        struct document *documents = NULL;
         char wanted[192];
+        size_t n = 0;
+        int r = docs_list(pin->collection, NULL, 1, &documents, &n, reterr);
 
-        (void) generation_describe(answer->settings.spec, wanted);
-        if (generation_get_info(pin->generation, &info, NULL) < 0)
-                (void) snprintf(info.description, sizeof info.description, "another fingerprint");
-        if (strcmp(info.description, wanted) == 0)
-                return error_set(reterr, -ESTALE,
-                                 "fingerprint mismatch: run `ragctl generation rebuild %s`; the "
-                                 "chunking, text rule or index of this collection is not the "
-                                 "profile's (%s)",
-                                 name, wanted);
-        return error_set(reterr, -ESTALE,
-                         "fingerprint mismatch: run `ragctl generation rebuild %s`, or use the "
-                         "former profile; indexed with: %s; the profile: %s",
-                         name, info.description, wanted);
+        (void) documents_free(documents, n);
+        if (r < 0 || n == 0)
+                return r;
+        return error_set(reterr, -EAGAIN,
+                         "collection %s is being built for this release (%s): try again later; "
+                         "`ragctl generation list %s` shows how far it is",
+                         collection_get(pin->collection)->name,
+                         generation_describe(answer->settings.spec, wanted),
+                         collection_get(pin->collection)->name);
 }
 
 int pin_open(struct answer *answer, struct tenant_id tenant, const char *name, struct pin *pin,
@@ -81,15 +77,12 @@ int pin_open(struct answer *answer, struct tenant_id tenant, const char *name, s
 
         if (r < 0)
                 return r;
-        pin->generation = collection_serving(pin->collection);
-        if (!pin->generation)
-                return 0;
         wanted = wanted_identity(answer, collection_get(pin->collection)->language, reterr);
         if (!wanted)
                 return -ENOMEM;
-        if (memcmp(generation_get_identity(pin->generation), wanted,
-                   GENERATION_IDENTITY_BYTES) != 0)
-                return refuse_identity(answer, pin, reterr);
+        pin->generation = collection_find_generation(pin->collection, wanted);
+        if (!pin->generation)
+                return find_nothing(answer, pin, reterr);
         pin->view = generation_view_ref(pin->generation);
         return pin->view ? 0 : error_oom(reterr);
 }

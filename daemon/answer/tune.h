@@ -43,7 +43,7 @@ struct tune_report {
         uint32_t proposed;      /* the smallest that reaches the recall; 0: none does */
 };
 
-/* -ENOENT: the collection; -ESTALE: as search_run(); -ENODATA: it holds no two vectors;
+/* -ENOENT: the collection; -EAGAIN: as search_run(); -ENODATA: it holds no two vectors;
  * -EOPNOTSUPP: no graph serves it, every search is exact; or what the check returned. */
 int tune_run(struct answer *answer, struct tenant_id tenant, const struct tune_request *request,
              struct tune_report *ret, struct error *reterr);

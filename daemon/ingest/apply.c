@@ -6,6 +6,7 @@
  * group goes alone: its chunks are staged part by part, each part durable, and it is published
  * with the last; after a restart it goes on behind what is staged. */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "ingest/embed.h"
 #include "ingest/inside.h"
 #include "ingest/prepare.h"
@@ -63,22 +64,23 @@ static struct job_step count_chunks(struct ingest *ingest, const struct prepared
 }
 
 /* A part of a long document is durable: its job moves before the whole can be found. */
-static void account_part(struct follower *follower, struct prepared *prepared, size_t end,
-                         struct counting counting)
+static void account_part(struct follower *follower, const struct target *target,
+                         struct prepared *prepared, size_t end)
 {
         struct job_step step = count_chunks(follower->ingest, prepared, end);
 
         prepared->counted = end;
-        live_jobs_step(follower, counting.jobs ? &prepared->change.job : NULL, counting.rebuild,
+        live_jobs_step(follower, target->jobs ? &prepared->change.job : NULL, target->rebuild,
                        &step);
 }
 
-static void account(struct follower *follower, const struct prepared *prepared,
-                    struct counting counting)
+static void account(struct follower *follower, const struct target *target,
+                    const struct prepared *prepared)
 {
         struct ingest *ingest = follower->ingest;
+        struct pace_step pace_step = { 0 };
         struct job_step step = { 0 };
-        bool rebuild = counting.rebuild;
+        bool rebuild = target->rebuild;
 
         switch (prepared->outcome) {
         case PREPARED_DELETE:
@@ -91,6 +93,7 @@ static void account(struct follower *follower, const struct prepared *prepared,
                 step.failed = 1;
                 step.external_id = prepared->document.external_id;
                 step.error = prepared->why;
+                pace_step.failed = !prepared->failed_before;
                 atomic_fetch_add(&ingest->documents_failed, 1);
                 break;
         case PREPARED_APPLY:
@@ -99,10 +102,12 @@ static void account(struct follower *follower, const struct prepared *prepared,
                 atomic_fetch_add(&ingest->documents_applied, 1);
                 break;
         }
-        live_jobs_step(follower, counting.jobs ? &prepared->change.job : NULL, rebuild, &step);
+        live_jobs_step(follower, target->jobs ? &prepared->change.job : NULL, rebuild, &step);
+        progress_count(follower, target->pace, &pace_step);
 }
 
-static int note_failures(struct collection *collection, const struct prepared *items, size_t n,
+/* Only what serves says that a document has failed: elsewhere it goes on being what it was. */
+static int note_failures(const struct target *target, const struct prepared *items, size_t n,
                          struct error *reterr)
 {
         cleanup_free_ struct docs_failure *failures = calloc(n, sizeof *failures);
@@ -110,11 +115,11 @@ static int note_failures(struct collection *collection, const struct prepared *i
 
         if (!failures)
                 return error_oom(reterr);
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; target->jobs && i < n; i++)
                 if (items[i].outcome == PREPARED_FAIL && !items[i].failed_before)
                         failures[count++] =
                                 (struct docs_failure){ items[i].change.docver, items[i].why };
-        return docs_set_failed_all(collection, failures, count, reterr);
+        return docs_set_failed_all(target->collection, failures, count, reterr);
 }
 
 static struct generation_change change_of(const struct prepared *prepared)
@@ -153,24 +158,32 @@ static void describe_chunks(const struct prepared *prepared, size_t first, size_
 /* ---- One document alone --------------------------------------------------------------------- */
 
 /* Publishes the log's step over a change that brings no chunks. */
-static int pass_over(struct follower *follower, struct collection *collection,
-                     struct generation *generation, const struct prepared *prepared,
-                     struct counting counting, struct error *reterr)
+static int pass_over(struct follower *follower, const struct target *target,
+                     const struct prepared *prepared, struct error *reterr)
 {
         struct generation_change change = change_of(prepared);
-        int r = note_failures(collection, prepared, 1, reterr);
+        int r = note_failures(target, prepared, 1, reterr);
 
         if (r == 0)
-                r = generation_publish(generation, NULL, 0, &change, 1, reterr);
+                r = generation_publish(target->generation, NULL, 0, &change, 1, reterr);
         if (r == 0)
-                account(follower, prepared, counting);
+                account(follower, target, prepared);
         return r;
 }
 
+/* Whole requests to the provider. */
+static size_t part_of(const struct target *target)
+{
+        size_t batch = target->release->batch_size;
+
+        return batch == 0 || batch > PART_CHUNKS ? PART_CHUNKS : PART_CHUNKS / batch * batch;
+}
+
 /* Embeds and stages the next part; publishes with the last one.  1: more parts are left. */
-static int stage_part(struct follower *follower, struct generation *generation,
+static int stage_part(struct follower *follower, const struct target *target,
                       struct prepared *prepared, size_t staged, size_t n, struct error *reterr)
 {
+        struct generation *generation = target->generation;
         uint32_t dimensions = generation_dimensions(generation);
         cleanup_free_ float *vectors = calloc(n * dimensions + 1, sizeof *vectors);
         cleanup_free_ struct generation_chunk *chunks = calloc(n + 1, sizeof *chunks);
@@ -180,7 +193,7 @@ static int stage_part(struct follower *follower, struct generation *generation,
 
         if (!vectors || !chunks)
                 return error_oom(reterr);
-        r = embed_chunks(follower, generation, prepared, staged, n, vectors, reterr);
+        r = embed_chunks(follower, target, prepared, staged, n, vectors, reterr);
         if (r == 0 && prepared->outcome == PREPARED_APPLY) {
                 describe_chunks(prepared, staged, n, vectors, dimensions, chunks);
                 r = last ? generation_publish(generation, chunks, n, &change, 1, reterr)
@@ -192,9 +205,8 @@ static int stage_part(struct follower *follower, struct generation *generation,
 }
 
 /* 0: it is through (applied, failed or passed over), 1: more is to be done. */
-static int apply_alone(struct follower *follower, struct collection *collection,
-                       struct generation *generation, struct prepared *prepared,
-                       struct counting counting, struct error *reterr)
+static int apply_alone(struct follower *follower, const struct target *target,
+                       struct prepared *prepared, struct error *reterr)
 {
         struct error why = { 0 };
         int r = 1;
@@ -204,83 +216,84 @@ static int apply_alone(struct follower *follower, struct collection *collection,
                 size_t n;
 
                 if (prepared->outcome == PREPARED_APPLY &&
-                    live_job_is_canceled(follower, prepared->change.job))
+                    change_was_canceled(follower, target, &prepared->change))
                         prepared_fail(prepared, "its job was canceled");
                 if (prepared->outcome != PREPARED_APPLY)
-                        return pass_over(follower, collection, generation, prepared, counting,
-                                         reterr);
+                        return pass_over(follower, target, prepared, reterr);
                 if (workers_stopping(follower->ingest->settings.workers) ||
                     follower->ingest->stopping)
                         return 1;
-                r = generation_staged(generation, prepared->change.docver, &staged, reterr);
+                r = generation_staged(target->generation, prepared->change.docver, &staged, reterr);
                 if (r < 0)
                         return r;
                 if (staged > prepared->n_chunks)
                         staged = (uint32_t) prepared->n_chunks;
                 if (prepared->counted < staged)
                         prepared->counted = staged; /* before a restart */
-                n = prepared->n_chunks - staged < PART_CHUNKS ? prepared->n_chunks - staged
-                                                              : PART_CHUNKS;
-                r = stage_part(follower, generation, prepared, staged, n, &why);
+                n = prepared->n_chunks - staged < part_of(target) ? prepared->n_chunks - staged
+                                                                  : part_of(target);
+                r = stage_part(follower, target, prepared, staged, n, &why);
                 if (r == 1)
-                        account_part(follower, prepared, staged + n, counting);
+                        account_part(follower, target, prepared, staged + n);
                 if (r == 0 && prepared->outcome != PREPARED_APPLY)
                         r = 1; /* the provider refused it */
         }
         if (r == -ESTALE) { /* deleted meanwhile: the log says so further on */
                 prepared->outcome = PREPARED_NOTHING;
-                return pass_over(follower, collection, generation, prepared, counting, reterr);
+                return pass_over(follower, target, prepared, reterr);
         }
         if (r == -EINVAL || r == -EDQUOT) {
                 prepared_fail(prepared, error_text(&why));
-                return pass_over(follower, collection, generation, prepared, counting, reterr);
+                return pass_over(follower, target, prepared, reterr);
         }
         if (r == 0)
-                account(follower, prepared, counting);
+                account(follower, target, prepared);
         if (r < 0 && reterr)
                 *reterr = why;
         return r;
 }
 
-static int apply_long(struct follower *follower, struct collection *collection,
-                      struct generation *generation, struct counting counting, struct error *reterr)
+static int apply_long(struct follower *follower, const struct target *target,
+                      struct error *reterr)
 {
-        int r = apply_alone(follower, collection, generation, &follower->long_document->prepared,
-                            counting, reterr);
+        struct pace *pace = target->pace;
+        int r = apply_alone(follower, target, &pace->long_document->prepared, reterr);
 
         if (r <= 0)
-                follower->long_document = long_document_free(follower->long_document);
+                pace->long_document = long_document_free(pace->long_document);
         return r < 0 ? r : 1;
 }
 
 /* ---- Groups --------------------------------------------------------------------------------- */
 
 /* Takes the prepared change over, so that its cutting is kept from slice to slice. */
-static int begin_long(struct follower *follower, const struct generation *generation,
-                      struct prepared *takes_prepared, struct error *reterr)
+static int begin_long(const struct target *target, struct prepared *takes_prepared,
+                      struct error *reterr)
 {
-        follower->long_document = malloc(sizeof *follower->long_document);
-        if (!follower->long_document)
+        struct long_document *document = malloc(sizeof *document);
+
+        if (!document)
                 return error_oom(reterr);
-        *follower->long_document =
-                (struct long_document){ *takes_prepared, generation_number(generation) };
+        *document = (struct long_document){ *takes_prepared,
+                                            generation_number(target->generation) };
+        target->pace->long_document = document;
         *takes_prepared = (struct prepared){ 0 };
         return 0;
 }
 
 /* Chunks for which there is no room are not embedded: their document fails.  A rebuild is given
  * up instead, for what it lacks can be found as long as the other one serves. */
-static int check_room(struct generation *generation, struct prepared *prepared,
-                      struct counting counting, int64_t *pending, struct error *reterr)
+static int check_room(const struct target *target, struct prepared *prepared, int64_t *pending,
+                      struct error *reterr)
 {
         struct error why = { 0 };
         int r;
 
         if (prepared->outcome != PREPARED_APPLY)
                 return 0;
-        r = generation_check_room(generation, prepared->change.doc_no, prepared->change.docver,
-                                  prepared->n_chunks, pending, &why);
-        if (r == -EDQUOT && counting.beside)
+        r = generation_check_room(target->generation, prepared->change.doc_no,
+                                  prepared->change.docver, prepared->n_chunks, pending, &why);
+        if (r == -EDQUOT && target->beside)
                 return error_set(reterr, -ECANCELED, "%s", error_text(&why));
         if (r == -EDQUOT) {
                 prepared_fail(prepared, error_text(&why));
@@ -292,21 +305,20 @@ static int check_room(struct generation *generation, struct prepared *prepared,
 }
 
 /* Fills the group up to its bounds.  A document too long for it ends the group; at its head it
- * becomes the follower's long document, and the group stays empty. */
-static int fill(struct follower *follower, struct collection *collection,
-                struct generation *generation, const struct docs_change *changes, size_t n,
-                struct counting counting, struct group *group, struct error *reterr)
+ * becomes the pace's long document, and the group stays empty. */
+static int fill(struct follower *follower, const struct target *target,
+                const struct docs_change *changes, size_t n, struct group *group,
+                struct error *reterr)
 {
         int64_t pending = 0;
 
         for (size_t i = 0; i < n && group->chunks < GROUP_CHUNKS && group->bytes < GROUP_BYTES;
              i++) {
                 struct prepared prepared;
-                int r = prepare_change(follower, collection, generation, &changes[i], counting.jobs,
-                                       &prepared, reterr);
+                int r = prepare_change(follower, target, &changes[i], &prepared, reterr);
 
                 if (r == 0) {
-                        r = check_room(generation, &prepared, counting, &pending, reterr);
+                        r = check_room(target, &prepared, &pending, reterr);
                         if (r < 0)
                                 prepared_done(&prepared);
                 }
@@ -314,7 +326,7 @@ static int fill(struct follower *follower, struct collection *collection,
                         return r;
                 if (prepared.outcome == PREPARED_APPLY && prepared.n_chunks > GROUP_CHUNKS) {
                         if (group->n == 0)
-                                r = begin_long(follower, generation, &prepared, reterr);
+                                r = begin_long(target, &prepared, reterr);
                         prepared_done(&prepared);
                         return r;
                 }
@@ -350,16 +362,14 @@ static int publish_group(struct generation *generation, const struct group *grou
         return generation_publish(generation, chunks, n, changes, group->n, reterr);
 }
 
-static int apply_each(struct follower *follower, struct collection *collection,
-                      struct generation *generation, struct group *group, struct counting counting,
+static int apply_each(struct follower *follower, const struct target *target, struct group *group,
                       struct error *reterr)
 {
         int r = 0;
 
         for (size_t i = 0; r == 0 && i < group->n; i++)
                 do
-                        r = apply_alone(follower, collection, generation, &group->items[i],
-                                        counting, reterr);
+                        r = apply_alone(follower, target, &group->items[i], reterr);
                 while (r == 1 && !follower->ingest->stopping &&
                        !workers_stopping(follower->ingest->settings.workers));
         return r < 0 ? r : 0;
@@ -367,7 +377,7 @@ static int apply_each(struct follower *follower, struct collection *collection,
 
 /* Whether a rebuild begins with nothing but failures: then the profile is at fault, not the
  * documents, and the generation that serves is better.  -> the first reason, or NULL. */
-static const char *find_hopeless(const struct group *group, struct counting counting)
+static const char *find_hopeless(const struct target *target, const struct group *group)
 {
         const char *why = NULL;
 
@@ -379,14 +389,13 @@ static const char *find_hopeless(const struct group *group, struct counting coun
                 if (item->outcome == PREPARED_FAIL && !item->failed_before && !why)
                         why = item->why;
         }
-        return counting.may_give_up ? why : NULL;
+        return target->may_give_up ? why : NULL;
 }
 
-static int apply_group(struct follower *follower, struct collection *collection,
-                       struct generation *generation, struct group *group, struct counting counting,
-                       struct error *reterr)
+static int apply_group(struct follower *follower, const struct target *target,
+                       struct group *group, struct error *reterr)
 {
-        uint32_t dimensions = generation_dimensions(generation);
+        uint32_t dimensions = generation_dimensions(target->generation);
         struct error why = { 0 };
         const char *hopeless;
         int r;
@@ -394,51 +403,78 @@ static int apply_group(struct follower *follower, struct collection *collection,
         group->vectors = calloc(group->chunks * dimensions + 1, sizeof *group->vectors);
         if (!group->vectors)
                 return error_oom(reterr);
-        r = embed_documents(follower, generation, group->items, group->n, group->vectors,
-                            reterr);
-        hopeless = r == 0 ? find_hopeless(group, counting) : NULL;
+        r = embed_documents(follower, target, group->items, group->n, group->vectors, reterr);
+        hopeless = r == 0 ? find_hopeless(target, group) : NULL;
         if (hopeless)
                 return error_set(reterr, -ECANCELED, "no document can be taken over: %s", hopeless);
         if (r == 0)
-                r = note_failures(collection, group->items, group->n, reterr);
+                r = note_failures(target, group->items, group->n, reterr);
         if (r < 0)
                 return r;
-        r = publish_group(generation, group, &why);
+        r = publish_group(target->generation, group, &why);
         if (r == -EINVAL || r == -ESTALE || r == -EDQUOT) /* by whose fault: each goes alone */
-                return apply_each(follower, collection, generation, group, counting, reterr);
+                return apply_each(follower, target, group, reterr);
         if (r < 0) {
                 if (reterr)
                         *reterr = why;
                 return r;
         }
         for (size_t i = 0; i < group->n; i++)
-                account(follower, &group->items[i], counting);
+                account(follower, target, &group->items[i]);
         return 0;
 }
 
-int follower_apply(struct follower *follower, struct collection *collection,
-                   struct generation *generation, struct counting counting, struct error *reterr)
+/* The next changes, none behind `up_to`. */
+static int next_changes(const struct target *target, uint64_t up_to, struct docs_change **ret,
+                        size_t *ret_n, struct error *reterr)
+{
+        uint64_t applied = generation_applied_seq(target->generation);
+        int r = docs_changes(target->collection, applied, GROUP_CHANGES, ret, ret_n, reterr);
+
+        while (r == 0 && *ret_n > 0 && (*ret)[*ret_n - 1].doc_seq > up_to)
+                --*ret_n;
+        return r;
+}
+
+static int apply_next(struct follower *follower, const struct target *target, uint64_t up_to,
+                      size_t *ret_n, struct error *reterr)
 {
         cleanup_(group_free_cleanup) struct group *group = NULL;
         cleanup_free_ struct docs_change *changes = NULL;
+        struct pace *pace = target->pace;
         size_t n = 0;
         int r;
 
-        if (follower->long_document &&
-            follower->long_document->generation == generation_number(generation))
-                return apply_long(follower, collection, generation, counting, reterr);
-        r = docs_changes(collection, generation_applied_seq(generation), GROUP_CHANGES, &changes,
-                         &n, reterr);
+        if (pace->long_document &&
+            pace->long_document->generation == generation_number(target->generation))
+                return apply_long(follower, target, reterr);
+        pace->long_document = long_document_free(pace->long_document);
+        r = next_changes(target, up_to, &changes, &n, reterr);
         if (r < 0 || n == 0)
                 return r;
         group = calloc(1, sizeof *group);
         if (!group)
                 return error_oom(reterr);
-        follower->long_document = long_document_free(follower->long_document);
-        r = fill(follower, collection, generation, changes, n, counting, group, reterr);
-        if (r == 0 && follower->long_document)
-                return apply_long(follower, collection, generation, counting, reterr);
+        r = fill(follower, target, changes, n, group, reterr);
+        if (r == 0 && pace->long_document)
+                return apply_long(follower, target, reterr);
         if (r == 0)
-                r = apply_group(follower, collection, generation, group, counting, reterr);
+                r = apply_group(follower, target, group, reterr);
+        for (size_t i = 0; i < group->n; i++)
+                *ret_n += group->items[i].outcome == PREPARED_APPLY;
         return r < 0 ? r : 1;
+}
+
+int follower_apply(struct follower *follower, const struct target *target, uint64_t up_to,
+                   struct error *reterr)
+{
+        uint64_t began_usec = clock_monotonic_usec(), vectors_usec = follower->vectors_usec;
+        size_t n = 0;
+        int r = apply_next(follower, target, up_to, &n, reterr);
+
+        vectors_usec = follower->vectors_usec - vectors_usec; /* which have rates of their own */
+        if (r > 0)
+                ingest_note_rate(follower->ingest, RATE_APPLY, n,
+                                 clock_monotonic_usec() - began_usec - vectors_usec);
+        return r;
 }

@@ -68,8 +68,6 @@ static int open_batch(struct ingest *ingest, struct tenant_id tenant, const char
         if (r == 0 && collection)
                 r = collection_open(ingest->settings.store, tenant, collection, &batch->collection,
                                     reterr);
-        if (r == 0 && collection)
-                r = ingest_check_writable(ingest, batch->collection, reterr);
         if (r == 0)
                 r = begin(batch, reterr);
         if (r < 0) {

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "ingest/followed.h"
 #include "ingest/inside.h"
 
 #include <stdlib.h>
@@ -13,20 +14,27 @@ DEFINE_CLEANUP(struct generation *, generation_unref)
 
 /* ---- Making and deleting -------------------------------------------------------------------- */
 
-/* The first generation, empty and serving.  A crash before the switch is mended by the first
- * follower: a collection that nothing serves gets a generation. */
+/* The first generation, empty and ready.  A crash before it is made is mended by the follower. */
 static int make_first_generation(struct ingest *ingest, const struct collection_info *info,
                                  struct error *reterr)
 {
+        cleanup_(followed_unref_cleanup) struct followed *followed = followed_ref(ingest);
         cleanup_(collection_unref_cleanup) struct collection *collection = NULL;
         cleanup_(generation_unref_cleanup) struct generation *generation = NULL;
-        struct generation_spec spec = ingest_wanted_spec(ingest, info);
-        int r = collection_open_by_id(ingest->settings.store, info->tenant, info->id, &collection,
-                                      reterr);
+        const struct ingest_release *release = followed_serving(followed, reterr);
+        struct generation_spec spec;
+        int r;
 
-        if (r == 0)
-                r = collection_new_generation(collection, &spec, &generation, reterr);
-        return r < 0 ? r : collection_switch(collection, reterr);
+        if (!release)
+                return -EAGAIN;
+        r = collection_open_by_id(ingest->settings.store, info->tenant, info->id, &collection,
+                                  reterr);
+        if (r < 0)
+                return r;
+        spec = ingest_release_spec(release, info);
+        r = collection_new_generation(collection, &spec, &generation, reterr);
+        return r < 0 ? r : collection_finish_generation(collection, generation_number(generation),
+                                                        reterr);
 }
 
 int ingest_create_collection(struct ingest *ingest, struct tenant_id tenant, const char *name,
@@ -47,7 +55,8 @@ int ingest_create_collection(struct ingest *ingest, struct tenant_id tenant, con
         if (r < 0)
                 return r;
         r = make_first_generation(ingest, &info, reterr);
-        if (r == 0) {
+        if (r == 0) { /* those of other releases, and whatever came between */
+                follower_post(ingest, tenant, info.id);
                 collection_info_done(&info);
                 return collection_get_info(ingest->settings.store, tenant, name, ret, reterr);
         }
@@ -138,8 +147,8 @@ static struct json_object *generations_json(const struct generation_info *infos,
         return array;
 }
 
-static int fill_detail(struct ingest *ingest, struct collection *collection,
-                       struct json_object *object, struct error *reterr)
+static int fill_detail(struct collection *collection, struct json_object *object,
+                       struct error *reterr)
 {
         cleanup_(generation_unref_cleanup) struct generation *serving =
                 collection_serving(collection);
@@ -153,16 +162,15 @@ static int fill_detail(struct ingest *ingest, struct collection *collection,
                 r = collection_generations(collection, &infos, &n, reterr);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < n; i++)
-                if (infos[i].state == GENERATION_SERVING)
+        for (size_t i = 0; serving && i < n; i++)
+                if (infos[i].number == generation_number(serving))
                         chunks = infos[i].chunks_live;
         json_add_u64(object, "documents", counts.documents);
         json_add_u64(object, "documents_pending", counts.pending);
         json_add_u64(object, "documents_failed", counts.failed);
         json_add_u64(object, "bytes", counts.bytes);
         json_add_u64(object, "chunks", chunks);
-        json_add_bool(object, "matches_profile",
-                      serving && ingest_is_wanted(ingest, collection, serving));
+        json_add_bool(object, "matches_profile", serving);
         json_add_string(object, "damage", collection_get_damage(collection));
         json_add(object, "generations", generations_json(infos, n));
         return 0;
@@ -184,7 +192,7 @@ int ingest_collection_detail(struct ingest *ingest, struct tenant_id tenant, con
                    : error_oom(reterr);
         collection_info_done(&info);
         if (r == 0)
-                r = fill_detail(ingest, collection, object, reterr);
+                r = fill_detail(collection, object, reterr);
         if (r == 0)
                 *ret = take_ptr(object);
         return r;

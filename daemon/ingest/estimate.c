@@ -6,6 +6,7 @@
 #include "gateway/gateway.h"
 #include "ingest/chunk.h"
 #include "ingest/extract.h"
+#include "ingest/followed.h"
 #include "ingest/inside.h"
 
 #include <string.h>
@@ -47,11 +48,11 @@ static int add_chunks(struct text_analyzer *analyzer, const struct document_inpu
         return 0;
 }
 
-static int cut(struct ingest *ingest, struct text_analyzer *analyzer,
-               const struct document_input *input, struct ingest_estimate *estimate,
-               struct error *reterr)
+int ingest_estimate_cut(const struct generation_spec *spec, struct text_analyzer *analyzer,
+                        const struct document_input *input, struct ingest_estimate *estimate,
+                        struct error *reterr)
 {
-        struct chunk_rules rules = ingest_chunk_rules(ingest->settings.spec);
+        struct chunk_rules rules = ingest_chunk_rules(spec);
         cleanup_free_ char *body = malloc(input->body_len + 1); /* extraction changes it */
         struct extracted text = { 0 };
         int r;
@@ -74,18 +75,22 @@ int ingest_estimate_document(struct ingest *ingest, struct collection *collectio
                              struct text_analyzer *analyzer, const struct document_input *input,
                              struct ingest_estimate *estimate, struct error *reterr)
 {
+        cleanup_(followed_unref_cleanup) struct followed *followed = followed_ref(ingest);
+        const struct ingest_release *release = followed_serving(followed, reterr);
         struct docs_receipt receipt;
         enum ingest_difference difference =
                 collection ? ingest_compare(collection, input, &receipt) : INGEST_NEW;
 
+        if (!release)
+                return -EAGAIN;
         if (difference == INGEST_UNCHANGED) {
                 estimate->unchanged_documents++;
                 return 0;
         }
-        if (gateway_embedder(ingest->settings.gateway)->from_client) {
+        if (gateway_embedder(release->gateway)->from_client) {
                 estimate->chunks += input->n_vectors; /* which cost nothing */
         } else {
-                int r = cut(ingest, analyzer, input, estimate, reterr);
+                int r = ingest_estimate_cut(release->spec, analyzer, input, estimate, reterr);
 
                 if (r < 0)
                         return r;
@@ -99,7 +104,7 @@ int ingest_estimate_document(struct ingest *ingest, struct collection *collectio
 
 /* ---- Of what is there already ---------------------------------------------------------------- */
 
-static int add_stored(struct ingest *ingest, struct collection *collection,
+static int add_stored(const struct ingest_release *release, struct collection *collection,
                       struct text_analyzer *analyzer, uint32_t docver,
                       struct ingest_estimate *estimate, struct error *reterr)
 {
@@ -113,23 +118,24 @@ static int add_stored(struct ingest *ingest, struct collection *collection,
                                                       .body = document.body,
                                                       .body_len = document.body_len };
 
-                r = gateway_embedder(ingest->settings.gateway)->from_client
+                r = gateway_embedder(release->gateway)->from_client
                             ? 0 /* the vectors are there */
-                            : cut(ingest, analyzer, &input, estimate, reterr);
+                            : ingest_estimate_cut(release->spec, analyzer, &input, estimate,
+                                                  reterr);
                 estimate->changed_documents += r == 0;
         }
         document_done(&document);
         return r == -ENOMEM || r == -EIO ? r : 0; /* a rebuild passes over the others, too */
 }
 
-static int add_page(struct ingest *ingest, struct collection *collection,
+static int add_page(const struct ingest_release *release, struct collection *collection,
                     struct text_analyzer *analyzer, const struct document *documents, size_t n,
                     struct ingest_estimate *estimate, struct error *reterr)
 {
         int r = 0;
 
         for (size_t i = 0; r == 0 && i < n; i++)
-                r = add_stored(ingest, collection, analyzer, documents[i].docver, estimate,
+                r = add_stored(release, collection, analyzer, documents[i].docver, estimate,
                                reterr);
         return r;
 }
@@ -139,10 +145,13 @@ int ingest_estimate_rebuild(struct ingest *ingest, struct tenant_id tenant, cons
 {
         cleanup_(collection_unref_cleanup) struct collection *collection = NULL;
         cleanup_(text_analyzer_free_cleanup) struct text_analyzer *analyzer = NULL;
+        cleanup_(followed_unref_cleanup) struct followed *followed = followed_ref(ingest);
+        const struct ingest_release *release = followed_serving(followed, reterr);
         struct ingest_estimate estimate = { 0 };
         cleanup_free_ char *after = NULL;
         size_t n = ESTIMATE_PAGE;
-        int r = collection_open(ingest->settings.store, tenant, name, &collection, reterr);
+        int r = release ? collection_open(ingest->settings.store, tenant, name, &collection, reterr)
+                        : -EAGAIN;
 
         if (r == 0)
                 r = text_analyzer_new("none", &analyzer, reterr);
@@ -152,7 +161,7 @@ int ingest_estimate_rebuild(struct ingest *ingest, struct tenant_id tenant, cons
                 n = 0;
                 r = docs_list(collection, after, ESTIMATE_PAGE, &documents, &n, reterr);
                 if (r == 0)
-                        r = add_page(ingest, collection, analyzer, documents, n, &estimate,
+                        r = add_page(release, collection, analyzer, documents, n, &estimate,
                                      reterr);
                 free(after);
                 after = n > 0 ? take_ptr(documents[n - 1].external_id) : NULL;

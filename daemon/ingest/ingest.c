@@ -3,78 +3,12 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "ingest/chunk.h"
+#include "ingest/followed.h"
 #include "ingest/inside.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-/* ---- Identity --------------------------------------------------------------------------- */
-
-struct generation_spec ingest_wanted_spec(const struct ingest *ingest,
-                                          const struct collection_info *info)
-{
-        struct generation_spec spec = *ingest->settings.spec;
-
-        spec.language = info->language;
-        return spec;
-}
-
-bool ingest_is_wanted(const struct ingest *ingest, const struct collection *collection,
-                      const struct generation *generation)
-{
-        struct generation_spec spec = ingest_wanted_spec(ingest, collection_get(collection));
-        uint8_t wanted[GENERATION_IDENTITY_BYTES];
-
-        generation_identity(&spec, wanted);
-        return memcmp(wanted, generation_get_identity(generation), sizeof wanted) == 0;
-}
-
-static int refuse_identity(const struct ingest *ingest, const struct collection *collection,
-                           const struct generation *generation, struct error *reterr)
-{
-        const struct collection_info *info = collection_get(collection);
-        struct generation_spec wanted = ingest_wanted_spec(ingest, info);
-        const struct generation_spec *has = generation_get_spec(generation);
-        char here[192], there[192];
-
-        (void) generation_describe(has, here);
-        (void) generation_describe(&wanted, there);
-        if (strcmp(here, there) != 0)
-                return error_set(reterr, -ESTALE,
-                                 "fingerprint mismatch: collection %s holds %s, the profile asks "
-                                 "for %s; run `ragctl generation rebuild %s`, or go back to the "
-                                 "former profile", info->name, here, there, info->name);
-        return error_set(reterr, -ESTALE,
-                         "identity mismatch: collection %s was cut by %s %u/%u, the profile asks "
-                         "for %s %u/%u (or another index); run `ragctl generation rebuild %s`, or "
-                         "go back to the former profile", info->name, has->chunking.strategy,
-                         has->chunking.chunk_size, has->chunking.overlap, wanted.chunking.strategy,
-                         wanted.chunking.chunk_size, wanted.chunking.overlap, info->name);
-}
-
-int ingest_check_identity(struct ingest *ingest, struct collection *collection,
-                          struct error *reterr)
-{
-        struct generation *serving = collection_serving(collection);
-        int r = 0;
-
-        if (serving && !ingest_is_wanted(ingest, collection, serving))
-                r = refuse_identity(ingest, collection, serving, reterr);
-        (void) generation_unref(serving);
-        return r;
-}
-
-int ingest_check_writable(struct ingest *ingest, struct collection *collection,
-                          struct error *reterr)
-{
-        struct generation *building = collection_building(collection);
-        bool good = building && ingest_is_wanted(ingest, collection, building);
-
-        (void) generation_unref(building);
-        return good ? 0 : ingest_check_identity(ingest, collection, reterr);
-}
 
 int ingest_check_space(const struct ingest *ingest, struct error *reterr)
 {
@@ -146,7 +80,8 @@ static void init_condition(pthread_cond_t *condition)
         (void) pthread_condattr_destroy(&attributes);
 }
 
-/* What a crash or a stop interrupted becomes live again; the followers find out how far it is. */
+/* What a crash or a stop interrupted becomes live again; the followers find out how far it is, when
+ * there is a release to follow. */
 static int resume_jobs(struct ingest *ingest, struct error *reterr)
 {
         struct job *rows = NULL;
@@ -172,8 +107,6 @@ static int resume_jobs(struct ingest *ingest, struct error *reterr)
                 follower->jobs = job;
                 follower->behind = true;
         }
-        for (struct follower *at = ingest->followers; r == 0 && at; at = at->next)
-                workers_post(ingest->settings.workers, &at->task);
         pthread_mutex_unlock(&ingest->lock);
         (void) jobs_free(rows, n);
         return r;
@@ -181,20 +114,16 @@ static int resume_jobs(struct ingest *ingest, struct error *reterr)
 
 int ingest_new(const struct ingest_settings *settings, struct ingest **ret, struct error *reterr)
 {
-        const char *strategy = settings->spec->chunking.strategy;
         struct ingest *ingest;
         int r;
 
-        if (chunk_strategy_from_name(strategy) < 0)
-                return error_set(reterr, -EOPNOTSUPP,
-                                 "rag.chunking.strategy: %s is not available in this version; "
-                                 "these are: sliding_window, sentence", strategy);
         ingest = calloc(1, sizeof *ingest);
         if (!ingest)
                 return error_oom(reterr);
         ingest->settings = *settings;
         (void) pthread_mutex_init(&ingest->lock, NULL);
         (void) pthread_mutex_init(&ingest->upkeep_lock, NULL);
+        (void) pthread_mutex_init(&ingest->follow_lock, NULL);
         init_condition(&ingest->changed);
         init_condition(&ingest->timer_wake);
         r = upkeep_start(ingest, reterr);
@@ -228,9 +157,11 @@ struct ingest *ingest_free(struct ingest *ingest)
                 followers = follower->next;
                 (void) follower_free(follower);
         }
+        (void) followed_unref(ingest->followed);
         (void) pthread_cond_destroy(&ingest->timer_wake);
         (void) pthread_cond_destroy(&ingest->changed);
         (void) pthread_mutex_destroy(&ingest->upkeep_lock);
+        (void) pthread_mutex_destroy(&ingest->follow_lock);
         (void) pthread_mutex_destroy(&ingest->lock);
         free(ingest);
         return NULL;

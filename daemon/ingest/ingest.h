@@ -2,9 +2,16 @@
 /* Ingest: from a document at the door to chunks in a generation.
  *
  * A put writes the job row, then docs.db, and is accepted: durable.  A follower per collection
- * (a worker task) then applies the change log to the serving generation, and to the one being
- * built: extract, chunk, embed, stage, publish.  It resumes at the chunk where it stopped.
+ * (a worker task) then applies the change log to the generations of the releases that are
+ * followed: extract, chunk, embed, stage, publish.  It resumes at the chunk where it stopped.
  * A job has succeeded when its last change is visible in the serving generation.
+ *
+ * Several releases are followed at a time: the one that serves, the one before it until the new
+ * one is STABLE, a candidate.  A change is applied to the others first and to the serving one
+ * last, so that a switch to another one never takes anything visible away; where another one
+ * cannot go on (its provider is away), the serving one does not wait for it.  Chunks whose
+ * vectors another generation of the collection has already (same fingerprint, same chunking) are
+ * copied from it and not embedded again.
  *
  * The doors' services: both the HTTP API and the control protocol call these.  Any thread. */
 #pragma once
@@ -26,10 +33,7 @@ struct workers;
 
 struct ingest_settings {
         struct store *store;
-        struct gateway *gateway;
         struct workers *workers;
-        const struct generation_spec *spec; /* of new generations; the language is the collection's */
-        uint32_t batch_size;                /* texts per embedding request */
         size_t max_document_bytes;
         size_t max_input_bytes; /* metadata, ids, titles */
         uint64_t min_free_bytes; /* watermark: below it writes are refused with -ENOSPC */
@@ -40,11 +44,67 @@ int ingest_new(const struct ingest_settings *settings, struct ingest **ret, stru
 /* Stops the followers at their next step; what is durable is resumed by the next start. */
 struct ingest *ingest_free(struct ingest *ingest);
 
-/* Refuses -ESTALE ("fingerprint mismatch") where the collection's serving generation has
- * another identity than the profile asks for; the error says both and the remedy
- * (`ragctl generation rebuild NAME`, or the former profile). */
-int ingest_check_identity(struct ingest *ingest, struct collection *collection,
-                          struct error *reterr);
+/* ---- Releases that are followed ---------------------------------------------------------- */
+
+struct ingest_release {
+        const struct generation_spec *spec; /* copied; the language is each collection's own */
+        struct gateway *gateway;            /* embeds for it */
+        uint32_t batch_size;                /* texts per embedding request */
+        bool serves; /* exactly one does: jobs wait for it, estimates and new collections use it */
+        /* Keep the gateway alive: ref() is called before ingest_follow() returns, unref() when no
+         * thread uses it any more.  Any thread, without locks of ingest held. */
+        void *owner;
+        void (*ref)(void *owner);
+        void (*unref)(void *owner);
+};
+#define INGEST_RELEASES_MAX 4
+
+/* From now on every collection's generations of these releases' identities are followed: made
+ * where they are missing, woken where they rest.  Those of other identities rest.  Two releases
+ * with one identity share its generation, and the first one's gateway embeds for it.  The one
+ * that serves is told to the store (store_serve()).  Returns at once; the followers do the work.
+ * -ENOMEM: nothing has changed. */
+int ingest_follow(struct ingest *ingest, const struct ingest_release *releases, size_t n,
+                  struct error *reterr);
+
+/* How far the generations of one release are: over all collections. */
+struct ingest_progress {
+        uint64_t collections, ready;        /* ready: all that is visible in the serving one is there */
+        uint64_t documents, documents_done; /* current versions; and those that are there */
+        uint64_t chunks, chunks_embedded, chunks_copied; /* since they began to be followed */
+        uint64_t tokens_embedded;
+        uint64_t failed; /* documents that failed in it and are visible in the serving one */
+        bool hopeless;   /* one of them was given up: see `why` */
+        char why[256];   /* empty: all goes on; else what holds a collection up */
+};
+/* `spec` of one of the releases that are followed; -ENOENT: it is not. */
+int ingest_get_progress(struct ingest *ingest, const struct generation_spec *spec,
+                        struct ingest_progress *ret, struct error *reterr);
+
+/* What following a release would take, cut as its spec says; nothing is changed.  What a
+ * generation of its identity holds already (also one that rests) is not counted; vectors that
+ * would be copied are `copied`, not `chunks`. */
+struct ingest_forecast {
+        uint64_t collections; /* that need work */
+        uint64_t documents;
+        uint64_t chunks, tokens; /* to embed */
+        uint64_t copied;         /* chunks */
+        uint64_t bytes;          /* on disk, at most */
+        uint64_t usec;           /* from the rates measured so far on this machine; 0: none yet */
+};
+int ingest_forecast_release(struct ingest *ingest, const struct generation_spec *spec,
+                            bool remote_embedder, struct ingest_forecast *ret,
+                            struct error *reterr);
+
+/* Removes resting generations of identities for which `keep` says no; returns how many and their
+ * bytes.  `dry_run`: nothing is removed. */
+struct ingest_sweep {
+        uint64_t generations, bytes;
+};
+int ingest_sweep_generations(struct ingest *ingest,
+                             bool (*keep)(void *data, const uint8_t *identity, const char *language),
+                             void *data, bool dry_run, struct ingest_sweep *ret,
+                             struct error *reterr);
 
 /* ---- Documents ------------------------------------------------------------------------ */
 
@@ -71,8 +131,7 @@ struct ingest_receipt {
         struct docs_receipt document;
         struct job_id job; /* meaningless when unchanged */
 };
-/* Durable when it returns 0.  -ENOENT: the collection; -ESTALE: ingest_check_identity(), unless
- * a generation of the profile's identity is being built; -EINVAL, -E2BIG, -EFBIG: the document,
+/* Durable when it returns 0.  -ENOENT: the collection; -EINVAL, -E2BIG, -EFBIG: the document,
  * with the member in the origin; -ENOSPC. */
 int ingest_put(struct ingest *ingest, struct tenant_id tenant, const char *collection,
                const struct document_input *document, struct ingest_receipt *ret,
@@ -135,8 +194,8 @@ int ingest_delete_collection(struct ingest *ingest, struct tenant_id tenant, con
  * profile says; nothing is changed.  Documents that cannot be read are left out. */
 int ingest_estimate_rebuild(struct ingest *ingest, struct tenant_id tenant, const char *name,
                             struct ingest_estimate *ret, struct error *reterr);
-/* A job that builds a generation of the profile's identity beside the serving one and switches
- * when it has caught up.  -EEXIST: one is being built. */
+/* A job that builds the serving release's generation anew beside the one that is there, and takes
+ * its place when it has caught up.  -EEXIST: one is being built. */
 int ingest_rebuild(struct ingest *ingest, struct tenant_id tenant, const char *name,
                    struct job_id *ret, struct error *reterr);
 

@@ -14,7 +14,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-struct long_document;
 struct upkeep;
 
 /* A job that is not final, and what is known of it beyond its row. */
@@ -25,13 +24,44 @@ struct live_job {
         uint64_t accepted;          /* its changes in docs.db */
         uint64_t last_seq;          /* the greatest of them; 0: none */
         bool intake;                /* a door still adds to it */
-        bool resumed;               /* from before the start: progress has to be counted */
+        bool resumed;               /* from before the start, or of before what serves changed: its progress
+                                has to be counted, when intake is over */
         bool canceled;              /* its row is final; kept until the log has passed it */
         bool canceling, ending;     /* its final row is being written, by a door or in a slice */
         char failure[160];          /* why intake ended early; empty: it did not */
 };
 
 struct chunk_rules;
+struct followed;
+struct long_document;
+
+/* Something that cannot go on for now: posted again after a wait that doubles from one second to
+ * a minute. */
+struct wait {
+        uint64_t retry_usec; /* monotonic; not before this; 0: at any time */
+        uint64_t pause_usec; /* how long the last pause was; 0: all goes well */
+        char why[256];       /* while pause_usec is not 0 */
+};
+
+/* How one release's generation of the collection gets on. */
+struct pace {
+        bool used;
+        uint8_t key[GENERATION_IDENTITY_BYTES]; /* ingest_release_key() */
+
+        /* guarded by ingest->lock */
+        struct wait wait;
+        bool hopeless; /* given up, for wait.why, as long as the release is followed */
+        uint64_t chunks, embedded, copied, tokens, failed; /* since it began to be followed */
+        struct {
+                uint64_t documents, documents_done, failed;
+                bool known, ready;
+        } report; /* as of the end of a slice; see progress.c */
+
+        /* the task's own */
+        struct long_document *long_document;
+        uint64_t mark; /* of the log: when it has come so far, it is ready; 0: not looked at yet */
+        bool compared; /* with what the serving one shows, since it began to be followed */
+};
 
 struct follower {
         struct follower *next;
@@ -42,14 +72,27 @@ struct follower {
 
         /* guarded by ingest->lock */
         struct live_job *jobs;
-        uint64_t retry_usec; /* monotonic; not before this; 0: at any time */
-        uint64_t pause_usec; /* how long the last pause was; 0: all goes well */
-        bool behind;         /* there may be changes that are not applied */
+        struct wait wait; /* of all that it does */
+        bool behind;      /* there may be changes that are not applied */
+        bool gone;        /* its collection was deleted */
+        struct pace paces[INGEST_RELEASES_MAX];
+        struct pace anew;     /* of a rebuild, beside what serves */
+        struct pace *serving; /* one of `paces`; NULL: not looked at yet */
 
         /* the task's own */
         struct text_analyzer *analyzer; /* NULL while idle */
-        struct long_document *long_document;
-        uint64_t checkpoint_usec;
+        uint64_t checkpoint_usec, report_usec;
+        uint64_t vectors_usec; /* spent on embedding and copying, all together */
+        unsigned turn; /* see steps.c */
+};
+
+/* What is measured while changes are applied, for forecasts. */
+enum rate {
+        RATE_APPLY, /* documents: read, cut, written */
+        RATE_COPY,  /* chunks, from another generation */
+        RATE_EMBED, /* chunks, on this machine */
+        RATE_EMBED_REMOTE,
+        RATE_MAX,
 };
 
 struct ingest {
@@ -59,6 +102,12 @@ struct ingest {
         pthread_cond_t changed; /* `changes` grew */
         uint64_t changes;
         struct follower *followers;
+        struct followed *followed; /* one reference; NULL: no release yet */
+        struct {
+                double items, usec; /* the last ones weigh most */
+        } rates[RATE_MAX];
+
+        pthread_mutex_t follow_lock; /* one ingest_follow() at a time; before `lock` */
 
         pthread_mutex_t upkeep_lock; /* see upkeep.c; taken with `lock` held, not before it */
         struct upkeep *upkeeps;
@@ -75,16 +124,8 @@ struct ingest {
 
 /* ---- ingest.c --------------------------------------------------------------------------- */
 
-/* What the profile asks of this collection's generations. */
-struct generation_spec ingest_wanted_spec(const struct ingest *ingest,
-                                          const struct collection_info *info);
-bool ingest_is_wanted(const struct ingest *ingest, const struct collection *collection,
-                      const struct generation *generation);
 /* -ENOSPC below the watermark. */
 int ingest_check_space(const struct ingest *ingest, struct error *reterr);
-/* As ingest_check_identity(), but good where a generation of the profile is being built. */
-int ingest_check_writable(struct ingest *ingest, struct collection *collection,
-                          struct error *reterr);
 void ingest_note_change(struct ingest *ingest); /* wakes ingest_wait_change() */
 
 /* ---- follow.c --------------------------------------------------------------------------- */
@@ -99,15 +140,38 @@ void follower_post(struct ingest *ingest, struct tenant_id tenant,
 /* The same, and a pause is over: somebody asked for it. */
 void follower_post_now(struct ingest *ingest, struct tenant_id tenant,
                        struct collection_id collection);
+/* With the lock: posts it, and no pause holds it. */
+void follower_go_on(struct follower *follower);
 /* Waits for its task; without the lock, and with the follower no longer in the list. */
 struct follower *follower_free(struct follower *follower);
 
+/* ---- steps.c ---------------------------------------------------------------------------- */
+
+/* One step of a slice.  1: there may be more to do, 0: nothing can be done now; negative: it
+ * concerns all. */
+int follower_step(struct follower *follower, struct collection *collection,
+                  const struct followed *followed, struct error *reterr);
+/* The generation of the serving identity that is being built, counted; or NULL. */
+struct generation *ingest_find_building(struct collection *collection);
+
+/* ---- pace.c ----------------------------------------------------------------------------- */
+
+/* At the beginning of a slice: a pace for each release, and none of former ones. */
+void follower_match(struct follower *follower, const struct followed *followed);
+/* With the lock, or in the follower's task.  NULL: there is none. */
+struct pace *pace_find(struct follower *follower, const uint8_t *key);
+/* As if it had just begun; in the follower's task. */
+void pace_reset(struct follower *follower, struct pace *pace);
+
 /* ---- pause.c ---------------------------------------------------------------------------- */
 
-/* The jobs wait: their pause_reason says for what; the follower is posted again after a wait
- * that doubles from one second to a minute. */
+/* The jobs wait: their pause_reason says for what; the follower is posted again later. */
 void follower_pause(struct follower *follower, const struct error *why);
 void follower_unpause(struct follower *follower);
+/* One of its generations waits, and with it the jobs that wait for it. */
+void pace_pause(struct follower *follower, struct pace *pace, const struct error *why);
+void pace_unpause(struct follower *follower, struct pace *pace);
+bool pace_waits(struct follower *follower, const struct pace *pace);
 /* There may be something new to wait for; without the lock. */
 void ingest_start_timer(struct ingest *ingest);
 void ingest_stop_timer(struct ingest *ingest);
@@ -125,21 +189,39 @@ void upkeep_stop_all(struct ingest *ingest); /* after the timer */
 
 /* ---- apply.c ---------------------------------------------------------------------------- */
 
-/* Whose progress it is when a change is applied to a generation. */
-struct counting {
-        bool jobs;    /* of the jobs that put the documents: it is the one that they wait for */
-        bool rebuild; /* of the rebuild: it is the one being built */
-        bool beside;  /* another one serves and goes on if this one is given up */
-        bool may_give_up; /* the same, and nothing is in it yet */
+/* What changes are applied to, and whose progress that is. */
+struct target {
+        struct collection *collection;
+        struct generation *generation;
+        const struct ingest_release *release; /* its gateway embeds */
+        struct pace *pace;
+        bool jobs;        /* it serves: jobs wait for it, and what fails in it has failed */
+        bool rebuild;     /* it is what a rebuild waits for */
+        bool beside;      /* another one serves and goes on if this one is given up */
+        bool may_give_up; /* nothing is in it yet, and another one has documents */
 };
 
-/* Applies the next changes behind the generation's applied_seq.  1: there may be more, 0:
- * nothing was left.  -ECANCELED: it is to be given up: `may_give_up`, and its first documents
- * all fail; or `beside`, and max_elements has no room for what is served. */
-int follower_apply(struct follower *follower, struct collection *collection,
-                   struct generation *generation, struct counting counting,
+/* Applies the next changes behind the generation's applied_seq, none behind `up_to`.  1: there may
+ * be more, 0: nothing was left.  -ECANCELED: it is to be given up: `may_give_up`, and its first
+ * documents all fail; or `beside`, and max_elements has no room for what is served. */
+int follower_apply(struct follower *follower, const struct target *target, uint64_t up_to,
                    struct error *reterr);
 struct long_document *long_document_free(struct long_document *document);
+
+/* ---- progress.c ------------------------------------------------------------------------- */
+
+/* Notes how far the release's generation (or NULL) is; `serving` may be NULL. */
+int progress_note(struct follower *follower, struct collection *collection, struct pace *pace,
+                  struct generation *generation, struct generation *serving,
+                  struct error *reterr);
+struct pace_step {
+        uint64_t chunks, embedded, copied, tokens, failed;
+};
+void progress_count(struct follower *follower, struct pace *pace, const struct pace_step *step);
+
+/* ---- forecast.c ------------------------------------------------------------------------- */
+
+void ingest_note_rate(struct ingest *ingest, enum rate rate, uint64_t items, uint64_t usec);
 
 /* ---- jobs.c ----------------------------------------------------------------------------- */
 
@@ -225,3 +307,7 @@ struct chunk_rules ingest_chunk_rules(const struct generation_spec *spec);
 int ingest_estimate_document(struct ingest *ingest, struct collection *collection,
                              struct text_analyzer *analyzer, const struct document_input *input,
                              struct ingest_estimate *estimate, struct error *reterr);
+/* Adds the chunks and tokens that it is cut into, by `spec`. */
+int ingest_estimate_cut(const struct generation_spec *spec, struct text_analyzer *analyzer,
+                        const struct document_input *input, struct ingest_estimate *estimate,
+                        struct error *reterr);

@@ -16,20 +16,33 @@
 #define PAUSE_FIRST_USEC USEC_PER_SEC
 #define PAUSE_LONGEST_USEC (60 * USEC_PER_SEC)
 
+/* With the lock: whether the wait is over now; *next is brought forward to when it is. */
+static bool is_due(struct wait *wait, uint64_t now_usec, uint64_t *next)
+{
+        if (wait->retry_usec == 0)
+                return false;
+        if (wait->retry_usec > now_usec) {
+                if (*next == 0 || wait->retry_usec < *next)
+                        *next = wait->retry_usec;
+                return false;
+        }
+        wait->retry_usec = 0;
+        return true;
+}
+
 /* With the lock: posts what is due, returns when the next one is (0: none waits). */
 static uint64_t post_due(struct ingest *ingest, uint64_t now_usec)
 {
         uint64_t next = upkeep_post_due(ingest, now_usec);
 
         for (struct follower *at = ingest->followers; at; at = at->next) {
-                if (at->retry_usec == 0)
-                        continue;
-                if (at->retry_usec <= now_usec) {
-                        at->retry_usec = 0;
+                bool due = is_due(&at->wait, now_usec, &next);
+
+                due |= is_due(&at->anew.wait, now_usec, &next);
+                for (size_t i = 0; i < ELEMENTSOF(at->paces); i++)
+                        due |= is_due(&at->paces[i].wait, now_usec, &next);
+                if (due)
                         workers_post(ingest->settings.workers, &at->task);
-                } else if (next == 0 || at->retry_usec < next) {
-                        next = at->retry_usec;
-                }
         }
         return next;
 }
@@ -86,24 +99,59 @@ void ingest_stop_timer(struct ingest *ingest)
         ingest->timing = false;
 }
 
-void follower_pause(struct follower *follower, const struct error *why)
+/* With the lock.  True: it is the first pause after all went well. */
+static bool lengthen(struct wait *wait, const struct error *why)
+{
+        bool first = wait->pause_usec == 0;
+
+        wait->pause_usec = first ? PAUSE_FIRST_USEC : wait->pause_usec * 2;
+        if (wait->pause_usec > PAUSE_LONGEST_USEC)
+                wait->pause_usec = PAUSE_LONGEST_USEC;
+        wait->retry_usec = clock_monotonic_usec() + wait->pause_usec;
+        (void) snprintf(wait->why, sizeof wait->why, "%s", error_text(why));
+        return first;
+}
+
+/* With the lock: what this job waits for; NULL: nothing. */
+static const struct wait *wait_of(const struct follower *follower, const struct live_job *job)
+{
+        const struct wait *waits[] = { &follower->wait,
+                                       follower->serving ? &follower->serving->wait : NULL,
+                                       job->row.type == JOB_REBUILD ? &follower->anew.wait : NULL };
+
+        for (size_t i = 0; i < ELEMENTSOF(waits); i++)
+                if (waits[i] && waits[i]->pause_usec > 0)
+                        return waits[i];
+        return NULL;
+}
+
+/* With the lock: the jobs say whether they wait, and for what. */
+static void tell_jobs(struct follower *follower)
+{
+        for (struct live_job *job = follower->jobs; job; job = job->next) {
+                const struct wait *wait = wait_of(follower, job);
+
+                if (job_status_is_final(job->row.status))
+                        continue;
+                if (wait) {
+                        job->row.status = JOB_PAUSED;
+                        (void) snprintf(job->row.pause_reason, sizeof job->row.pause_reason, "%.*s",
+                                        (int) sizeof job->row.pause_reason - 1, wait->why);
+                } else if (job->row.status == JOB_PAUSED) {
+                        job->row.status = JOB_RUNNING;
+                        job->row.pause_reason[0] = '\0';
+                }
+        }
+}
+
+static void pause_for(struct follower *follower, struct wait *wait, const struct error *why)
 {
         struct ingest *ingest = follower->ingest;
         bool first;
 
         pthread_mutex_lock(&ingest->lock);
-        first = follower->pause_usec == 0;
-        follower->pause_usec = first ? PAUSE_FIRST_USEC : follower->pause_usec * 2;
-        if (follower->pause_usec > PAUSE_LONGEST_USEC)
-                follower->pause_usec = PAUSE_LONGEST_USEC;
-        follower->retry_usec = clock_monotonic_usec() + follower->pause_usec;
-        for (struct live_job *job = follower->jobs; job; job = job->next) {
-                if (job_status_is_final(job->row.status))
-                        continue;
-                job->row.status = JOB_PAUSED;
-                (void) snprintf(job->row.pause_reason, sizeof job->row.pause_reason, "%s",
-                                error_text(why));
-        }
+        first = lengthen(wait, why);
+        tell_jobs(follower);
         start_timer(ingest);
         pthread_mutex_unlock(&ingest->lock);
 
@@ -114,24 +162,51 @@ void follower_pause(struct follower *follower, const struct error *why)
         ingest_note_change(ingest);
 }
 
-void follower_unpause(struct follower *follower)
+static void go_on(struct follower *follower, struct wait *wait)
 {
         struct ingest *ingest = follower->ingest;
         bool was_paused;
 
         pthread_mutex_lock(&ingest->lock);
-        was_paused = follower->pause_usec > 0;
-        follower->pause_usec = 0;
-        follower->retry_usec = 0;
-        for (struct live_job *job = follower->jobs; was_paused && job; job = job->next) {
-                if (job->row.status != JOB_PAUSED)
-                        continue;
-                job->row.status = JOB_RUNNING;
-                job->row.pause_reason[0] = '\0';
+        was_paused = wait->pause_usec > 0;
+        if (was_paused) {
+                *wait = (struct wait){ 0 };
+                tell_jobs(follower);
         }
         pthread_mutex_unlock(&ingest->lock);
         if (was_paused) {
                 log_notice("ingest goes on");
                 ingest_note_change(ingest);
         }
+}
+
+void follower_pause(struct follower *follower, const struct error *why)
+{
+        pause_for(follower, &follower->wait, why);
+}
+
+void follower_unpause(struct follower *follower)
+{
+        go_on(follower, &follower->wait);
+}
+
+void pace_pause(struct follower *follower, struct pace *pace, const struct error *why)
+{
+        pause_for(follower, &pace->wait, why);
+}
+
+void pace_unpause(struct follower *follower, struct pace *pace)
+{
+        go_on(follower, &pace->wait);
+}
+
+bool pace_waits(struct follower *follower, const struct pace *pace)
+{
+        struct ingest *ingest = follower->ingest;
+        bool waits;
+
+        pthread_mutex_lock(&ingest->lock);
+        waits = pace->hopeless || pace->wait.retry_usec > clock_monotonic_usec();
+        pthread_mutex_unlock(&ingest->lock);
+        return waits;
 }

@@ -50,10 +50,10 @@ static int blame(struct prepared *prepared, int r, const struct error *why, stru
         return r;
 }
 
-static int cut(struct follower *follower, const struct generation *generation,
-               struct prepared *prepared, struct error *reterr)
+static int cut(struct follower *follower, const struct target *target, struct prepared *prepared,
+               struct error *reterr)
 {
-        const struct generation_spec *spec = generation_get_spec(generation);
+        const struct generation_spec *spec = generation_get_spec(target->generation);
         struct chunk_rules rules = ingest_chunk_rules(spec);
         int r = 0;
 
@@ -124,9 +124,8 @@ static int take_vectors(struct follower *follower, struct collection *collection
 }
 
 /* The document's bytes to chunks. */
-static int work_out(struct follower *follower, struct collection *collection,
-                    const struct generation *generation, struct prepared *prepared,
-                    struct error *reterr)
+static int work_out(struct follower *follower, const struct target *target,
+                    struct prepared *prepared, struct error *reterr)
 {
         struct document *document = &prepared->document;
         struct error why = { 0 };
@@ -135,15 +134,32 @@ static int work_out(struct follower *follower, struct collection *collection,
 
         if (r < 0)
                 return blame(prepared, r, &why, reterr);
-        if (gateway_embedder(follower->ingest->settings.gateway)->from_client)
-                return take_vectors(follower, collection, prepared, reterr);
-        r = cut(follower, generation, prepared, &why);
+        if (gateway_embedder(target->release->gateway)->from_client)
+                return take_vectors(follower, target->collection, prepared, reterr);
+        r = cut(follower, target, prepared, &why);
         return r < 0 ? blame(prepared, r, &why, reterr) : 0;
 }
 
-int prepare_change(struct follower *follower, struct collection *collection,
-                   const struct generation *generation, const struct docs_change *change,
-                   bool counts, struct prepared *ret, struct error *reterr)
+/* Canceled while it is not visible yet: it is not to become so.  What serves shows is there,
+ * whatever became of its job. */
+bool change_was_canceled(struct follower *follower, const struct target *target,
+                         const struct docs_change *change)
+{
+        struct generation *serving;
+        uint64_t served;
+
+        if (!target->jobs) {
+                serving = collection_serving(target->collection);
+                served = serving ? generation_applied_seq(serving) : 0;
+                (void) generation_unref(serving);
+                if (change->doc_seq <= served)
+                        return false;
+        }
+        return live_job_is_canceled(follower, change->job);
+}
+
+int prepare_change(struct follower *follower, const struct target *target,
+                   const struct docs_change *change, struct prepared *ret, struct error *reterr)
 {
         int r;
 
@@ -155,7 +171,7 @@ int prepare_change(struct follower *follower, struct collection *collection,
         ret->outcome = PREPARED_NOTHING;
         if (change->superseded)
                 return 0;
-        r = docs_get_body(collection, change->docver, &ret->document, reterr);
+        r = docs_get_body(target->collection, change->docver, &ret->document, reterr);
         if (r == -ENOENT) /* superseded or deleted since the log was read */
                 return 0;
         if (r < 0)
@@ -166,11 +182,11 @@ int prepare_change(struct follower *follower, struct collection *collection,
                 ret->failed_before = true;
                 return 0;
         }
-        if (counts && live_job_is_canceled(follower, change->job)) {
+        if (change_was_canceled(follower, target, change)) {
                 prepared_fail(ret, "its job was canceled");
                 return 0;
         }
-        r = work_out(follower, collection, generation, ret, reterr);
+        r = work_out(follower, target, ret, reterr);
         if (r < 0)
                 prepared_done(ret);
         return r;

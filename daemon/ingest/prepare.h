@@ -21,17 +21,20 @@ struct prepared {
         size_t n_chunks;
         size_t first; /* where its vectors begin among those of its group, in chunks */
         struct document_vector *vectors; /* n_chunks of them, or NULL: to be embedded */
+        bool copied; /* its vectors are taken from another generation */
         bool failed_before;              /* docs.db says so already */
         size_t counted; /* chunks that the jobs' progress has: a long document's earlier parts */
         char why[ERROR_MESSAGE_MAX];
 };
 
-/* Faults of the document end in PREPARED_FAIL; an error is the machine's.  `counts`: a change
- * of a canceled job fails. */
-int prepare_change(struct follower *follower, struct collection *collection,
-                   const struct generation *generation, const struct docs_change *change,
-                   bool counts, struct prepared *ret, struct error *reterr);
+/* Faults of the document end in PREPARED_FAIL, and a change of a canceled job; an error is the
+ * machine's. */
+int prepare_change(struct follower *follower, const struct target *target,
+                   const struct docs_change *change, struct prepared *ret, struct error *reterr);
 void prepared_done(struct prepared *prepared);
+/* Before it became visible. */
+bool change_was_canceled(struct follower *follower, const struct target *target,
+                         const struct docs_change *change);
 
 /* Turns it into a failure of the document. */
 void prepared_fail(struct prepared *prepared, const char *why);

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "gateway/gateway.h"
 #include "ingest/chunk.h"
+#include "ingest/followed.h"
 #include "ingest/inside.h"
 
 #include <sodium.h>
@@ -106,10 +107,10 @@ struct chunk_rules ingest_chunk_rules(const struct generation_spec *spec)
         };
 }
 
-static int check_chunking(const struct ingest_settings *settings,
-                          const struct document_input *input, struct error *reterr)
+static int check_chunking(const struct generation_spec *spec, const struct document_input *input,
+                          struct error *reterr)
 {
-        struct chunk_rules rules = ingest_chunk_rules(settings->spec);
+        struct chunk_rules rules = ingest_chunk_rules(spec);
 
         return input->chunking ? chunk_rules_override(&rules, input->chunking, reterr) : 0;
 }
@@ -117,16 +118,18 @@ static int check_chunking(const struct ingest_settings *settings,
 int ingest_check_input(struct ingest *ingest, const struct document_input *input,
                        struct error *reterr)
 {
-        int r = check_external_id(input->external_id, reterr);
+        cleanup_(followed_unref_cleanup) struct followed *followed = followed_ref(ingest);
+        const struct ingest_release *release = followed_serving(followed, reterr);
+        int r = release ? check_external_id(input->external_id, reterr) : -EAGAIN;
 
         if (r == 0)
                 r = check_sizes(&ingest->settings, input, reterr);
         if (r == 0)
                 r = docs_check_metadata(input->metadata, reterr);
         if (r == 0)
-                r = check_chunking(&ingest->settings, input, reterr);
+                r = check_chunking(release->spec, input, reterr);
         if (r == 0)
-                r = check_vectors(ingest->settings.gateway, input, reterr);
+                r = check_vectors(release->gateway, input, reterr);
         return r;
 }
 
@@ -200,8 +203,6 @@ int ingest_put(struct ingest *ingest, struct tenant_id tenant, const char *colle
                 r = ingest_check_space(ingest, reterr);
         if (r == 0)
                 r = collection_open(ingest->settings.store, tenant, collection, &open, reterr);
-        if (r == 0)
-                r = ingest_check_writable(ingest, open, reterr);
         if (r == 0 && ingest_compare(open, document, &receipt.document) != INGEST_UNCHANGED)
                 r = put_durably(ingest, open, document, &receipt, reterr);
         if (r < 0)

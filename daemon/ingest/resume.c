@@ -28,11 +28,11 @@ static int list_resumed(struct follower *follower, struct standing **ret, size_t
 
         pthread_mutex_lock(&ingest->lock);
         for (const struct live_job *job = follower->jobs; job; job = job->next)
-                room += job->resumed;
+                room += job->resumed && !job->intake;
         if (room > 0)
                 all = calloc(room, sizeof *all);
         for (const struct live_job *job = follower->jobs; all && job; job = job->next)
-                if (job->resumed)
+                if (job->resumed && !job->intake)
                         all[n++] = (struct standing){ .id = job->row.id, .type = job->row.type };
         pthread_mutex_unlock(&ingest->lock);
         if (room > 0 && !all)
@@ -132,7 +132,7 @@ static int measure_rebuild(struct follower *follower, struct collection *collect
                            struct error *reterr)
 {
         cleanup_(generation_unref_cleanup) struct generation *building =
-                collection_building(collection);
+                ingest_find_building(collection);
         struct ingest *ingest = follower->ingest;
         struct generation_info info = { 0 };
         struct docs_counts counts;

@@ -82,15 +82,22 @@ static int maintain_collection(struct upkeep *upkeep, struct error *reterr)
 {
         cleanup_(collection_unref_cleanup) struct collection *collection =
                 collection_find_open(upkeep->ingest->settings.store, upkeep->collection);
+        struct generation *all[COLLECTION_GENERATIONS_MAX];
         const char *damage;
         int r = INDEX_REST;
+        size_t n;
 
         if (!collection)
                 return r;
         damage = collection_take_damage(collection);
         report_damage(upkeep->ingest, collection, damage != NULL, damage);
-        r = maintain(upkeep, collection, collection_serving(collection), r, reterr);
-        return maintain(upkeep, collection, collection_building(collection), r, reterr);
+        if (damage) /* a generation is gone, and is made anew */
+                follower_post(upkeep->ingest, collection_get(collection)->tenant,
+                              upkeep->collection);
+        n = collection_list_generations(collection, all);
+        for (size_t i = n; i-- > 0;) /* the newest first */
+                r = maintain(upkeep, collection, all[i], r, reterr);
+        return r;
 }
 
 static void wait_for(struct upkeep *upkeep, uint64_t usec)

@@ -47,6 +47,7 @@ void fixture_renew(struct fixture *fixture)
 
         fixture->answer = answer_free(fixture->answer);
         assert_ok(answer_new(&settings, &fixture->answer, &error));
+        assert_ok(store_serve(fixture->store, &fixture->spec, &error));
 }
 
 static void configure(struct fixture *fixture)
@@ -175,9 +176,10 @@ void fixture_collection(struct fixture *fixture, const char *name)
         assert_ok(collection_create(fixture->store, fixture->tenant, name, "english", NULL, &info,
                                     &error));
         spec.language = info.language;
+        assert_ok(store_serve(fixture->store, &spec, &error));
         assert_ok(collection_open(fixture->store, fixture->tenant, name, &collection, &error));
         assert_ok(collection_new_generation(collection, &spec, &generation, &error));
-        assert_ok(collection_switch(collection, &error));
+        assert_ok(collection_finish_generation(collection, generation_number(generation), &error));
         (void) generation_unref(generation);
         (void) collection_unref(collection);
         collection_info_done(&info);

@@ -325,21 +325,43 @@ static void test_a_zero_vector_has_no_direction(void **state)
         refused(*state, request, -EINVAL, "zero");
 }
 
-static void test_another_fingerprint_is_refused_with_the_remedy(void **state)
+static void build_beside(struct fixture *fixture, const char *name)
 {
-        struct fixture *fixture = *state;
+        struct generation_spec spec = fixture->spec;
+        struct generation *generation;
+        struct collection *collection;
+        struct error error = { 0 };
 
-        fixture->spec.fingerprint.model = "another";
-        fixture_renew(fixture);
-        refused(fixture, "{\"query\":\"a\",\"collections\":[\"rivers\"]}", -ESTALE,
-                "ragctl generation rebuild rivers");
-        fixture->spec.fingerprint.model = NULL;
+        spec.language = "english";
+        assert_ok(collection_open(fixture->store, fixture->tenant, name, &collection, &error));
+        assert_ok(collection_new_generation(collection, &spec, &generation, &error));
+        (void) generation_unref(generation);
+        (void) collection_unref(collection);
+}
+
+/* Whatever the store says of the release in force: the answer room's own identity decides. */
+static void test_each_release_searches_the_generation_of_its_identity(void **state)
+{
+        static const char request[] = "{\"query\":\"alps\",\"collections\":[\"rivers\"]}";
+        struct fixture *fixture = *state;
+        struct json_object *json;
+
         fixture->spec.chunking.overlap = 5;
         fixture_renew(fixture);
-        refused(fixture, "{\"query\":\"a\",\"collections\":[\"rivers\"]}", -ESTALE,
-                "ragctl generation rebuild rivers");
+        refused(fixture, request, -EAGAIN, "being built");
+        fixture_collection(fixture, "empty");
+        json = found(fixture, "{\"query\":\"alps\",\"collections\":[\"empty\"]}");
+        assert_int_equal(count(json), 0);
+        json_object_put(json);
+        build_beside(fixture, "rivers"); /* it serves what it has, which is nothing yet */
+        json = found(fixture, request);
+        assert_int_equal(count(json), 0);
+        json_object_put(json);
         fixture->spec.chunking.overlap = 0;
         fixture_renew(fixture);
+        json = found(fixture, request);
+        assert_true(count(json) > 0);
+        json_object_put(json);
 }
 
 static void test_a_reranker_that_is_not_there_is_named(void **state)
@@ -494,7 +516,7 @@ int main(void)
                 cmocka_unit_test(test_a_search_whose_time_is_over_says_so),
                 cmocka_unit_test(test_a_zero_vector_has_no_direction),
                 cmocka_unit_test(test_what_is_kept_in_memory_is_what_would_be_read),
-                cmocka_unit_test(test_another_fingerprint_is_refused_with_the_remedy),
+                cmocka_unit_test(test_each_release_searches_the_generation_of_its_identity),
                 cmocka_unit_test(test_a_reranker_that_is_not_there_is_named),
                 cmocka_unit_test(test_the_same_search_over_the_same_data_is_remembered),
                 cmocka_unit_test(test_any_write_makes_a_remembered_search_another_one),

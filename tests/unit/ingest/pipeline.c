@@ -29,10 +29,14 @@ void pipeline_open(struct pipeline *pipeline)
                 fail_msg("%s", error.message);
         pipeline->tenant = store_default_tenant(pipeline->store);
         pipeline->settings.store = pipeline->store;
-        pipeline->settings.gateway = pipeline->gateway;
         pipeline->settings.workers = pipeline->workers;
-        pipeline->settings.spec = &pipeline->spec;
         if (ingest_new(&pipeline->settings, &pipeline->ingest, &error) < 0)
+                fail_msg("%s", error.message);
+        pipeline->release = (struct ingest_release){ .spec = &pipeline->spec,
+                                                     .gateway = pipeline->gateway,
+                                                     .batch_size = 32,
+                                                     .serves = true };
+        if (ingest_follow(pipeline->ingest, &pipeline->release, 1, &error) < 0)
                 fail_msg("%s", error.message);
 }
 
@@ -66,8 +70,7 @@ int pipeline_set_up(void **state)
                 .index = { .backend = "flat", .metric = "cosine", .quantization = "none" },
                 .text_rule = TEXT_RULE_VERSION,
         };
-        pipeline->settings = (struct ingest_settings){ .batch_size = 32,
-                                                       .max_document_bytes = 10U << 20,
+        pipeline->settings = (struct ingest_settings){ .max_document_bytes = 10U << 20,
                                                        .max_input_bytes = 100U << 10 };
         pipeline->limits = (struct store_limits){ .max_open_collections = 8 };
         pipeline_open(pipeline);

@@ -23,6 +23,7 @@ struct pipeline {
         struct ingest_settings settings;
         struct store_limits limits;
         struct gateway *gateway;
+        struct ingest_release release; /* that serves, when it was opened */
         struct workers *workers;
         struct store *store;
         struct ingest *ingest;

@@ -352,61 +352,52 @@ static void test_a_rebuild_serves_a_new_generation_with_all_documents(void **sta
         assert_int_equal(pipeline_find(pipeline, "c", "late"), 1);
 }
 
-static void test_another_profile_is_refused_until_a_rebuild(void **state)
+static void test_another_profile_builds_its_generation_by_itself(void **state)
 {
         struct pipeline *pipeline = *state;
-        const struct document_input input = { .external_id = "b", .mime = "text/plain",
-                                              .body = "x", .body_len = 1 };
+        struct generation_info *infos;
         struct collection *collection;
-        struct ingest_receipt receipt;
-        struct error error = { 0 };
-        struct job_id job;
+        size_t n;
 
         pipeline_create(pipeline, "c");
         pipeline_succeeded(pipeline, pipeline_put(pipeline, "c", "a", "copper kettle").job);
         pipeline_close(pipeline);
         pipeline->spec.fingerprint.dimensions = 128;
         pipeline_open(pipeline);
-        assert_ok(collection_open(pipeline->store, pipeline->tenant, "c", &collection, NULL));
-        assert_int_equal(ingest_check_identity(pipeline->ingest, collection, &error), -ESTALE);
-        assert_non_null(strstr(error.message, "64"));
-        assert_non_null(strstr(error.message, "128"));
-        assert_non_null(strstr(error.message, "ragctl generation rebuild c"));
-        assert_int_equal(ingest_put(pipeline->ingest, pipeline->tenant, "c", &input, &receipt,
-                                    &error), -ESTALE);
-        assert_ok(ingest_rebuild(pipeline->ingest, pipeline->tenant, "c", &job, &error));
-        pipeline_succeeded(pipeline, job);
-        assert_ok(ingest_check_identity(pipeline->ingest, collection, &error));
-        collection_unref(collection);
-        assert_int_equal(pipeline_find(pipeline, "c", "copper"), 1);
         pipeline_succeeded(pipeline, pipeline_put(pipeline, "c", "b", "iron").job);
+        assert_int_equal(pipeline_find(pipeline, "c", "copper"), 1);
+        assert_int_equal(pipeline_find(pipeline, "c", "iron"), 1);
+        pipeline_close(pipeline);
+        pipeline->spec.fingerprint.dimensions = 64;
+        pipeline_open(pipeline); /* and back: the one that rested goes on */
+        pipeline_succeeded(pipeline, pipeline_put(pipeline, "c", "d", "clay").job);
+        assert_int_equal(pipeline_find(pipeline, "c", "iron"), 1);
+        assert_ok(collection_open(pipeline->store, pipeline->tenant, "c", &collection, NULL));
+        assert_ok(collection_generations(collection, &infos, &n, NULL));
+        assert_int_equal(n, 2);
+        assert_int_equal(infos[0].dimensions, 64);
+        assert_int_equal(infos[0].documents, 3);
+        assert_int_equal(infos[1].state, GENERATION_RESTING);
+        free(infos);
+        (void) collection_unref(collection);
 }
 
-static void test_what_a_change_of_profile_leaves_waiting_is_freed_by_the_rebuild(void **state)
+static void test_a_job_goes_on_under_another_profile(void **state)
 {
         struct pipeline *pipeline = *state;
         char *text = long_text();
         struct ingest_receipt receipt;
-        struct job_id job;
-        struct job row = { 0 };
-        uint64_t seen = 0;
+        struct job row;
 
         pipeline_create(pipeline, "c");
         receipt = pipeline_put(pipeline, "c", "long", text);
         pipeline_close(pipeline);
         pipeline->spec.fingerprint.dimensions = 128;
         pipeline_open(pipeline);
-        do {
-                job_done(&row);
-                assert_ok(ingest_job_get(pipeline->ingest, pipeline->tenant, receipt.job, &row, NULL));
-                assert_false(job_status_is_final(row.status));
-                seen = ingest_wait_change(pipeline->ingest, seen, 100000);
-        } while (row.status != JOB_PAUSED);
-        assert_non_null(strstr(row.pause_reason, "fingerprint mismatch"));
+        row = pipeline_wait(pipeline, receipt.job);
+        assert_int_equal(row.status, JOB_SUCCEEDED);
+        assert_int_equal(row.progress.documents_done, 1);
         job_done(&row);
-        assert_ok(ingest_rebuild(pipeline->ingest, pipeline->tenant, "c", &job, NULL));
-        pipeline_succeeded(pipeline, job);
-        pipeline_succeeded(pipeline, receipt.job);
         assert_int_equal(pipeline_find(pipeline, "c", "number3999"), 1);
         free(text);
 }
@@ -515,7 +506,7 @@ static void test_details_and_figures_agree_with_what_happened(void **state)
         assert_non_null(strstr(text, "\"documents\":1,\"documents_pending\":0"));
         assert_non_null(strstr(text, "\"chunks\":1"));
         assert_non_null(strstr(text, "\"matches_profile\":true"));
-        assert_non_null(strstr(text, "\"state\":\"serving\""));
+        assert_non_null(strstr(text, "\"state\":\"ready\""));
         json_object_put(detail);
         ingest_get_figures(pipeline->ingest, &figures);
         assert_int_equal(figures.documents_put, 1);
@@ -569,12 +560,17 @@ static void test_vectors_of_the_client_are_taken_as_they_are(void **state)
         assert_int_equal(pipeline_chunks(pipeline, "c", NULL), 1);
 }
 
-static void test_a_rebuild_that_can_take_nothing_over_changes_nothing(void **state)
+/* A release in force that none of the documents suits waits, and marks none as failed. */
+static void test_a_profile_that_can_take_nothing_over_changes_nothing(void **state)
 {
         struct pipeline *pipeline = *state;
+        struct ingest_progress progress;
         struct error error = { 0 };
+        struct document document;
+        struct collection *collection;
         struct job_id job;
         struct job row;
+        uint64_t seen = 0;
 
         pipeline_create(pipeline, "c");
         pipeline_succeeded(pipeline, pipeline_put(pipeline, "c", "a", "copper kettle").job);
@@ -587,13 +583,23 @@ static void test_a_rebuild_that_can_take_nothing_over_changes_nothing(void **sta
         assert_int_equal(row.status, JOB_FAILED);
         assert_non_null(strstr(row.errors_json, "without a vector"));
         job_done(&row);
-        assert_int_equal(pipeline_find(pipeline, "c", "copper"), 1);
+        do {
+                assert_ok(ingest_get_progress(pipeline->ingest, &pipeline->spec, &progress, NULL));
+                assert_int_equal(progress.ready, 0);
+                seen = ingest_wait_change(pipeline->ingest, seen, 100000);
+        } while (!strstr(progress.why, "without a vector"));
         pipeline_close(pipeline);
         pipeline->provider.kind = PROVIDER_KIND_HASHING;
         pipeline->spec.fingerprint.provider = "hashing";
         pipeline_open(pipeline);
         pipeline_succeeded(pipeline, pipeline_put(pipeline, "c", "b", "iron pan").job);
         assert_int_equal(pipeline_find(pipeline, "c", "iron"), 1);
+        assert_int_equal(pipeline_find(pipeline, "c", "copper"), 1);
+        assert_ok(collection_open(pipeline->store, pipeline->tenant, "c", &collection, NULL));
+        assert_ok(docs_get(collection, "a", &document, NULL));
+        assert_false(document.failed);
+        document_done(&document);
+        (void) collection_unref(collection);
 }
 
 static void test_a_document_that_fails_leaves_the_others_and_can_be_retried(void **state)
@@ -695,14 +701,14 @@ int main(void)
                 TEST(test_a_large_batch_is_all_there),
                 TEST(test_sync_says_what_to_send_and_deletes_what_is_missing),
                 TEST(test_a_rebuild_serves_a_new_generation_with_all_documents),
-                TEST(test_another_profile_is_refused_until_a_rebuild),
-                TEST(test_what_a_change_of_profile_leaves_waiting_is_freed_by_the_rebuild),
+                TEST(test_another_profile_builds_its_generation_by_itself),
+                TEST(test_a_job_goes_on_under_another_profile),
                 TEST(test_a_rebuild_goes_on_after_a_stop_and_can_be_canceled),
                 TEST(test_a_canceled_job_leaves_what_was_applied),
                 TEST(test_a_full_disk_refuses_writing_but_not_deleting),
                 TEST(test_deleting_a_collection_ends_its_jobs),
                 TEST(test_vectors_of_the_client_are_taken_as_they_are),
-                TEST(test_a_rebuild_that_can_take_nothing_over_changes_nothing),
+                TEST(test_a_profile_that_can_take_nothing_over_changes_nothing),
                 TEST(test_a_document_that_fails_leaves_the_others_and_can_be_retried),
                 TEST(test_a_job_waits_for_the_disk_and_goes_on_by_itself),
                 TEST(test_details_and_figures_agree_with_what_happened),

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Removing generations that no release needs any more. */
+#include "base/cleanup.h"
+#include "ingest/followed.h"
+#include "ingest/inside.h"
+
+#include <string.h>
+
+DEFINE_CLEANUP(struct collection *, collection_unref)
+
+struct sweep {
+        const struct followed *followed; /* or NULL */
+        bool (*keep)(void *data, const uint8_t *identity, const char *language);
+        void *data;
+        bool dry_run;
+        struct ingest_sweep done;
+};
+
+/* It rests, but its follower is about to wake it. */
+static bool is_followed(const struct sweep *sweep, const struct generation *generation,
+                        const struct collection_info *info)
+{
+        for (size_t i = 0; sweep->followed && i < sweep->followed->n; i++) {
+                struct generation_spec spec =
+                        ingest_release_spec(&sweep->followed->at[i].release, info);
+                uint8_t identity[GENERATION_IDENTITY_BYTES];
+
+                generation_identity(&spec, identity);
+                if (memcmp(identity, generation_get_identity(generation), sizeof identity) == 0)
+                        return true;
+        }
+        return false;
+}
+
+static int sweep_generation(struct sweep *sweep, struct collection *collection,
+                            struct generation *generation, struct error *reterr)
+{
+        const struct collection_info *of = collection_get(collection);
+        struct generation_info info;
+        int r;
+
+        if (generation_get_state(generation) != GENERATION_RESTING ||
+            is_followed(sweep, generation, of) ||
+            sweep->keep(sweep->data, generation_get_identity(generation), of->language))
+                return 0;
+        r = generation_get_info(generation, &info, reterr);
+        if (r == 0 && !sweep->dry_run)
+                r = collection_remove_generation(collection, info.number, reterr);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r; /* somebody else has removed it */
+        sweep->done.generations++;
+        sweep->done.bytes += info.bytes;
+        return 0;
+}
+
+static int sweep_collection(struct ingest *ingest, struct sweep *sweep,
+                            const struct store_collection *which, struct error *reterr)
+{
+        cleanup_(collection_unref_cleanup) struct collection *collection = NULL;
+        struct generation *all[COLLECTION_GENERATIONS_MAX];
+        size_t n;
+        int r = collection_open_by_id(ingest->settings.store, which->tenant, which->collection,
+                                      &collection, reterr);
+
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        n = collection_list_generations(collection, all);
+        for (size_t i = 0; i < n; i++) {
+                if (r == 0)
+                        r = sweep_generation(sweep, collection, all[i], reterr);
+                (void) generation_unref(all[i]);
+        }
+        return r;
+}
+
+int ingest_sweep_generations(struct ingest *ingest,
+                             bool (*keep)(void *data, const uint8_t *identity, const char *language),
+                             void *data, bool dry_run, struct ingest_sweep *ret,
+                             struct error *reterr)
+{
+        cleanup_(followed_unref_cleanup) struct followed *followed = followed_ref(ingest);
+        cleanup_free_ struct store_collection *all = NULL;
+        struct sweep sweep = { .followed = followed, .keep = keep, .data = data,
+                               .dry_run = dry_run };
+        size_t n = 0;
+        int r = store_list_collections(ingest->settings.store, &all, &n, reterr);
+
+        for (size_t i = 0; r == 0 && i < n; i++)
+                r = sweep_collection(ingest, &sweep, &all[i], reterr);
+        if (r == 0)
+                *ret = sweep.done;
+        return r;
+}
