@@ -73,12 +73,12 @@ const struct command_type command_types[] = {
           " started_at: ?string, finished_at: ?string)",
           "Work that survives a restart." },
         { "Generation",
-          "(number: int, state: (building, serving, retired), identity: string,"
+          "(number: int, state: (building, ready, resting), identity: string,"
           " description: string, dimensions: int, applied_seq: int, documents: int,"
           " chunks_live: int, chunks_dead: int, bytes: int, created_at: string)",
           "One complete index of one collection." },
         { "Index",
-          "(collection: string, generation: int, state: (building, serving), engine: string,"
+          "(collection: string, generation: int, state: (building, ready), engine: string,"
           " serving_graph: bool, nodes: int, unindexed: int, dead: int, built: float,"
           " hot_bytes: int, file_bytes: int, file_number: int, at_limit: bool, damages: int,"
           " words: (documents: int, dead: int, segments: int, memory_bytes: int,"

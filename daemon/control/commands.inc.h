@@ -216,7 +216,7 @@ CONTROL("generation estimate <collection>", GenerationEstimate, on_generation_es
 
 CONTROL("generation remove <collection> <number>", GenerationRemove, on_generation_remove,
         WRITE, ADMIN, AUDITED, ONCE,
-        "Remove a retired index.",
+        "Remove an index.",
         IN(ARG("collection", "string", "The collection."),
            ARG("number", "int", "The generation's number.")),
         OUT(""))

@@ -57,7 +57,7 @@ static struct json_object *index_json(const char *collection, const struct gener
         return object;
 }
 
-/* Takes the reference, or NULL. */
+/* Takes the reference. */
 static int add_generation(const struct collection *collection, struct generation *takes_generation,
                           struct json_object *array, struct error *reterr)
 {
@@ -65,8 +65,6 @@ static int add_generation(const struct collection *collection, struct generation
         struct generation_info info;
         int r;
 
-        if (!generation)
-                return 0;
         r = generation_get_info(generation, &info, reterr);
         if (r < 0)
                 return r;
@@ -74,14 +72,20 @@ static int add_generation(const struct collection *collection, struct generation
         return 0;
 }
 
-/* The generation that answers, and the one that is being built. */
+/* Those that are followed; one that rests has no index open. */
 static int add_collection(struct collection *collection, struct json_object *array,
                           struct error *reterr)
 {
-        int r = add_generation(collection, collection_serving(collection), array, reterr);
+        struct generation *all[COLLECTION_GENERATIONS_MAX];
+        size_t n = collection_list_generations(collection, all);
+        int r = 0;
 
-        return r < 0 ? r
-                     : add_generation(collection, collection_building(collection), array, reterr);
+        for (size_t i = 0; i < n; i++)
+                if (r == 0 && generation_get_state(all[i]) != GENERATION_RESTING)
+                        r = add_generation(collection, all[i], array, reterr);
+                else
+                        (void) generation_unref(all[i]);
+        return r;
 }
 
 static int add_all(const struct control_services *services, struct json_object *array,

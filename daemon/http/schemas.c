@@ -58,7 +58,7 @@ static const struct schema schemas[] = {
         { "Generation",
           "{\"type\":\"object\",\"required\":[\"number\",\"state\"],\"properties\":{"
           MEMBER("number", INTEGER) ","
-          MEMBER("state", "{\"type\":\"string\",\"enum\":[\"building\",\"serving\",\"retired\"]}")
+          MEMBER("state", "{\"type\":\"string\",\"enum\":[\"building\",\"ready\",\"resting\"]}")
           "}}" },
         { "JobReference",
           "{\"type\":\"object\",\"required\":[\"job_id\"],\"properties\":{"
