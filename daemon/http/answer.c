@@ -12,6 +12,7 @@
 #include "http/routes.h"
 #include "http/stream.h"
 #include "metrics/metrics.h"
+#include "release/snapshot.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 /* One answer, from its parsed request to its last byte. */
 struct running_answer {
         const struct http_services *services;
+        struct snapshot *snapshot; /* a reference: it may outlive the request */
         struct answer_request request;
         struct answering *answering; /* once it was started */
         uint64_t begin_usec;
@@ -42,6 +44,7 @@ static void free_running(void *data)
         answer_request_done(&running->request);
         request_done(&running->problems);
         json_object_put(running->whole);
+        (void) snapshot_unref(running->snapshot);
         free(running);
 }
 
@@ -63,7 +66,9 @@ static struct running_answer *new_running(struct request *request, struct answer
                 return NULL;
         }
         running->services = &request->door->services;
+        running->snapshot = snapshot_ref(request->snapshot);
         running->request = *takes;
+        running->request.search.arm = request->arm;
         running->request.search.deadline_usec = request_deadline(request);
         running->begin_usec = clock_monotonic_usec();
         return running;
@@ -108,7 +113,7 @@ static void start_events(struct stream *stream, void *data)
         struct error error = { 0 };
 
         running->stream = stream;
-        if (answer_start(running->services->answer, running->services->tenant, &running->request,
+        if (answer_start(running->snapshot->answer, running->services->tenant, &running->request,
                          &events, &running->answering, &error) < 0)
                 end_events(running, NULL, &error);
 }
@@ -149,6 +154,7 @@ static void begin_stream(struct request *request, struct answer_request *takes)
         running->problems.target = strdup(request->target);
         memcpy(running->problems.id, request->id, sizeof request->id);
         running->problems.started_usec = request->started_usec;
+        running->problems.snapshot = snapshot_ref(request->snapshot);
         running->request.search.check = (struct index_check){ check_listener, running };
         if (stream_new(request->door, &answer_producer, running, &request->reply.stream, &error) <
             0) {
@@ -197,7 +203,7 @@ static void resume_whole(struct request *request, int why)
 /* Without a connection that could be suspended. */
 static void wait_for_whole(struct request *request, struct running_answer *takes)
 {
-        (void) answer_run(takes->services->answer, takes->services->tenant, &takes->request, NULL,
+        (void) answer_run(takes->snapshot->answer, takes->services->tenant, &takes->request, NULL,
                           &takes->whole, &takes->error);
         settle(request, takes);
 }
@@ -218,7 +224,7 @@ static void begin_whole(struct request *request, struct answer_request *takes)
         }
         const struct answer_events events = { NULL, end_whole, running };
 
-        if (answer_start(running->services->answer, running->services->tenant, &running->request,
+        if (answer_start(running->snapshot->answer, running->services->tenant, &running->request,
                          &events, &running->answering, &running->error) < 0)
                 settle(request, running);
 }
@@ -244,14 +250,14 @@ void answer_post(struct request *request)
 
         if (request_json(request, &json) < 0)
                 return;
-        if (answer_request_parse(request->door->services.answer, json, &parsed, &error) < 0) {
+        if (answer_request_parse(request->snapshot->answer, json, &parsed, &error) < 0) {
                 problem_set_error(request, &error, PROBLEM_FROM_BODY);
                 return;
         }
-        if (parsed.question && strlen(parsed.question) > request->door->max_input_bytes) {
+        if (parsed.question && strlen(parsed.question) > request_max_input(request)) {
                 problem_set(request, PROBLEM_TOO_LARGE,
                             "the question may have %zu bytes (security.max_input_size_kb)",
-                            request->door->max_input_bytes);
+                            request_max_input(request));
                 answer_request_done(&parsed);
         } else if (parsed.stream || wants_events(request)) {
                 begin_stream(request, &parsed);

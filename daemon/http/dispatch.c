@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/dispatch.h"
 
+#include "answer/answer.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "http/idempotent.h"
@@ -8,6 +9,7 @@
 #include "http/reject.h"
 #include "http/routes.h"
 #include "metrics/metrics.h"
+#include "release/snapshot.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -103,10 +105,10 @@ static bool check_media_type(struct request *request)
 
 static bool too_large(struct request *request, uint64_t bytes)
 {
-        if (request->route->body == BODY_LINES || bytes <= request->door->max_body_bytes)
+        if (request->route->body == BODY_LINES || bytes <= request_max_body(request))
                 return false;
         problem_set(request, PROBLEM_TOO_LARGE, "the body may have %zu bytes (server.max_body_kb)",
-                    request->door->max_body_bytes);
+                    request_max_body(request));
         return true;
 }
 
@@ -137,6 +139,7 @@ void dispatch_head(struct request *request)
 {
         request->method = method_from_name(request->method_text);
         set_id(request);
+        request_pin(request);
         if (reject_head(request)) {
                 metrics_add(request->door->services.metrics, METRIC_HTTP_REFUSED, 0, 0, 1);
                 return;
@@ -194,7 +197,7 @@ bool dispatch_is_inline(const struct request *request)
 {
         if (request_settled(request))
                 return true;
-        if ((request->route->flags & ROUTE_REMOTE) && request->door->waits)
+        if ((request->route->flags & ROUTE_REMOTE) && answer_waits(request->snapshot->answer))
                 return false;
         return request->route->flags & ROUTE_INLINE;
 }

@@ -2,19 +2,19 @@
 #include "http/door.h"
 
 #include "answer/answer.h"
+#include "base/clock.h"
 #include "config/values.h"
 #include "http/stream.h"
 #include "metrics/metrics.h"
+#include "release/release.h"
 #include "scheduler/workers.h"
 
 #include <string.h>
-#include <unistd.h>
 
-/* Writers that wait together share one commit, so there are more of them than cores. */
-#define DOOR_WORKERS_MIN 4
-#define DOOR_WORKERS_MAX 32
-/* Where each search waits for another machine, most of them do nothing. */
-#define DOOR_WORKERS_WAITING 64
+/* Writers that wait together share one commit, and where a release's searches wait for another
+ * machine most of them do nothing: so there are more than cores.  One that is not needed is not
+ * made. */
+#define DOOR_WORKERS_MAX 64
 
 static double read_connections(void *data)
 {
@@ -33,9 +33,12 @@ static double read_streams(void *data)
 
 static struct answer_cache_figures search_cache(const void *data)
 {
+        const struct door *door = data;
+        struct release_pin pin = releases_pin(door->services.releases, NULL);
         struct answer_cache_figures figures;
 
-        answer_get_search_cache(((const struct door *) data)->services.answer, &figures);
+        answer_get_search_cache(pin.snapshot->answer, &figures);
+        (void) snapshot_unref(pin.snapshot);
         return figures;
 }
 
@@ -66,34 +69,22 @@ static const struct {
         { METRIC_SEARCH_CACHE_BYTES, read_cache_bytes },
 };
 
-static uint32_t worker_count(const struct server_config *server, bool waits)
+void door_configure(struct door *door, const struct server_config *server)
 {
-        long cores = sysconf(_SC_NPROCESSORS_ONLN);
-        uint32_t threads = server->threads ? server->threads : cores > 0 ? (uint32_t) cores : 1;
-        uint32_t workers = threads > DOOR_WORKERS_MAX / 2 ? DOOR_WORKERS_MAX : 2 * threads;
-
-        if (waits)
-                return DOOR_WORKERS_WAITING;
-        return workers < DOOR_WORKERS_MIN ? DOOR_WORKERS_MIN : workers;
+        atomic_store(&door->max_connections, server->max_connections);
+        atomic_store(&door->request_usec, server->request_timeout_seconds * USEC_PER_SEC);
+        atomic_store(&door->metrics_apart, server->metrics_listen != NULL);
 }
 
 int door_init(struct door *door, const struct server_config *server,
-              const struct security_config *security, const struct http_services *services,
-              struct error *reterr)
+              const struct http_services *services, struct error *reterr)
 {
         int r;
 
         memset(door, 0, sizeof *door);
         door->services = *services;
-        door->server = server;
-        door->max_body_bytes = (size_t) server->max_body_kb * 1024;
-        door->max_input_bytes = security->enable_input_validation
-                                        ? (size_t) security->max_input_size_kb * 1024
-                                        : SIZE_MAX;
-        door->metrics_apart = server->metrics_listen != NULL;
-
-        door->waits = answer_waits(services->answer);
-        r = workers_new("http", worker_count(server, door->waits), 0, &door->workers, reterr);
+        door_configure(door, server);
+        r = workers_new("http", DOOR_WORKERS_MAX, 0, &door->workers, reterr);
         if (r < 0)
                 return r;
         r = streams_new(door, &door->streams, reterr);

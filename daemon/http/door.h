@@ -9,26 +9,28 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct server_config;
 struct streams;
 struct workers;
 
 struct door {
         struct http_services services;
-        const struct server_config *server;
-        size_t max_body_bytes;
-        size_t max_input_bytes; /* of a question or a query; SIZE_MAX: not limited */
-        bool metrics_apart;     /* /metrics has a listener of its own */
-        bool waits;             /* searches may wait for another machine */
+        /* Of the newest release: see door_configure(). */
+        _Atomic uint32_t max_connections;
+        _Atomic uint64_t request_usec; /* how long a client may take nothing of a stream */
+        _Atomic bool metrics_apart;    /* /metrics has a listener of its own */
         struct workers *workers;
         struct streams *streams;
         _Atomic bool draining;
         _Atomic uint32_t requests;    /* being carried out */
         _Atomic uint32_t connections; /* open */
+        _Atomic uint64_t started;     /* connections that ever were */
 };
 
-/* Without listeners; fuzzers and server.c begin here.  The configurations are borrowed. */
+/* Without listeners; fuzzers and server.c begin here. */
 int door_init(struct door *door, const struct server_config *server,
-              const struct security_config *security, const struct http_services *services,
-              struct error *reterr);
+              const struct http_services *services, struct error *reterr);
+/* Takes what concerns no single request; nothing is borrowed. */
+void door_configure(struct door *door, const struct server_config *server);
 /* Ends streams and worker threads. */
 void door_done(struct door *door);

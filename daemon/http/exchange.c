@@ -7,14 +7,16 @@
  * suspended connection, so the request has one owner at a time. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/values.h"
 #include "http/dispatch.h"
 #include "http/reject.h"
 #include "http/routes.h"
 #include "http/server.h"
 #include "http/stream.h"
-#include "config/values.h"
+#include "release/snapshot.h"
 #include "scheduler/workers.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +37,7 @@ enum exchange_state {
 };
 
 struct exchange {
-        struct listener *listener;
+        struct pool *pool;
         struct MHD_Connection *mhd;
         struct connection *connection;
         struct request request;
@@ -58,30 +60,20 @@ static struct connection *connection_of(struct MHD_Connection *mhd)
 
 /* ---- Connections ------------------------------------------------------------------------- */
 
-enum MHD_Result exchange_accept(void *cls, const struct sockaddr *address, socklen_t len)
-{
-        const struct listener *listener = cls;
-        const struct door *door = &listener->http->door;
-
-        (void) address;
-        (void) len;
-        return !atomic_load(&door->draining) &&
-                               atomic_load(&door->connections) < door->server->max_connections
-                       ? MHD_YES
-                       : MHD_NO;
-}
-
 void exchange_connection(void *cls, struct MHD_Connection *connection, void **socket_context,
                          enum MHD_ConnectionNotificationCode what)
 {
-        struct http *http = ((struct listener *) cls)->http;
+        struct pool *pool = cls;
+        struct http *http = pool->http;
 
         if (what == MHD_CONNECTION_NOTIFY_STARTED) {
                 const union MHD_ConnectionInfo *info =
                         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 
-                *socket_context = guard_add(http->guard, info->connect_fd);
+                *socket_context = guard_add(http->guard, info->connect_fd, pool);
+                (void) atomic_fetch_add(&pool->connections, 1);
                 (void) atomic_fetch_add(&http->door.connections, 1);
+                (void) atomic_fetch_add(&http->door.started, 1);
                 metrics_add(http->door.services.metrics, METRIC_HTTP_ACCEPTED, 0, 0, 1);
                 return;
         }
@@ -89,6 +81,7 @@ void exchange_connection(void *cls, struct MHD_Connection *connection, void **so
                 guard_remove(*socket_context);
         *socket_context = NULL;
         (void) atomic_fetch_sub(&http->door.connections, 1);
+        (void) atomic_fetch_sub(&pool->connections, 1);
 }
 
 /* As often as one likes: a task that has nothing more to do does nothing. */
@@ -109,18 +102,18 @@ static void wake_early(void *data, int why)
 
 void *exchange_begin(void *cls, const char *uri, struct MHD_Connection *connection)
 {
-        struct listener *listener = cls;
+        struct pool *pool = cls;
         struct exchange *exchange = calloc(1, sizeof *exchange);
 
         if (!exchange)
                 return NULL;
-        exchange->listener = listener;
+        exchange->pool = pool;
         exchange->mhd = connection;
         exchange->connection = connection_of(connection);
-        exchange->request.door = &listener->http->door;
+        exchange->request.door = &pool->http->door;
         exchange->request.later.wake = wake_exchange;
         exchange->request.later.wake_data = exchange;
-        exchange->request.metrics_only = listener->metrics_only;
+        exchange->request.metrics_only = pool->metrics_only;
         exchange->request.target = strdup(uri);
         exchange->raw_target = uri;
         exchange->raw_target_len = strlen(uri);
@@ -167,7 +160,8 @@ static void add_cors(struct MHD_Response *response, const struct request *reques
         if (request->preflight) {
                 add_header(response, "Access-Control-Allow-Methods", "GET, POST, PUT, DELETE");
                 add_header(response, "Access-Control-Allow-Headers",
-                           "Authorization, Content-Type, Idempotency-Key, X-Request-Id");
+                           "Authorization, Content-Type, Idempotency-Key, X-Ragd-Session, "
+                           "X-Ragd-User, X-Request-Id");
                 add_header(response, "Access-Control-Max-Age", "600");
         } else {
                 add_header(response, "Access-Control-Expose-Headers",
@@ -175,16 +169,16 @@ static void add_cors(struct MHD_Response *response, const struct request *reques
         }
 }
 
-static void add_headers(struct MHD_Response *response, const struct request *request)
+static void add_headers(struct MHD_Response *response, const struct exchange *exchange)
 {
+        const struct request *request = &exchange->request;
         const struct reply *reply = &request->reply;
-        const struct http_services *services = &request->door->services;
         char number[16];
 
         add_header(response, "Server", "ragd");
         add_header(response, "X-Request-Id", request->id);
-        add_header(response, "Ragd-Stage", services->stage);
-        (void) snprintf(number, sizeof number, "%u", services->release);
+        add_header(response, "Ragd-Stage", stage_name(request_config(request)->stage));
+        (void) snprintf(number, sizeof number, "%u", request->snapshot->release);
         add_header(response, "Ragd-Release", number);
         add_header(response, "X-Content-Type-Options", "nosniff");
         if (reply->body_len || reply->stream)
@@ -200,7 +194,8 @@ static void add_headers(struct MHD_Response *response, const struct request *req
                 (void) snprintf(number, sizeof number, "%u", reply->retry_after_seconds);
                 add_header(response, "Retry-After", number);
         }
-        if (reply->close || atomic_load(&request->door->draining))
+        if (reply->close || atomic_load(&request->door->draining) ||
+            atomic_load(&exchange->pool->retired))
                 add_header(response, "Connection", "close");
         add_cors(response, request);
 }
@@ -248,7 +243,7 @@ static enum MHD_Result send_reply(struct exchange *exchange)
         response = make_response(reply);
         if (!response)
                 return MHD_NO;
-        add_headers(response, request);
+        add_headers(response, exchange);
         reply->stream = NULL; /* the response's now */
         if (exchange->connection)
                 guard_enter(exchange->connection, stream ? CONNECTION_WORK : METRIC_PHASE_SEND,
@@ -268,7 +263,7 @@ static enum MHD_Result send_reply(struct exchange *exchange)
 static void leave(struct exchange *exchange)
 {
         const struct request *request = &exchange->request;
-        uint64_t patience = request->door->server->request_timeout_seconds * USEC_PER_SEC;
+        uint64_t patience = request_config(request)->server.request_timeout_seconds * USEC_PER_SEC;
 
         exchange->state = EXCHANGE_LATER;
         if (exchange->connection)
@@ -340,6 +335,24 @@ static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const cha
         return MHD_YES;
 }
 
+/* Without its port, which changes from connection to connection. */
+static void take_address(struct exchange *exchange)
+{
+        const union MHD_ConnectionInfo *info =
+                MHD_get_connection_info(exchange->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+        const struct sockaddr *address = info ? info->client_addr : NULL;
+        char *text = exchange->request.address;
+        size_t size = sizeof exchange->request.address;
+
+        if (address && address->sa_family == AF_INET)
+                (void) inet_ntop(AF_INET, &((const struct sockaddr_in *) (const void *) address)->sin_addr,
+                                 text, (socklen_t) size);
+        else if (address && address->sa_family == AF_INET6)
+                (void) inet_ntop(AF_INET6,
+                                 &((const struct sockaddr_in6 *) (const void *) address)->sin6_addr,
+                                 text, (socklen_t) size);
+}
+
 /* The layout of the buffer is the library's own affair, and was read from this version; later
  * ones have a strict mode of their own, which server.c turns on. */
 static bool layout_is_clean(const struct exchange *exchange)
@@ -373,6 +386,7 @@ static enum MHD_Result take_head(struct exchange *exchange, const char *method,
         if (exchange->connection)
                 guard_enter(exchange->connection, METRIC_PHASE_BODY, now);
         (void) MHD_get_connection_values_n(exchange->mhd, MHD_HEADER_KIND, take_header, request);
+        take_address(exchange);
         dispatch_head(request);
         if (!request->reply.close && !layout_is_clean(exchange)) {
                 reject_layout(request);
@@ -396,7 +410,7 @@ static enum MHD_Result take_body(struct exchange *exchange, const char *data, si
         if (dispatch_wants_piece(request))
                 return hand_to_worker(exchange, EXCHANGE_PIECE);
         if (request_settled(request) &&
-            request->body_total / DISCARD_FACTOR > request->door->max_body_bytes)
+            request->body_total / DISCARD_FACTOR > request_max_body(request))
                 return MHD_NO;
         return MHD_YES;
 }

@@ -16,7 +16,9 @@
 #define TICK_MSEC 100
 
 struct guard {
-        struct guard_timeouts timeouts;
+        struct {
+                _Atomic uint64_t head_usec, request_usec, idle_usec;
+        } timeouts;
         struct metrics *metrics;
         pthread_t thread;
         pthread_mutex_t lock; /* what follows, and every connection's place in the list */
@@ -27,10 +29,10 @@ struct guard {
 
 void guard_enter(struct connection *connection, unsigned phase, uint64_t now_usec)
 {
-        const struct guard_timeouts *timeouts = &connection->guard->timeouts;
-        uint64_t may_take = phase == METRIC_PHASE_HEAD   ? timeouts->head_usec
-                            : phase == METRIC_PHASE_IDLE ? timeouts->idle_usec
-                                                         : timeouts->request_usec;
+        struct guard *guard = connection->guard;
+        uint64_t may_take = phase == METRIC_PHASE_HEAD   ? guard->timeouts.head_usec
+                            : phase == METRIC_PHASE_IDLE ? guard->timeouts.idle_usec
+                                                         : guard->timeouts.request_usec;
 
         if (phase == METRIC_PHASE_IDLE)
                 (void) atomic_fetch_add_explicit(&connection->rest, 1, memory_order_relaxed);
@@ -151,6 +153,13 @@ static void *watch_connections(void *data)
         return NULL;
 }
 
+void guard_set_timeouts(struct guard *guard, const struct guard_timeouts *timeouts)
+{
+        guard->timeouts.head_usec = timeouts->head_usec;
+        guard->timeouts.request_usec = timeouts->request_usec;
+        guard->timeouts.idle_usec = timeouts->idle_usec;
+}
+
 int guard_new(const struct guard_timeouts *timeouts, struct metrics *metrics, struct guard **ret,
               struct error *reterr)
 {
@@ -160,7 +169,7 @@ int guard_new(const struct guard_timeouts *timeouts, struct metrics *metrics, st
 
         if (!guard)
                 return error_oom(reterr);
-        guard->timeouts = *timeouts;
+        guard_set_timeouts(guard, timeouts);
         guard->metrics = metrics;
         (void) pthread_condattr_init(&attributes);
         (void) pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -192,7 +201,7 @@ struct guard *guard_free(struct guard *guard)
         return NULL;
 }
 
-struct connection *guard_add(struct guard *guard, int fd)
+struct connection *guard_add(struct guard *guard, int fd, const void *owner)
 {
         struct connection *connection = calloc(1, sizeof *connection);
         int domain = AF_UNSPEC;
@@ -203,6 +212,7 @@ struct connection *guard_add(struct guard *guard, int fd)
         (void) getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
         connection->guard = guard;
         connection->fd = fd;
+        connection->owner = owner;
         connection->is_tcp = domain == AF_INET || domain == AF_INET6;
         guard_enter(connection, METRIC_PHASE_HEAD, clock_monotonic_usec());
         (void) pthread_mutex_lock(&guard->lock);
@@ -250,11 +260,12 @@ void guard_forget(struct connection *connection)
         (void) pthread_mutex_unlock(&connection->guard->lock);
 }
 
-void guard_shutdown_all(struct guard *guard, bool idle_only)
+void guard_shutdown(struct guard *guard, const void *owner, bool idle_only)
 {
         (void) pthread_mutex_lock(&guard->lock);
         for (struct connection *c = guard->first; c; c = c->next)
-                if (!idle_only || atomic_load(&c->phase) == METRIC_PHASE_IDLE)
+                if ((!owner || c->owner == owner) &&
+                    (!idle_only || atomic_load(&c->phase) == METRIC_PHASE_IDLE))
                         (void) shutdown(c->fd, SHUT_RDWR);
         (void) pthread_mutex_unlock(&guard->lock);
 }

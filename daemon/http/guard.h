@@ -31,6 +31,7 @@ struct guard;
 struct connection {
         struct guard *guard;
         struct connection *previous, *next; /* under the guard's lock */
+        const void *owner; /* the pool that it belongs to */
         int fd;
         bool is_tcp;
         uint32_t seen_rest;  /* the guard's own: the rest in which it noted `idle_bytes` */
@@ -45,6 +46,8 @@ struct connection {
 struct guard_timeouts {
         uint64_t head_usec, request_usec, idle_usec;
 };
+/* For phases that begin from now on.  Any thread. */
+void guard_set_timeouts(struct guard *guard, const struct guard_timeouts *timeouts);
 
 int guard_new(const struct guard_timeouts *timeouts, struct metrics *metrics, struct guard **ret,
               struct error *reterr);
@@ -52,7 +55,7 @@ int guard_new(const struct guard_timeouts *timeouts, struct metrics *metrics, st
 struct guard *guard_free(struct guard *guard);
 
 /* NULL: out of memory.  Begins in HEAD. */
-struct connection *guard_add(struct guard *guard, int fd);
+struct connection *guard_add(struct guard *guard, int fd, const void *owner);
 /* Before the socket is closed. */
 void guard_remove(struct connection *connection);
 
@@ -65,5 +68,5 @@ void guard_watch(struct connection *connection, uint64_t deadline_usec,
                  void (*told)(void *data, int why), void *data);
 void guard_forget(struct connection *connection);
 
-/* Shuts down every socket (idle_only: those between requests). */
-void guard_shutdown_all(struct guard *guard, bool idle_only);
+/* Shuts down every socket of this owner (NULL: of all; idle_only: those between requests). */
+void guard_shutdown(struct guard *guard, const void *owner, bool idle_only);

@@ -3,25 +3,27 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "config/values.h"
 #include "http/routes.h"
 #include "metrics/metrics.h"
+#include "release/snapshot.h"
 
-static struct json_object *identity(const struct http_services *services, const char *status)
+static struct json_object *identity(const struct request *request, const char *status)
 {
         struct json_object *json = json_object_new_object();
 
         if (!json)
                 return NULL;
         json_add_string(json, "status", status);
-        json_add_string(json, "version", services->version);
-        json_add_string(json, "stage", services->stage);
-        json_add_u64(json, "release", services->release);
+        json_add_string(json, "version", request->door->services.version);
+        json_add_string(json, "stage", stage_name(request_config(request)->stage));
+        json_add_u64(json, "release", request->snapshot->release);
         return json;
 }
 
 void health_live(struct request *request)
 {
-        request_reply_json(request, 200, identity(&request->door->services, "ok"));
+        request_reply_json(request, 200, identity(request, "ok"));
 }
 
 void health_ready(struct request *request)
@@ -34,7 +36,7 @@ void health_ready(struct request *request)
 
         if (detail && ready && services->ready)
                 ready = services->ready(services->data, detail);
-        json = identity(services, ready ? "ready" : draining ? "draining" : "not ready");
+        json = identity(request, ready ? "ready" : draining ? "draining" : "not ready");
         if (json && detail)
                 json_add(json, "detail", take_ptr(detail));
         request_reply_json(request, ready ? 200 : 503, json);

@@ -155,6 +155,27 @@ static int open_tcp(const char *address, struct listening **sockets, size_t *n,
         return append(r, NULL, sockets, n, reterr);
 }
 
+/* A duplicate: the socket itself stays open for a later change that asks for it again. */
+static int take_passed(int fd, const char *name, struct listening **sockets, size_t *n,
+                       struct error *reterr)
+{
+        int own;
+
+        if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0)
+                return error_set(reterr, -EINVAL,
+                                 "the socket passed under the name \"%s\" does not listen for "
+                                 "streams",
+                                 name);
+        own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        if (own < 0 || fcntl(own, F_SETFL, O_NONBLOCK) < 0) {
+                int code = -errno;
+
+                close_cleanup(&own);
+                return error_set_errno(reterr, code, "socket \"%s\"", name);
+        }
+        return append(own, NULL, sockets, n, reterr);
+}
+
 static int open_passed(const char *name, struct listening **sockets, size_t *n,
                        struct error *reterr)
 {
@@ -168,17 +189,7 @@ static int open_passed(const char *name, struct listening **sockets, size_t *n,
 
                 if (r == 0 && strcmp(names[i], name) == 0) {
                         found++;
-                        if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0)
-                                r = error_set(reterr, -EINVAL,
-                                              "the socket passed under the name \"%s\" does not "
-                                              "listen for streams",
-                                              name);
-                        else if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0) /* several threads accept */
-                                r = error_set_errno(reterr, -errno, "socket \"%s\"", name);
-                        else
-                                r = append(fd, NULL, sockets, n, reterr);
-                        if (r == 0)
-                                (*sockets)[*n - 1].passed = true;
+                        r = take_passed(fd, name, sockets, n, reterr);
                 }
                 free(names[i]);
         }

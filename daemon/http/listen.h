@@ -10,12 +10,12 @@ struct listening {
         int fd;
         char *address; /* heap: as in http_addresses() */
         char *path;    /* heap: of a Unix socket that we made and remove again; or NULL */
-        bool passed;   /* by the service manager, which goes on listening */
 };
 
 /* Appends to *sockets (heap, *n of them): one for an address, as many as were passed under
- * `systemd_name` for "systemd".  Errors as in http_new(). */
+ * `systemd_name` for "systemd" (duplicates: the service manager's own go on listening).  They do
+ * not block.  Errors as in http_new(). */
 int listen_open(const char *address, const char *systemd_name, struct listening **sockets,
                 size_t *n, struct error *reterr);
-/* Closes the socket unless its fd was taken (-1), removes the path. */
+/* Closes the socket unless its fd is -1, removes the path. */
 void listening_done(struct listening *listening);

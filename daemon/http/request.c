@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "config/values.h"
 #include "http/stream.h"
+#include "release/snapshot.h"
 
 #include <ctype.h>
 #include <sodium.h>
@@ -36,6 +37,7 @@ void request_done(struct request *request)
         free(request->reply.location);
         (void) stream_unref(request->reply.stream);
         buf_done(&request->body);
+        request->snapshot = snapshot_unref(request->snapshot);
 }
 
 const struct header *request_header(const struct request *request, const char *name)
@@ -226,14 +228,14 @@ int request_json(struct request *request, struct json_object **ret)
 int request_check_time(void *data)
 {
         const struct request *request = data;
-        uint64_t patience = request->door->server->request_timeout_seconds * USEC_PER_SEC;
+        uint64_t patience = request_config(request)->server.request_timeout_seconds * USEC_PER_SEC;
 
         return clock_monotonic_usec() - request->started_usec > patience ? -ETIME : 0;
 }
 
 uint64_t request_deadline(const struct request *request)
 {
-        uint64_t patience = request->door->server->request_timeout_seconds * USEC_PER_SEC;
+        uint64_t patience = request_config(request)->server.request_timeout_seconds * USEC_PER_SEC;
 
         return request->started_usec + patience - patience / 16;
 }

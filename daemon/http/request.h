@@ -17,6 +17,7 @@
 
 struct request;
 struct route;
+struct snapshot;
 struct stream;
 
 #define REQUEST_HEADERS_MAX 64
@@ -77,6 +78,11 @@ struct request {
         size_t n_headers;
         bool headers_cut; /* there were more */
         bool metrics_only; /* came in through metrics_listen */
+        char address[64];  /* of the client, or "" */
+
+        /* What answers it: pinned by dispatch_head(), until request_done(). */
+        struct snapshot *snapshot;
+        uint32_t arm; /* enum release_arm */
 
         /* What dispatch_head() made of it. */
         const struct route *route;
@@ -104,6 +110,14 @@ struct request {
 
 void request_done(struct request *request);
 
+/* The configuration of its release. */
+const struct config *request_config(const struct request *request);
+/* How large its body may be; and a question or query (SIZE_MAX: not limited). */
+size_t request_max_body(const struct request *request);
+size_t request_max_input(const struct request *request);
+/* Pins the release; the head is there. */
+void request_pin(struct request *request);
+
 /* The value of the only header of that name (any case), or NULL. */
 const struct header *request_header(const struct request *request, const char *name);
 
@@ -126,7 +140,7 @@ int request_json(struct request *request, struct json_object **ret);
 bool request_is_type(const struct request *request, const char *mime);
 
 /* For struct index_check, with the request as data: -ETIME once it has taken longer than
- * server.request_timeout_seconds.  Reads nothing but the door and the request's start. */
+ * server.request_timeout_seconds.  Reads nothing but its release and the request's start. */
 int request_check_time(void *request);
 
 /* When it must have been carried out (monotonic), with some of its time left for the reply. */

@@ -144,6 +144,7 @@ static void allow(struct request *request, enum method method)
 int route_find(struct request *request)
 {
         size_t path_len = strcspn(request->target, "?");
+        bool apart = atomic_load(&request->door->metrics_apart);
 
         request->query = request->target[path_len] ? request->target + path_len + 1 : NULL;
         request->reply.allow_text[0] = '\0';
@@ -151,7 +152,7 @@ int route_find(struct request *request)
                 struct span spans[REQUEST_PARAMETERS_MAX] = { { 0, 0 } };
                 bool metrics = (routes[i].flags & ROUTE_METRICS) != 0;
 
-                if (request->door->metrics_apart && metrics != request->metrics_only)
+                if (request->metrics_only ? !metrics : metrics && apart)
                         continue;
                 if (!path_fits(routes[i].path, request->target, path_len, spans))
                         continue;

@@ -27,7 +27,7 @@ enum route_flags {
         ROUTE_EVENTS = 1 << 2,  /* may answer with an event stream */
         ROUTE_METRICS = 1 << 3, /* where metrics_listen is set, only there */
         ROUTE_ALWAYS = 1 << 4,  /* answered while the server drains */
-        ROUTE_REMOTE = 1 << 5,  /* not inline where door.waits */
+        ROUTE_REMOTE = 1 << 5,  /* not inline where the release's searches wait elsewhere */
 };
 
 /* Consumers of a body that is read as it comes; each runs on a worker thread. */

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "http/routes.h"
 #include "metrics/metrics.h"
+#include "release/snapshot.h"
 
 #include <string.h>
 
@@ -89,11 +90,11 @@ static struct json_object *read_options(struct request *request)
 
 static bool query_too_long(struct request *request, const char *query)
 {
-        if (!query || strlen(query) <= request->door->max_input_bytes)
+        if (!query || strlen(query) <= request_max_input(request))
                 return false;
         problem_set(request, PROBLEM_TOO_LARGE,
                     "the query may have %zu bytes (security.max_input_size_kb)",
-                    request->door->max_input_bytes);
+                    request_max_input(request));
         return true;
 }
 
@@ -107,7 +108,7 @@ static void run(struct request *request, const struct search_request *search)
         char *text;
         int r;
 
-        r = search_run(services->answer, services->tenant, search, &response, &error);
+        r = search_run(request->snapshot->answer, services->tenant, search, &response, &error);
         if (r >= 0) {
                 metrics_observe(services->metrics, METRIC_SEARCH_RESULTS, 0, 0,
                                 search_response_count(response));
@@ -125,7 +126,7 @@ static void run(struct request *request, const struct search_request *search)
 /* False: the problem is set. */
 static bool parse(struct request *request, struct search_request *ret)
 {
-        const struct answer *answer = request->door->services.answer;
+        const struct answer *answer = request->snapshot->answer;
         cleanup_json_ struct json_object *json = NULL;
         struct error error = { 0 };
         int r;
@@ -155,6 +156,7 @@ void search_post(struct request *request)
 
         if (!parse(request, &search))
                 return;
+        search.arm = request->arm;
         search.check = (struct index_check){ request_check_time, request };
         search.deadline_usec = request_deadline(request);
         if (!query_too_long(request, search.query))

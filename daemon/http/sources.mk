@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libhttp.a
 libhttp_a_SOURCES = \
+	daemon/http/accept.c daemon/http/accept.h \
 	daemon/http/answer.c \
 	daemon/http/batch.c \
 	daemon/http/collections.c \
@@ -15,7 +16,10 @@ libhttp_a_SOURCES = \
 	daemon/http/listen.c daemon/http/listen.h \
 	daemon/http/openapi.c \
 	daemon/http/origin.c daemon/http/origin.h \
+	daemon/http/pin.c \
+	daemon/http/pool.c daemon/http/pool.h \
 	daemon/http/problem.c daemon/http/problem.h \
+	daemon/http/rebind.c \
 	daemon/http/reject.c daemon/http/reject.h \
 	daemon/http/request.c daemon/http/request.h \
 	daemon/http/routes.c daemon/http/routes.h daemon/http/routes.inc.h \

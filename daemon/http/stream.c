@@ -362,7 +362,7 @@ static size_t take_all(struct streams *set, struct stream ***ret)
 
 static void sweep(struct streams *set)
 {
-        uint64_t patience = set->door->server->request_timeout_seconds * USEC_PER_SEC;
+        uint64_t patience = atomic_load(&set->door->request_usec);
         cleanup_free_ struct stream **all = NULL;
         size_t n = take_all(set, &all);
 

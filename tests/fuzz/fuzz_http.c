@@ -39,8 +39,8 @@ static void open_door(void)
         server.allowed_origins = (struct config_strings){ 1, origins };
         if (metrics_new(&settings, &metrics, NULL) < 0)
                 abort();
-        services = fakes_services(metrics);
-        if (door_init(&door, &server, &security, &services, NULL) < 0)
+        services = fakes_services(metrics, fakes_releases_new(&server, &security, 42));
+        if (door_init(&door, &server, &services, NULL) < 0)
                 abort();
 }
 

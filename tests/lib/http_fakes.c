@@ -6,7 +6,9 @@
 #include "answer/answer.h"
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "config/values.h"
 #include "ingest/ingest.h"
+#include "release/release.h"
 #include "store/idempotency.h"
 #include "store/store.h"
 
@@ -33,13 +35,110 @@ static bool ready(void *data, struct json_object *detail)
         return !fakes.not_ready;
 }
 
-struct http_services fakes_services(struct metrics *metrics)
+struct http_services fakes_services(struct metrics *metrics, struct releases *releases)
 {
-        return (struct http_services){ .metrics = metrics,
-                                       .ready = ready,
-                                       .stage = "testing",
-                                       .release = 42,
-                                       .version = "1.2.3" };
+        return (struct http_services){
+                .metrics = metrics, .releases = releases, .ready = ready, .version = "1.2.3"
+        };
+}
+
+/* ---- Releases ----------------------------------------------------------------------------- */
+
+struct releases {
+        pthread_mutex_t lock;
+        struct security_config security;
+        struct snapshot *serving;
+};
+
+static _Atomic uint32_t snapshots;
+
+struct snapshot *fakes_snapshot_new(struct releases *releases, const struct server_config *server,
+                                    uint32_t number)
+{
+        struct snapshot *snapshot = calloc(1, sizeof *snapshot);
+
+        snapshot->config = calloc(1, sizeof *snapshot->config);
+        snapshot->config->server = *server;
+        snapshot->config->security = releases->security;
+        snapshot->config->stage = STAGE_TESTING;
+        snapshot->release = number;
+        snapshot->refs = 1;
+        snapshots++;
+        return snapshot;
+}
+
+struct snapshot *snapshot_ref(struct snapshot *snapshot)
+{
+        snapshot->refs++;
+        return snapshot;
+}
+
+struct snapshot *snapshot_unref(struct snapshot *snapshot)
+{
+        if (snapshot && --snapshot->refs == 0) {
+                free(snapshot->config);
+                free(snapshot);
+                snapshots--;
+        }
+        return NULL;
+}
+
+uint32_t fakes_snapshots(void)
+{
+        return snapshots;
+}
+
+struct releases *fakes_releases_new(const struct server_config *server,
+                                    const struct security_config *security, uint32_t number)
+{
+        struct releases *releases = calloc(1, sizeof *releases);
+
+        (void) pthread_mutex_init(&releases->lock, NULL);
+        releases->security = *security;
+        releases->serving = fakes_snapshot_new(releases, server, number);
+        return releases;
+}
+
+void fakes_switch(struct releases *releases, struct snapshot *takes_next)
+{
+        struct snapshot *former;
+
+        (void) pthread_mutex_lock(&releases->lock);
+        former = releases->serving;
+        releases->serving = takes_next;
+        (void) pthread_mutex_unlock(&releases->lock);
+        (void) snapshot_unref(former);
+}
+
+struct releases *fakes_releases_free(struct releases *releases)
+{
+        (void) snapshot_unref(releases->serving);
+        (void) pthread_mutex_destroy(&releases->lock);
+        free(releases);
+        return NULL;
+}
+
+static void note(char text[static 64], const char *value)
+{
+        (void) snprintf(text, 64, "%s", value ? value : "");
+}
+
+/* Who has a session "canary" is in its arm. */
+struct release_pin releases_pin(struct releases *releases, const struct arm_key *key)
+{
+        struct release_pin pin = { .arm = RELEASE_ARM_REST };
+
+        (void) pthread_mutex_lock(&releases->lock);
+        pin.snapshot = snapshot_ref(releases->serving);
+        if (key) {
+                note(fakes.session, key->session);
+                note(fakes.user, key->user);
+                note(fakes.address, key->address);
+                if (key->session && strcmp(key->session, "canary") == 0)
+                        pin.arm = RELEASE_ARM_CANARY;
+        }
+        (void) pthread_mutex_unlock(&releases->lock);
+        return pin;
 }
 
 static int known(const char *name, struct error *reterr)
@@ -370,7 +469,7 @@ struct json_object *ingest_collection_json(const struct collection_info *info)
 struct json_object *ingest_generation_json(const struct generation_info *info)
 {
         (void) info;
-        return object("state", "serving");
+        return object("state", "ready");
 }
 
 struct json_object *ingest_document_json(const struct document *document, uint64_t applied_seq)
@@ -632,6 +731,7 @@ int search_run(struct answer *answer, struct tenant_id tenant, const struct sear
 
         (void) answer;
         (void) tenant;
+        fakes.arm = request->arm;
         if (strcmp(query, "stale") == 0)
                 return known("stale", reterr);
         if (strcmp(query, "slow") == 0)

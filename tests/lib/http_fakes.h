@@ -14,13 +14,33 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+struct config;
+struct server_config;
+struct security_config;
+
+/* Releases of which one serves; several at a time, each with its own. */
+struct releases;
+/* One that serves with this configuration. */
+struct releases *fakes_releases_new(const struct server_config *server,
+                                    const struct security_config *security, uint32_t number);
+struct releases *fakes_releases_free(struct releases *releases);
+/* Another one of the same stage, with another number and addresses; not in force yet. */
+struct snapshot *fakes_snapshot_new(struct releases *releases, const struct server_config *server,
+                                    uint32_t number);
+/* It serves from now on (takes the reference). */
+void fakes_switch(struct releases *releases, struct snapshot *takes_next);
+/* Snapshots that somebody holds, over all. */
+uint32_t fakes_snapshots(void);
+
 struct fakes {
         _Atomic uint32_t puts;
         _Atomic uint64_t batch_bytes, batch_largest_feed;
         _Atomic uint32_t batches_open, streams_ended, job_reads, answers_open;
         _Atomic bool not_ready, waits;
+        char session[64], user[64], address[64]; /* of the key that was pinned last */
+        _Atomic uint32_t arm; /* of the last search */
 };
 extern struct fakes fakes;
 
-/* Services over the fakes; metrics are the caller's. */
-struct http_services fakes_services(struct metrics *metrics);
+/* Services over the fakes; metrics and releases are the caller's. */
+struct http_services fakes_services(struct metrics *metrics, struct releases *releases);

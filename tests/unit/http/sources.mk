@@ -1,11 +1,13 @@
 if HAVE_CMOCKA
-check_PROGRAMS += tests/unit/http/test_reject tests/unit/http/test_routes \
+check_PROGRAMS += tests/unit/http/test_rebind tests/unit/http/test_reject tests/unit/http/test_routes \
 	tests/unit/http/test_server
-TESTS += tests/unit/http/test_reject tests/unit/http/test_routes tests/unit/http/test_server
+TESTS += tests/unit/http/test_rebind tests/unit/http/test_reject tests/unit/http/test_routes tests/unit/http/test_server
 HTTP_TEST_FAKES = \
 	tests/lib/http_client.c tests/lib/http_client.h \
 	tests/lib/http_fakes.c tests/lib/http_fakes.h
-HTTP_TEST_LIBS = $(HTTP_LIBS) $(METRICS_LIBS) $(SCHEDULER_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+HTTP_TEST_LIBS = $(HTTP_LIBS) $(METRICS_LIBS) $(SCHEDULER_LIBS) $(CONFIG_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+tests_unit_http_test_rebind_SOURCES = tests/unit/http/test_rebind.c $(HTTP_TEST_FAKES)
+tests_unit_http_test_rebind_LDADD = $(HTTP_TEST_LIBS)
 tests_unit_http_test_reject_SOURCES = tests/unit/http/test_reject.c $(HTTP_TEST_FAKES)
 tests_unit_http_test_reject_LDADD = $(HTTP_TEST_LIBS)
 tests_unit_http_test_routes_SOURCES = tests/unit/http/test_routes.c $(HTTP_TEST_FAKES)

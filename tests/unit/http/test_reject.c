@@ -28,6 +28,7 @@ static const struct server_config server = {
 static const struct security_config security = { .enable_input_validation = true,
                                                  .max_input_size_kb = 1 };
 static struct metrics *metrics;
+static struct releases *releases;
 static struct http *http;
 
 static int start(void **state)
@@ -41,14 +42,16 @@ static int start(void **state)
         (void) state;
         if (metrics_new(&settings, &metrics, &error) < 0)
                 return -1;
-        services = fakes_services(metrics);
-        return http_new(&server, &security, &services, &http, &error);
+        releases = fakes_releases_new(&server, &security, 42);
+        services = fakes_services(metrics, releases);
+        return http_new(&services, &http, &error);
 }
 
 static int stop(void **state)
 {
         (void) state;
         http = http_free(http, 1000000);
+        releases = fakes_releases_free(releases);
         metrics = metrics_free(metrics);
         return 0;
 }

@@ -40,6 +40,7 @@ static struct server_config server = {
 static const struct security_config security = { .enable_input_validation = true,
                                                  .max_input_size_kb = 1 };
 static struct metrics *metrics;
+static struct releases *releases;
 static struct http *http;
 static const char *address;
 
@@ -55,8 +56,9 @@ static int start(void **state)
         if (!mkdtemp(scratch) || metrics_new(&settings, &metrics, &error) < 0)
                 return -1;
         (void) snprintf(unix_address, sizeof unix_address, "unix:%s/http", scratch);
-        services = fakes_services(metrics);
-        if (http_new(&server, &security, &services, &http, &error) < 0) {
+        releases = fakes_releases_new(&server, &security, 42);
+        services = fakes_services(metrics, releases);
+        if (http_new(&services, &http, &error) < 0) {
                 print_error("%s\n", error_text(&error));
                 return -1;
         }
@@ -68,8 +70,46 @@ static int stop(void **state)
 {
         (void) state;
         http = http_free(http, 1000000);
+        releases = fakes_releases_free(releases);
+        if (fakes_snapshots() != 0) {
+                print_error("%u releases are still pinned\n", fakes_snapshots());
+                return -1;
+        }
         metrics = metrics_free(metrics);
         return rmdir(scratch); /* the socket is gone */
+}
+
+/* Another door with a configuration of its own. */
+struct other {
+        struct releases *releases;
+        struct metrics *metrics;
+        struct http *http;
+};
+
+static int other_open(struct other *other, const struct server_config *config, struct error *error)
+{
+        const struct metrics_settings settings = { .stage = "testing",
+                                                   .version = "1.2.3",
+                                                   .routes = http_route_labels() };
+        struct http_services services;
+        int r;
+
+        *other = (struct other){ .releases = fakes_releases_new(config, &security, 42) };
+        assert_int_equal(metrics_new(&settings, &other->metrics, error), 0);
+        services = fakes_services(other->metrics, other->releases);
+        r = http_new(&services, &other->http, error);
+        if (r < 0) {
+                (void) metrics_free(other->metrics);
+                (void) fakes_releases_free(other->releases);
+        }
+        return r;
+}
+
+static void other_close(struct other *other, uint64_t drain_usec)
+{
+        (void) http_free(other->http, drain_usec);
+        (void) fakes_releases_free(other->releases);
+        (void) metrics_free(other->metrics);
 }
 
 /* Sends a request with a body and returns the whole response. */
@@ -119,7 +159,7 @@ static void test_each_noun_answers(void **state)
                 { "GET", C "/docs", "", "", 200, "{\"name\":\"docs\"}" },
                 { "GET", C "/none", "", "", 404, "\"not-found\"" },
                 { "DELETE", C "/docs", "", "", 204, "" },
-                { "GET", C "/docs/generations", "", "", 200, "\"serving\"" },
+                { "GET", C "/docs/generations", "", "", 200, "\"ready\"" },
                 { "POST", C "/docs/generations:rebuild", "", "", 202, "\"job_id\"" },
                 { "POST", C "/stale/generations:rebuild", "", "", 409, "ragctl generation rebuild" },
                 { "GET", C "/damaged/documents", "", "", 503, "\"damaged\"" },
@@ -576,26 +616,18 @@ static void test_a_kept_connection_serves_answer_after_answer(void **state)
 static void test_a_search_that_waits_elsewhere_holds_up_nobody(void **state)
 {
         struct server_config one = server;
-        struct metrics_settings settings = { .stage = "testing",
-                                                   .version = "1.2.3",
-                                                   .routes = http_route_labels() };
-        struct metrics *others = NULL;
-        struct http_services services;
         const char *former = address;
         struct error error = { 0 };
-        struct http *other = NULL;
+        struct other other;
         int fds[8];
         char byte;
 
         (void) state;
-        assert_int_equal(metrics_new(&settings, &others, &error), 0);
-        services = fakes_services(others);
         one.listen.count = 1;
         one.threads = 1;
         fakes.waits = true;
-        assert_int_equal(http_new(&one, &security, &services, &other, &error), 0);
-        fakes.waits = false;
-        address = http_addresses(other)[0];
+        assert_int_equal(other_open(&other, &one, &error), 0);
+        address = http_addresses(other.http)[0];
         for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
                 fds[i] = client_connect(address);
                 client_send_text(fds[i], "POST /api/v1/search HTTP/1.1\r\nHost: x\r\n"
@@ -610,38 +642,30 @@ static void test_a_search_that_waits_elsewhere_holds_up_nobody(void **state)
                 assert_int_equal(client_status(answer), 503);
                 (void) close(fds[i]);
         }
-        (void) http_free(other, 0);
+        fakes.waits = false;
+        other_close(&other, 0);
         address = former;
-        (void) metrics_free(others);
 }
 
 static void test_draining_ends_answers_that_would_never_come(void **state)
 {
-        struct metrics_settings settings = { .stage = "testing",
-                                                   .version = "1.2.3",
-                                                   .routes = http_route_labels() };
-        struct metrics *others = NULL;
-        struct http_services services;
         struct server_config other_server = server;
         const char *former = address;
         struct error error = { 0 };
-        struct http *other = NULL;
+        struct other other;
         int fd;
 
         (void) state;
-        assert_int_equal(metrics_new(&settings, &others, &error), 0);
-        services = fakes_services(others);
         assert_true(wait_for_open_answers(0));
         other_server.listen.count = 1;
-        assert_int_equal(http_new(&other_server, &security, &services, &other, &error), 0);
-        address = http_addresses(other)[0];
+        assert_int_equal(other_open(&other, &other_server, &error), 0);
+        address = http_addresses(other.http)[0];
         fd = ask_and_leave_open("never");
         assert_true(wait_for_open_answers(1));
-        (void) http_free(other, 100000);
+        other_close(&other, 100000);
         assert_int_equal(fakes.answers_open, 0);
         (void) close(fd);
         address = former;
-        (void) metrics_free(others);
 }
 
 /* ---- Deadlines ------------------------------------------------------------------------------ */
@@ -785,75 +809,65 @@ static void test_an_address_that_can_not_be_is_refused_by_name(void **state)
                 { "unix:relative", -EINVAL },    { "unix:/nonexistent/folder/s", -ENOENT },
                 { "systemd", -ENOENT },          { "192.0.2.1:1", -EADDRNOTAVAIL },
         };
-        struct http_services services = fakes_services(metrics);
 
         (void) state;
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 char *items[] = { (char *) cases[i].address };
                 struct server_config one = server;
                 struct error error = { 0 };
-                struct http *other = NULL;
+                struct other other;
 
                 one.listen = (struct config_strings){ 1, items };
-                assert_int_equal(http_new(&one, &security, &services, &other, &error),
+                assert_int_equal(other_open(&other, &one, &error),
                                  cases[i].code);
                 assert_non_null(strstr(error_text(&error), cases[i].address));
         }
         char *items[] = { (char *) address };
         struct server_config taken = server;
         struct error error = { 0 };
-        struct http *other = NULL;
+        struct other other;
 
         taken.listen = (struct config_strings){ 1, items };
-        assert_int_equal(http_new(&taken, &security, &services, &other, &error), -EADDRINUSE);
+        assert_int_equal(other_open(&other, &taken, &error), -EADDRINUSE);
 }
 
 static void test_a_certificate_that_is_none_is_refused_by_name(void **state)
 {
-        struct http_services services = fakes_services(metrics);
         struct server_config tls = server;
         struct error error = { 0 };
-        struct http *other = NULL;
+        struct other other;
 
         (void) state;
         tls.listen.count = 1;
         tls.tls_cert = (char *) "/nonexistent.pem";
-        assert_int_equal(http_new(&tls, &security, &services, &other, &error), -EINVAL);
+        assert_int_equal(other_open(&other, &tls, &error), -EINVAL);
         tls.tls_key = (char *) "/nonexistent.key";
-        assert_int_equal(http_new(&tls, &security, &services, &other, &error), -ENOENT);
+        assert_int_equal(other_open(&other, &tls, &error), -ENOENT);
         assert_non_null(strstr(error_text(&error), "server.tls_cert"));
         tls.tls_cert = tls.tls_key = (char *) "/etc/hostname";
-        assert_int_equal(http_new(&tls, &security, &services, &other, &error), -EINVAL);
+        assert_int_equal(other_open(&other, &tls, &error), -EINVAL);
         assert_non_null(strstr(error_text(&error), "/etc/hostname"));
 }
 
 static void test_metrics_move_to_their_own_listener(void **state)
 {
-        struct metrics_settings settings = { .stage = "testing",
-                                                   .version = "1.2.3",
-                                                   .routes = http_route_labels() };
         struct server_config apart = server;
-        struct metrics *others = NULL;
-        struct http *other = NULL;
-        struct http_services services;
+        struct other other;
         struct error error = { 0 };
         const char *former = address;
 
         (void) state;
-        assert_int_equal(metrics_new(&settings, &others, &error), 0);
-        services = fakes_services(others);
         apart.listen.count = 1;
         apart.metrics_listen = (char *) "127.0.0.1:0";
-        assert_int_equal(http_new(&apart, &security, &services, &other, &error), 0);
-        address = http_addresses(other)[0];
+        assert_int_equal(other_open(&other, &apart, &error), 0);
+        address = http_addresses(other.http)[0];
         assert_answer("GET", "/metrics", "", "", 404, "");
         assert_answer("GET", "/healthz", "", "", 200, "");
-        address = http_addresses(other)[1];
+        address = http_addresses(other.http)[1];
         assert_answer("GET", "/metrics", "", "", 200, "ragd_http_connections{stage=\"testing\"} ");
         assert_answer("GET", "/healthz", "", "", 404, "");
         address = former;
-        (void) http_free(other, 0);
-        (void) metrics_free(others);
+        other_close(&other, 0);
 }
 
 static void *search_slowly(void *data)
@@ -864,13 +878,8 @@ static void *search_slowly(void *data)
 
 static void test_draining_lets_requests_finish_and_ends_streams(void **state)
 {
-        struct metrics_settings settings = { .stage = "testing",
-                                                   .version = "1.2.3",
-                                                   .routes = http_route_labels() };
         struct server_config other_server = server;
-        struct metrics *others = NULL;
-        struct http *other = NULL;
-        struct http_services services;
+        struct other other;
         struct error error = { 0 };
         cleanup_free_ char *other_address = NULL;
         const char *former = address;
@@ -880,11 +889,9 @@ static void test_draining_lets_requests_finish_and_ends_streams(void **state)
         int events, idle;
 
         (void) state;
-        assert_int_equal(metrics_new(&settings, &others, &error), 0);
-        services = fakes_services(others);
         other_server.listen.count = 1;
-        assert_int_equal(http_new(&other_server, &security, &services, &other, &error), 0);
-        address = other_address = strdup(http_addresses(other)[0]); /* outlives the door */
+        assert_int_equal(other_open(&other, &other_server, &error), 0);
+        address = other_address = strdup(http_addresses(other.http)[0]); /* outlives the door */
         idle = client_connect(address);
         events = client_connect(address);
         client_send_text(events, "POST /api/v1/answer HTTP/1.1\r\nHost: x\r\nContent-Length: 36\r\n"
@@ -892,7 +899,7 @@ static void test_draining_lets_requests_finish_and_ends_streams(void **state)
         assert_int_equal(pthread_create(&thread, NULL, search_slowly, NULL), 0);
         (void) usleep(100000);
         begin = clock_monotonic_usec();
-        (void) http_free(other, USEC_PER_SEC);
+        other_close(&other, USEC_PER_SEC);
         assert_true(clock_monotonic_usec() - begin < 2 * USEC_PER_SEC);
         assert_int_equal(pthread_join(thread, &result), 0);
         assert_int_equal(client_status(result), 200);
@@ -900,7 +907,6 @@ static void test_draining_lets_requests_finish_and_ends_streams(void **state)
         (void) close(events);
         (void) close(idle);
         address = former;
-        (void) metrics_free(others);
 }
 
 static void test_not_ready_is_503_with_the_reason(void **state)
