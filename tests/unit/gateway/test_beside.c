@@ -174,24 +174,24 @@ static void test_tables_of_one_profile_keep_limits_of_their_own(void **state)
         struct network *older = pair->older, *newer = pair->newer;
         struct talk talk1 = { 0 };
 
-        older->n = newer->n = 2;
-        older->fakes[0].always = ACT_OK;
-        older->providers[0].requests_per_minute = older->providers[1].requests_per_minute = 1;
-        newer->providers[0].requests_per_minute = newer->providers[1].requests_per_minute = 1;
+        older->n = 2;
+        newer->n = 3;
         older->fake[0] = fake_new(&older->fakes[0]);
-        for (size_t i = 0; i < 2; i++)
+        for (size_t i = 0; i < 3; i++) {
                 older->providers[i].endpoint = strdup(fake_endpoint(older->fake[0]));
+                older->providers[i].requests_per_minute = 1;
+                newer->providers[i].requests_per_minute = 1;
+        }
         network_open(older);
         assert_int_equal(ask(older, &talk1), 0);
         assert_string_equal(talk1.provider, "one");
-        assert_int_equal(ask(older, &talk1), 0);
-        assert_string_equal(talk1.provider, "two");
-        assert_int_equal(ask(older, &talk1), -EAGAIN);
-        newer->providers[1].requests_per_minute = 2; /* each table finds its own again */
-        open_newer(pair);
+        open_newer(pair); /* each table finds its own again */
         assert_int_equal(ask(newer, &talk1), 0);
         assert_string_equal(talk1.provider, "two");
+        assert_int_equal(ask(newer, &talk1), 0);
+        assert_string_equal(talk1.provider, "three");
         assert_int_equal(ask(newer, &talk1), -EAGAIN);
+        assert_int_equal(ask(older, &talk1), -EAGAIN);
 }
 
 static void test_a_breaker_that_opened_in_one_is_open_in_the_other(void **state)
@@ -315,9 +315,12 @@ static void end_one(struct pair *pair, struct network *first, struct network *ot
 {
         struct talk ends[CALLS] = { 0 }, stays[CALLS] = { 0 };
 
-        pair->older->with_store = true; /* some calls wait for the books */
+        pair->older->with_store = true;
         pair->older->fakes[0].always = ACT_SLOW;
         pair->older->providers[0].max_concurrent = pair->newer->providers[0].max_concurrent = 2;
+        /* counted by the day: each call's end waits for the books */
+        pair->older->providers[0].requests_per_day = 1000;
+        pair->newer->providers[0].requests_per_day = 1000;
         open_both(pair);
         for (size_t i = 0; i < CALLS; i++) {
                 talk_begin(first, &ends[i], "a", false, 0);
