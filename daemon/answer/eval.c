@@ -111,12 +111,12 @@ static int compare_wanted(const void *a, const void *b)
 }
 
 static int count_missing(struct store *store, struct tenant_id tenant,
-                         struct wanted_document *wanted, size_t n, uint64_t *ret,
+                         struct wanted_document *wanted, size_t n, struct eval_missing *ret,
                          struct error *reterr)
 {
         cleanup_(collection_unref_cleanup) struct collection *collection = NULL;
 
-        *ret = 0;
+        *ret = (struct eval_missing){ 0 };
         qsort(wanted, n, sizeof *wanted, compare_wanted);
         for (size_t i = 0; i < n; i++) {
                 struct document document = { 0 };
@@ -133,18 +133,19 @@ static int count_missing(struct store *store, struct tenant_id tenant,
                 if (r < 0)
                         return r;
                 r = docs_get(collection, wanted[i].external_id, &document, reterr);
-                if (r == -ENOENT)
-                        ++*ret;
-                else if (r < 0)
+                if (r < 0 && r != -ENOENT)
                         return r;
-                else
+                if (r == -ENOENT && ret->n++ == 0)
+                        ret->first = wanted[i].external_id;
+                if (r >= 0)
                         document_done(&document);
         }
         return 0;
 }
 
 int eval_find_missing(struct store *store, struct tenant_id tenant, const char *collection,
-                      const struct golden_set *set, uint64_t *ret, struct error *reterr)
+                      const struct golden_set *set, struct eval_missing *ret,
+                      struct error *reterr)
 {
         cleanup_free_ struct wanted_document *wanted = NULL;
         size_t n = 0, room = 1;
@@ -169,18 +170,15 @@ int eval_find_missing(struct store *store, struct tenant_id tenant, const char *
 
 /* ---- The run --------------------------------------------------------------------------------- */
 
-int eval_ask(struct answer *answer, struct tenant_id tenant, const char *collection,
-             const struct golden_question *question, enum search_mode mode,
-             struct eval_asked *ret, struct error *reterr)
+static int search(struct answer *answer, struct tenant_id tenant, const char *collection,
+                  const char *query, enum search_mode mode, struct search_response **ret,
+                  struct error *reterr)
 {
-        cleanup_(search_response_free_cleanup) struct search_response *response = NULL;
-        struct eval_asked asked;
         struct search_request request;
-        int r;
 
         search_request_defaults(answer, &request);
-        request.query = question->query;
-        request.collections[0] = question->collection ? question->collection : collection;
+        request.query = query;
+        request.collections[0] = collection;
         request.n_collections = 1;
         if (mode != SEARCH_MODE_INVALID)
                 request.mode = mode;
@@ -188,7 +186,33 @@ int eval_ask(struct answer *answer, struct tenant_id tenant, const char *collect
         request.group_by_document = true;
         request.group_size = 1;
         request.include_text = request.include_metadata = request.include_position = false;
-        r = search_untold(answer, tenant, &request, &response, reterr);
+        return search_untold(answer, tenant, &request, ret, reterr);
+}
+
+int eval_probe(struct answer *answer, struct tenant_id tenant, const char *collection,
+               const char *query, struct document_id document, bool *ret_found,
+               struct error *reterr)
+{
+        cleanup_(search_response_free_cleanup) struct search_response *response = NULL;
+        int r = search(answer, tenant, collection, query, SEARCH_MODE_INVALID, &response, reterr);
+
+        if (r < 0)
+                return r;
+        *ret_found = false;
+        for (size_t i = 0; i < response->n_rows; i++)
+                *ret_found |= id_equal(response->rows[i].document->id.id, document.id);
+        return 0;
+}
+
+int eval_ask(struct answer *answer, struct tenant_id tenant, const char *collection,
+             const struct golden_question *question, enum search_mode mode,
+             struct eval_asked *ret, struct error *reterr)
+{
+        cleanup_(search_response_free_cleanup) struct search_response *response = NULL;
+        struct eval_asked asked;
+        int r = search(answer, tenant, question->collection ? question->collection : collection,
+                       question->query, mode, &response, reterr);
+
         if (r >= 0)
                 r = measure(question, response, &asked.ndcg_at_10, &asked.recall_at_100, reterr);
         if (r < 0)
@@ -207,12 +231,13 @@ int eval_run(struct answer *answer, struct tenant_id tenant, const char *collect
 {
         cleanup_free_ uint64_t *times = calloc(set->n_questions + 1, sizeof *times);
         struct eval_figures figures = { .questions = set->n_questions };
+        struct eval_missing missing = { 0 };
         int r;
 
         if (!times)
                 return error_oom(reterr);
-        r = eval_find_missing(answer->settings.store, tenant, collection, set, &figures.missing,
-                              reterr);
+        r = eval_find_missing(answer->settings.store, tenant, collection, set, &missing, reterr);
+        figures.missing = missing.n;
         for (size_t i = 0; r >= 0 && i < set->n_questions; i++) {
                 struct eval_asked asked = { 0 };
 

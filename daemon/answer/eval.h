@@ -26,9 +26,20 @@ struct eval_asked {
 int eval_ask(struct answer *answer, struct tenant_id tenant, const char *collection,
              const struct golden_question *question, enum search_mode mode,
              struct eval_asked *ret, struct error *reterr);
-/* How many of the documents that answer its questions are not there.  -ENOENT: a collection. */
+/* The documents that answer its questions and are not there; the first by name is borrowed from the
+ * set, NULL where none is missing.  -ENOENT: a collection. */
+struct eval_missing {
+        uint64_t n;
+        const char *first;
+};
 int eval_find_missing(struct store *store, struct tenant_id tenant, const char *collection,
-                      const struct golden_set *set, uint64_t *ret, struct error *reterr);
+                      const struct golden_set *set, struct eval_missing *ret,
+                      struct error *reterr);
+/* Whether a search of the words, in the profile's mode, finds this document: for probes of what
+ * must not be found.  Told to nobody.  Errors as search_run(). */
+int eval_probe(struct answer *answer, struct tenant_id tenant, const char *collection,
+               const char *query, struct document_id document, bool *ret_found,
+               struct error *reterr);
 /* The nearest rank: the smallest that at least this share does not exceed; 0 of none. */
 void eval_sort_times(uint64_t *times, size_t n);
 uint64_t eval_percentile(const uint64_t *sorted, size_t n, double share);

@@ -15,4 +15,13 @@ tests_unit_release_test_record_SOURCES = tests/unit/release/test_record.c
 tests_unit_release_test_record_LDADD = $(release_test_libs)
 tests_unit_release_test_spec_SOURCES = tests/unit/release/test_spec.c
 tests_unit_release_test_spec_LDADD = $(release_test_libs)
+
+# Gates ask golden questions: the room of answers, and what lies beneath it.
+release_gate_libs = $(RELEASE_LIBS) $(ANSWER_LIBS) $(GATEWAY_LIBS) $(PROVIDER_LIBS) $(STORE_LIBS) \
+	$(SCHEDULER_LIBS) $(EVENT_LIBS) $(CONFIG_LIBS) $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/release/test_gate
+TESTS += tests/unit/release/test_gate
+tests_unit_release_test_gate_SOURCES = tests/unit/release/test_gate.c \
+	tests/unit/answer/fixture.c tests/unit/answer/fixture.h
+tests_unit_release_test_gate_LDADD = $(release_gate_libs)
 endif
