@@ -1,18 +1,41 @@
 if HAVE_CMOCKA
 release_tests = \
+	tests/unit/release/test_engine \
+	tests/unit/release/test_engine_deploy \
 	tests/unit/release/test_canary \
 	tests/unit/release/test_observe \
+	tests/unit/release/test_boot \
+	tests/unit/release/test_bundle \
+	tests/unit/release/test_journal \
+	tests/unit/release/test_ops \
 	tests/unit/release/test_record \
+	tests/unit/release/test_state \
 	tests/unit/release/test_spec
 check_PROGRAMS += $(release_tests)
 TESTS += $(release_tests)
-release_test_libs = $(RELEASE_LIBS) $(STORE_LIBS) $(INDEX_LIBS) $(CONFIG_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+release_test_libs = $(RELEASE_LIBS) $(PROVIDER_LIBS) $(STORE_LIBS) $(INDEX_LIBS) $(CONFIG_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+release_recording = tests/unit/release/recording.c tests/unit/release/recording.h
+release_faults = tests/lib/faultfs.c tests/lib/faultfs.h
+tests_unit_release_test_boot_SOURCES = tests/unit/release/test_boot.c $(release_recording) \
+	$(release_faults)
+tests_unit_release_test_boot_LDADD = $(release_test_libs) -ldl
+tests_unit_release_test_bundle_SOURCES = tests/unit/release/test_bundle.c $(release_recording) \
+	$(release_faults)
+tests_unit_release_test_bundle_LDADD = $(release_test_libs) -ldl
+tests_unit_release_test_journal_SOURCES = tests/unit/release/test_journal.c $(release_recording) \
+	$(release_faults)
+tests_unit_release_test_journal_LDADD = $(release_test_libs) -ldl
+tests_unit_release_test_ops_SOURCES = tests/unit/release/test_ops.c $(release_recording)
+tests_unit_release_test_ops_LDADD = $(release_test_libs)
 tests_unit_release_test_canary_SOURCES = tests/unit/release/test_canary.c
 tests_unit_release_test_canary_LDADD = $(release_test_libs)
 tests_unit_release_test_observe_SOURCES = tests/unit/release/test_observe.c
 tests_unit_release_test_observe_LDADD = $(release_test_libs)
-tests_unit_release_test_record_SOURCES = tests/unit/release/test_record.c
-tests_unit_release_test_record_LDADD = $(release_test_libs)
+tests_unit_release_test_record_SOURCES = tests/unit/release/test_record.c $(release_recording) \
+	$(release_faults)
+tests_unit_release_test_record_LDADD = $(release_test_libs) -ldl
+tests_unit_release_test_state_SOURCES = tests/unit/release/test_state.c
+tests_unit_release_test_state_LDADD = $(release_test_libs)
 tests_unit_release_test_spec_SOURCES = tests/unit/release/test_spec.c
 tests_unit_release_test_spec_LDADD = $(release_test_libs)
 
@@ -24,4 +47,13 @@ TESTS += tests/unit/release/test_gate
 tests_unit_release_test_gate_SOURCES = tests/unit/release/test_gate.c \
 	tests/unit/answer/fixture.c tests/unit/answer/fixture.h
 tests_unit_release_test_gate_LDADD = $(release_gate_libs)
+release_engine = tests/unit/release/engine.c tests/unit/release/engine.h \
+	tests/unit/release/engine_fakes.c tests/unit/release/engine_fakes.h
+release_engine_libs = $(RELEASE_LIBS) $(PROVIDER_LIBS) $(STORE_LIBS) $(EVENT_LIBS) $(CONFIG_LIBS) \
+	$(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+tests_unit_release_test_engine_SOURCES = tests/unit/release/test_engine.c $(release_engine)
+tests_unit_release_test_engine_LDADD = $(release_engine_libs)
+tests_unit_release_test_engine_deploy_SOURCES = tests/unit/release/test_engine_deploy.c \
+	$(release_engine)
+tests_unit_release_test_engine_deploy_LDADD = $(release_engine_libs)
 endif
