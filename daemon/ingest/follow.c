@@ -128,10 +128,11 @@ static int tidy(struct collection *collection, struct error *reterr)
         return r < 0 ? r : any;
 }
 
-static uint64_t served_seq(struct collection *collection)
+/* How much is visible, by the list of this slice: what its steps count is what its jobs hear. */
+static uint64_t served_seq(const struct followed *followed, struct collection *collection)
 {
         cleanup_(generation_unref_cleanup) struct generation *serving =
-                collection_serving(collection);
+                followed_find_serving(followed, collection);
 
         return serving ? generation_applied_seq(serving) : 0;
 }
@@ -170,16 +171,16 @@ static int run_slice(struct follower *follower, const struct followed *followed,
                 return r;
         }
         follower_match(follower, followed);
-        r = live_jobs_start(follower, collection, reterr);
+        r = live_jobs_start(follower, collection, served_seq(followed, collection), reterr);
         if (r == 0)
                 r = follower_step(follower, collection, followed, reterr);
         more = r;
         if (r >= 0)
-                r = live_jobs_settle(follower, served_seq(collection), reterr);
+                r = live_jobs_settle(follower, served_seq(followed, collection), reterr);
         if (r == 0 && more == 0)
                 r = more = tidy(collection, reterr);
         if (r >= 0)
-                set_behind(follower, served_seq(collection) < docs_last_seq(collection));
+                set_behind(follower, served_seq(followed, collection) < docs_last_seq(collection));
         return r < 0 ? r : more;
 }
 

@@ -58,6 +58,17 @@ struct generation_spec ingest_release_spec(const struct ingest_release *release,
         return spec;
 }
 
+struct generation *followed_find_serving(const struct followed *followed,
+                                         struct collection *collection)
+{
+        struct generation_spec spec = ingest_release_spec(&followed->at[followed->serves].release,
+                                                          collection_get(collection));
+        uint8_t identity[GENERATION_IDENTITY_BYTES];
+
+        generation_identity(&spec, identity);
+        return collection_find_generation(collection, identity);
+}
+
 void ingest_release_key(const struct generation_spec *spec,
                         uint8_t ret_key[static GENERATION_IDENTITY_BYTES])
 {

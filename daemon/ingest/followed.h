@@ -28,6 +28,9 @@ const struct ingest_release *followed_serving(const struct followed *followed,
 /* What it asks of this collection's generation. */
 struct generation_spec ingest_release_spec(const struct ingest_release *release,
                                            const struct collection_info *info);
+/* The generation of the release that serves by this list, counted; or NULL. */
+struct generation *followed_find_serving(const struct followed *followed,
+                                         struct collection *collection);
 /* The identity without a language: what tells releases apart. */
 void ingest_release_key(const struct generation_spec *spec,
                         uint8_t ret_key[static GENERATION_IDENTITY_BYTES]);

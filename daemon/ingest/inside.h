@@ -258,9 +258,10 @@ bool live_job_is_canceled(struct follower *follower, struct job_id job);
 /* The collection's rebuild, where one is wanted. */
 bool live_rebuild_find(struct follower *follower, struct job_id *ret);
 
-/* At the beginning of a slice: counts what was resumed, says "running". */
+/* At the beginning of a slice: counts what was resumed, says "running".  `applied_seq`: what is
+ * visible in the serving generation. */
 int live_jobs_start(struct follower *follower, struct collection *collection,
-                    struct error *reterr);
+                    uint64_t applied_seq, struct error *reterr);
 /* Ends the jobs whose last change is applied; saves the others' progress now and then. */
 int live_jobs_settle(struct follower *follower, uint64_t applied_seq, struct error *reterr);
 /* Ends jobs of that kind (JOB_TYPE_MAX: all) as failed. */

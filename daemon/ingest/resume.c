@@ -60,12 +60,9 @@ static int count_left(struct collection *collection, uint64_t applied, struct st
         }
 }
 
-static int stand(struct collection *collection, struct standing *all, size_t n,
+static int stand(struct collection *collection, uint64_t applied, struct standing *all, size_t n,
                  struct error *reterr)
 {
-        cleanup_(generation_unref_cleanup) struct generation *serving =
-                collection_serving(collection);
-        uint64_t applied = serving ? generation_applied_seq(serving) : 0;
         bool behind = false;
 
         for (size_t i = 0; i < n; i++) {
@@ -105,7 +102,8 @@ static void correct(struct live_job *job, const struct standing *standing)
                                 "interrupted before any document was accepted");
 }
 
-static int resume(struct follower *follower, struct collection *collection, struct error *reterr)
+static int resume(struct follower *follower, struct collection *collection, uint64_t applied,
+                  struct error *reterr)
 {
         struct ingest *ingest = follower->ingest;
         cleanup_free_ struct standing *all = NULL;
@@ -114,7 +112,7 @@ static int resume(struct follower *follower, struct collection *collection, stru
 
         if (r < 0 || n == 0)
                 return r;
-        r = stand(collection, all, n, reterr);
+        r = stand(collection, applied, all, n, reterr);
         if (r < 0)
                 return r;
         pthread_mutex_lock(&ingest->lock);
@@ -159,10 +157,10 @@ static int measure_rebuild(struct follower *follower, struct collection *collect
 }
 
 int live_jobs_start(struct follower *follower, struct collection *collection,
-                    struct error *reterr)
+                    uint64_t applied_seq, struct error *reterr)
 {
         struct ingest *ingest = follower->ingest;
-        int r = resume(follower, collection, reterr);
+        int r = resume(follower, collection, applied_seq, reterr);
 
         if (r == 0)
                 r = measure_rebuild(follower, collection, reterr);

@@ -3,7 +3,7 @@ ingest_test_libs = $(INGEST_LIBS) $(GATEWAY_LIBS) $(SCHEDULER_LIBS) $(PROVIDER_L
 	$(CONFIG_LIBS) $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 ingest_tests = tests/unit/ingest/test_chunk tests/unit/ingest/test_extract \
 	tests/unit/ingest/test_document tests/unit/ingest/test_pipeline tests/unit/ingest/test_room \
-	tests/unit/ingest/test_upkeep tests/unit/ingest/test_estimate
+	tests/unit/ingest/test_upkeep tests/unit/ingest/test_estimate tests/unit/ingest/test_follow
 
 check_PROGRAMS += $(ingest_tests)
 TESTS += $(ingest_tests)
@@ -22,6 +22,9 @@ tests_unit_ingest_test_room_LDADD = $(ingest_test_libs)
 tests_unit_ingest_test_estimate_SOURCES = tests/unit/ingest/test_estimate.c \
 	tests/unit/ingest/pipeline.c tests/unit/ingest/pipeline.h
 tests_unit_ingest_test_estimate_LDADD = $(ingest_test_libs)
+tests_unit_ingest_test_follow_SOURCES = tests/unit/ingest/test_follow.c \
+	tests/unit/ingest/pipeline.c tests/unit/ingest/pipeline.h
+tests_unit_ingest_test_follow_LDADD = $(ingest_test_libs)
 tests_unit_ingest_test_upkeep_SOURCES = tests/unit/ingest/test_upkeep.c \
 	tests/unit/ingest/pipeline.c tests/unit/ingest/pipeline.h
 tests_unit_ingest_test_upkeep_LDADD = $(ingest_test_libs)
