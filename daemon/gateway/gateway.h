@@ -93,16 +93,18 @@ struct gateway_settings {
          * money spent (the newest gateway's limits hold); of providers with the same kind,
          * endpoint, key, deployment and model their limits' state, queue and breaker (the newest
          * gateway's figures hold); recordings; the embedding cache where the fingerprint is the
-         * same.  Calls that run in either are not disturbed by the other's end.  It is looked at
-         * by gateway_new() alone, and must have the same store. */
+         * same.  What is no call's (the books cannot be written) is told to the newest.  Calls
+         * that run in either are not disturbed by the other's end.  It is looked at by
+         * gateway_new() alone, and must have the same store. */
         struct gateway *beside;
         void (*news)(void *data, const struct gateway_event *event); /* or NULL */
         void *data;
 };
 
-/* Speaks to nobody: it returns soon.  Everything pointed at, except `beside`, is borrowed and lives
- * longer.  -ENOENT, -EINVAL: a key's reference finds nothing; only the embedder's is needed to start: a language model without its key is passed
- * over by each call, with that as the reason. */
+/* Speaks to nobody, so that it returns soon.  Everything pointed at, except `beside`, is borrowed
+ * and lives longer.  -ENOENT, -EINVAL: a key's reference finds nothing; only the embedder's is
+ * needed to start: a language model without its key is passed over by each call, with that as the
+ * reason. */
 int gateway_new(const struct gateway_settings *settings, struct gateway **ret,
                 struct error *reterr);
 /* Ends the calls that run and refuses later ones (-ECANCELED): whoever waits for one leaves, so

@@ -7,6 +7,7 @@ gateway_tests = \
 	tests/unit/gateway/test_chat \
 	tests/unit/gateway/test_embed \
 	tests/unit/gateway/test_gateway \
+	tests/unit/gateway/test_gauges \
 	tests/unit/gateway/test_limits \
 	tests/unit/gateway/test_money \
 	tests/unit/gateway/test_money_spent \
@@ -22,6 +23,9 @@ tests_unit_gateway_test_breaker_SOURCES = tests/unit/gateway/test_breaker.c
 tests_unit_gateway_test_breaker_LDADD = $(gateway_test_libs)
 tests_unit_gateway_test_gateway_SOURCES = tests/unit/gateway/test_gateway.c
 tests_unit_gateway_test_gateway_LDADD = $(gateway_test_libs)
+tests_unit_gateway_test_gauges_SOURCES = tests/unit/gateway/test_gauges.c \
+	daemon/gateway_gauges.c daemon/gateway_gauges.h daemon/news.c daemon/news.h
+tests_unit_gateway_test_gauges_LDADD = $(GATEWAY_LIBS) $(METRICS_LIBS) $(gateway_test_libs)
 tests_unit_gateway_test_limits_SOURCES = tests/unit/gateway/test_limits.c
 tests_unit_gateway_test_limits_LDADD = $(gateway_test_libs)
 tests_unit_gateway_test_money_SOURCES = tests/unit/gateway/test_money.c

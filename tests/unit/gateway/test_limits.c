@@ -300,6 +300,58 @@ static void test_batches_grow_when_slow_and_shrink_when_refused(void **state)
         assert_int_equal(size.current, 64);
 }
 
+/* ---- Another release's figures --------------------------------------------------------------- */
+
+static void test_a_larger_bucket_is_filled_by_time_alone(void **state)
+{
+        const struct ratelimit_policy policy = { .rate = 60, .burst = 2 };
+        struct ratelimit limit;
+        uint64_t wait = 0;
+
+        (void) state;
+        ratelimit_init(&limit, &policy, 0);
+        assert_int_equal(ratelimit_take(&limit, 2, 0, &wait), 0);
+        ratelimit_set_burst(&limit, 4, SECOND);
+        assert_int_equal(ratelimit_take(&limit, 2, SECOND, &wait), -EAGAIN);
+        assert_int_equal(ratelimit_take(&limit, 1, SECOND, &wait), 0);
+        assert_int_equal(ratelimit_take(&limit, 4, 5 * SECOND, &wait), 0);
+        ratelimit_set_burst(&limit, 1, 60 * SECOND);
+        assert_int_equal(ratelimit_take(&limit, 2, 60 * SECOND, &wait), -E2BIG);
+        assert_int_equal(ratelimit_take(&limit, 1, 60 * SECOND, &wait), 0);
+        assert_int_equal(ratelimit_take(&limit, 1, 60 * SECOND, &wait), -EAGAIN);
+}
+
+static void test_who_was_slowed_down_stays_so_under_another_limit(void **state)
+{
+        struct adaptive pace;
+        struct batch_size size;
+
+        (void) state;
+        adaptive_init(&pace, 30);
+        adaptive_configure(&pace, 60);
+        assert_int_equal(pace.current, 60); /* nobody refused it */
+        for (int i = 0; i < 3; i++)
+                (void) adaptive_refused(&pace);
+        adaptive_configure(&pace, 100);
+        assert_int_equal(pace.current, 30);
+        adaptive_configure(&pace, 20);
+        assert_int_equal(pace.current, 20);
+        adaptive_configure(&pace, 0);
+        assert_int_equal(pace.current, 0); /* at its limit: there is none any more */
+        (void) adaptive_learn(&pace, 50);
+        adaptive_configure(&pace, 80);
+        assert_int_equal(pace.current, 50); /* what the provider names stays known */
+
+        batch_size_init(&size, 64);
+        batch_size_configure(&size, 100);
+        assert_int_equal(size.current, 100);
+        batch_size_refused(&size, 100);
+        batch_size_configure(&size, 200);
+        assert_int_equal(size.current, 50);
+        batch_size_configure(&size, 10);
+        assert_int_equal(size.current, 10);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -315,6 +367,8 @@ int main(void)
                 cmocka_unit_test(test_the_pace_rises_by_a_tenth_and_is_halved),
                 cmocka_unit_test(test_a_pace_without_limit_learns_one_from_heads),
                 cmocka_unit_test(test_batches_grow_when_slow_and_shrink_when_refused),
+                cmocka_unit_test(test_a_larger_bucket_is_filled_by_time_alone),
+                cmocka_unit_test(test_who_was_slowed_down_stays_so_under_another_limit),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,6 +73,29 @@ static void test_a_budget_alerts_once_and_refuses_when_spent(void **state)
         assert_int_equal(budget.month.spent, 800001);
 }
 
+static void test_other_limits_keep_what_is_spent_and_are_told_of_anew(void **state)
+{
+        struct budget budget;
+        unsigned news = 0;
+        bool month = false;
+
+        (void) state;
+        budget_init(&budget, DOLLAR, UINT64_MAX, 0.8, 20000);
+        assert_int_equal(budget_reserve(&budget, 100000, 20000, &month, &news), 0);
+        assert_int_equal(budget_settle(&budget, 0, 850000, 20000), BUDGET_DAY_ALERT);
+        budget_configure(&budget, DOLLAR, UINT64_MAX, 0.8);
+        assert_int_equal(budget_settle(&budget, 0, 1, 20000), 0); /* the same limit: told */
+        budget_configure(&budget, 900000, UINT64_MAX, 0.8);
+        assert_int_equal(budget_reserve(&budget, 1, 20000, &month, &news), -EDQUOT);
+        assert_int_equal(news, BUDGET_DAY_ALERT | BUDGET_DAY_SPENT);
+        budget_configure(&budget, 2 * DOLLAR, UINT64_MAX, 0.8);
+        assert_int_equal(budget_reserve(&budget, 1000000, 20000, &month, &news), 0);
+        assert_int_equal(news, 0);
+        assert_int_equal(budget.reserved, 1100000);
+        assert_int_equal(budget_settle(&budget, 1100000, 1149999, 20000),
+                         BUDGET_DAY_ALERT | BUDGET_DAY_SPENT);
+}
+
 static void test_a_month_is_one_of_the_calendar(void **state)
 {
         struct budget budget;
@@ -286,6 +309,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_prices_are_whole_and_rounded_up),
                 cmocka_unit_test(test_a_budget_alerts_once_and_refuses_when_spent),
+                cmocka_unit_test(test_other_limits_keep_what_is_spent_and_are_told_of_anew),
                 cmocka_unit_test(test_a_month_is_one_of_the_calendar),
                 cmocka_unit_test(test_what_is_reserved_never_passes_the_limit),
                 cmocka_unit_test(test_every_part_of_a_request_is_in_its_key),
