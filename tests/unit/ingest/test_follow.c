@@ -354,19 +354,28 @@ struct writer {
         atomic_uint rounds;
 };
 
+/* All documents anew, again and again, faster than they become visible. */
 static void *write_without_pause(void *data)
 {
         struct writer *writer = data;
 
-        for (unsigned round = 0; !atomic_load(&writer->over); round++)
-                for (unsigned i = 0; i < WRITTEN && !atomic_load(&writer->over); i++) {
-                        char id[16], text[64];
+        while (!atomic_load(&writer->over)) {
+                unsigned round = atomic_fetch_add(&writer->rounds, 1);
+                struct ingest_batch_summary summary;
+                struct ingest_batch *batch;
+                char line[96];
 
-                        (void) snprintf(id, sizeof id, "d%u", i);
-                        (void) snprintf(text, sizeof text, "round%u of number%u", round, i);
-                        (void) pipeline_put(writer->pipeline, "c", id, text);
-                        atomic_store(&writer->rounds, round);
+                assert_ok(ingest_batch_open(writer->pipeline->ingest, writer->pipeline->tenant, "c",
+                                            &batch, NULL));
+                for (unsigned i = 0; i < WRITTEN && !atomic_load(&writer->over); i++) {
+                        int n = snprintf(line, sizeof line, "{\"external_id\":\"d%u\",\"text\":"
+                                         "\"round%u of number%u\"}\n", i, round, i);
+
+                        assert_ok(ingest_batch_feed(batch, line, (size_t) n, NULL));
                 }
+                assert_ok(ingest_batch_finish(batch, &summary, NULL));
+                (void) ingest_batch_free(batch);
+        }
         return NULL;
 }
 
@@ -382,7 +391,7 @@ static void test_a_candidate_gets_ready_under_writes_without_pause(void **state)
         for (size_t i = 0; i < 2; i++)
                 assert_int_equal(pthread_create(&threads[i], NULL, write_without_pause, &writer),
                                  0);
-        while (atomic_load(&writer.rounds) < 2)
+        while (atomic_load(&writer.rounds) < 8)
                 (void) usleep(1000);
         other_init(pipeline, &other);
         other.spec.fingerprint.dimensions = 96;
@@ -452,6 +461,43 @@ static void test_a_provider_that_is_away_holds_nobody_up(void **state)
         pipeline_close(pipeline);
         other_close(&mended);
         pipeline_open(pipeline);
+}
+
+/* The job waited for a provider that is away; what serves now has its document already. */
+static void test_a_job_ends_where_it_is_visible_after_the_switch(void **state)
+{
+        static char nowhere[] = "http://127.0.0.1:9/v1";
+        struct pipeline *pipeline = *state;
+        struct ingest_receipt receipt;
+        struct other other;
+        struct job row = { 0 };
+        uint64_t seen = 0;
+
+        pipeline_create(pipeline, "c");
+        other_init(pipeline, &other);
+        make_remote(&other, nowhere);
+        other_open(&other);
+        follow(pipeline, &other, true);
+        (void) wait_ready(pipeline, &pipeline->spec);
+        receipt = pipeline_put(pipeline, "c", "a", "copper kettle");
+        do {
+                job_done(&row);
+                assert_ok(ingest_job_get(pipeline->ingest, pipeline->tenant, receipt.job, &row,
+                                         NULL));
+                assert_false(job_status_is_final(row.status));
+                seen = ingest_wait_change(pipeline->ingest, seen, 100000);
+        } while (row.status != JOB_PAUSED);
+        job_done(&row);
+        assert_int_equal(info_of(pipeline, "c", &pipeline->spec).documents, 1);
+        assert_int_equal(info_of(pipeline, "c", &other.spec).documents, 0);
+        follow(pipeline, &other, false);
+        row = pipeline_wait(pipeline, receipt.job);
+        assert_int_equal(row.status, JOB_SUCCEEDED);
+        assert_int_equal(row.progress.documents_total, 1);
+        assert_int_equal(row.progress.documents_done, 1);
+        job_done(&row);
+        follow(pipeline, NULL, false);
+        other_close(&other);
 }
 
 /* Accepts one connection and never answers. */
@@ -829,6 +875,7 @@ int main(void)
                 TEST(test_after_the_switch_what_served_goes_on_until_it_is_let_go),
                 TEST(test_a_candidate_gets_ready_under_writes_without_pause),
                 TEST(test_a_provider_that_is_away_holds_nobody_up),
+                TEST(test_a_job_ends_where_it_is_visible_after_the_switch),
                 TEST(test_another_list_does_not_wait_for_a_slow_provider),
                 TEST(test_lists_that_make_no_sense_change_nothing),
                 TEST(test_documents_that_fail_beside_are_counted_and_go_on_serving),
