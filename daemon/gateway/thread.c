@@ -7,6 +7,7 @@
 #include "event/mailbox.h"
 #include "gateway/latch.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -135,6 +136,7 @@ int thread_run(struct thread *thread, void (*function)(void *data), void *data)
         struct visit visit = { .function = function, .data = data };
         int r;
 
+        assert(!pthread_equal(pthread_self(), thread->id)); /* it would wait for itself */
         latch_init(&visit.latch);
         r = thread_post(thread, make_visit, &visit);
         if (r == 0)
