@@ -7,6 +7,8 @@ librelease_a_SOURCES = \
 	daemon/release/gate_ask.c daemon/release/gate_inside.h daemon/release/gate_probe.c \
 	daemon/release/history.c daemon/release/inside.h \
 	daemon/release/journal.c daemon/release/journal.h \
+	daemon/release/live.c daemon/release/live.h daemon/release/live_inside.h \
+	daemon/release/live_listen.c daemon/release/live_try.c \
 	daemon/release/models.c daemon/release/models.h \
 	daemon/release/observe.c daemon/release/observe.h \
 	daemon/release/operation.c daemon/release/operation_doors.c \

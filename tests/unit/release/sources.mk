@@ -47,6 +47,12 @@ TESTS += tests/unit/release/test_gate
 tests_unit_release_test_gate_SOURCES = tests/unit/release/test_gate.c \
 	tests/unit/answer/fixture.c tests/unit/answer/fixture.h
 tests_unit_release_test_gate_LDADD = $(release_gate_libs)
+check_PROGRAMS += tests/unit/release/test_live
+TESTS += tests/unit/release/test_live
+tests_unit_release_test_live_SOURCES = tests/unit/release/test_live.c \
+	tests/unit/answer/fixture.c tests/unit/answer/fixture.h \
+	tests/unit/gateway/fake_provider.c tests/unit/gateway/fake_provider.h
+tests_unit_release_test_live_LDADD = $(RELEASE_LIBS) $(INGEST_LIBS) $(release_gate_libs)
 release_engine = tests/unit/release/engine.c tests/unit/release/engine.h \
 	tests/unit/release/engine_fakes.c tests/unit/release/engine_fakes.h
 release_engine_libs = $(RELEASE_LIBS) $(PROVIDER_LIBS) $(STORE_LIBS) $(EVENT_LIBS) $(CONFIG_LIBS) \
