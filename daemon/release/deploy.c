@@ -61,12 +61,13 @@ static int look_at_build(struct releases *releases, struct operation *operation,
         if (progress.hopeless)
                 return error_set(reterr, -EBADE, "its generations cannot be built: %.200s",
                                  progress.why);
-        if (progress.failed > 0 &&
-            progress.documents_done + progress.failed >= progress.documents)
+        if (progress.ready < progress.collections)
+                return 0;
+        if (progress.failed > 0)
                 return error_set(reterr, -EBADE,
                                  "%llu documents that are visible now failed in it: %.160s",
                                  (unsigned long long) progress.failed, progress.why);
-        return progress.ready >= progress.collections;
+        return 1;
 }
 
 static int wait_for_build(struct releases *releases, struct operation *operation,
