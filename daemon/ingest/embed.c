@@ -148,6 +148,8 @@ static bool copy_vectors(struct follower *follower, const struct target *target,
 
 static void find_donors(const struct target *target, struct donors *ret)
 {
+        if (target->rebuild && target->beside) /* what is built anew is embedded anew */
+                return;
         donors_find(target->collection, generation_get_spec(target->generation),
                     target->generation, ret);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What ingesting a document, or building a generation anew, would come to: compared, extracted and cut as the follower does it, but
- * kept nowhere. */
+/* What ingesting a document, or building a generation anew, would come to: compared, extracted and
+ * cut as the follower does it, but kept nowhere. */
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "gateway/gateway.h"

@@ -69,8 +69,8 @@ int ingest_follow(struct ingest *ingest, const struct ingest_release *releases, 
 
 /* How far the generations of one release are: over all collections. */
 struct ingest_progress {
-        uint64_t collections, ready;        /* ready: all that is visible in the serving one is there */
-        uint64_t documents, documents_done; /* current versions; and those that are there */
+        uint64_t collections, ready; /* ready: all that is visible in the serving one is there */
+        uint64_t documents, documents_done; /* current versions; and those it has dealt with */
         uint64_t chunks, chunks_embedded, chunks_copied; /* since they began to be followed */
         uint64_t tokens_embedded;
         uint64_t failed; /* documents that failed in it and are visible in the serving one */
@@ -102,7 +102,8 @@ struct ingest_sweep {
         uint64_t generations, bytes;
 };
 int ingest_sweep_generations(struct ingest *ingest,
-                             bool (*keep)(void *data, const uint8_t *identity, const char *language),
+                             bool (*keep)(void *data, const uint8_t *identity,
+                                          const char *language),
                              void *data, bool dry_run, struct ingest_sweep *ret,
                              struct error *reterr);
 
@@ -194,8 +195,8 @@ int ingest_delete_collection(struct ingest *ingest, struct tenant_id tenant, con
  * profile says; nothing is changed.  Documents that cannot be read are left out. */
 int ingest_estimate_rebuild(struct ingest *ingest, struct tenant_id tenant, const char *name,
                             struct ingest_estimate *ret, struct error *reterr);
-/* A job that builds the serving release's generation anew beside the one that is there, and takes
- * its place when it has caught up.  -EEXIST: one is being built. */
+/* A job that builds the serving release's generation anew, all of it embedded anew, beside the one
+ * that is there, and takes its place when it has caught up.  -EEXIST: one is being built. */
 int ingest_rebuild(struct ingest *ingest, struct tenant_id tenant, const char *name,
                    struct job_id *ret, struct error *reterr);
 

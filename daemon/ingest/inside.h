@@ -24,8 +24,8 @@ struct live_job {
         uint64_t accepted;          /* its changes in docs.db */
         uint64_t last_seq;          /* the greatest of them; 0: none */
         bool intake;                /* a door still adds to it */
-        bool resumed;               /* from before the start, or of before what serves changed: its progress
-                                has to be counted, when intake is over */
+        bool resumed;  /* from before the start, or before another generation served: progress
+                          has to be counted, when intake is over */
         bool canceled;              /* its row is final; kept until the log has passed it */
         bool canceling, ending;     /* its final row is being written, by a door or in a slice */
         char failure[160];          /* why intake ended early; empty: it did not */

@@ -2,7 +2,7 @@
 /* What a follower does next.
  *
  *     a generation is missing, or rests   make it, wake it
- *     one is not wanted any more          it rests
+ *     one is not wanted any more          it rests, or goes if it was to replace another one
  *     one has caught up                   it is ready
  *     changes are to be applied           a group of them, to one generation
  *
@@ -56,9 +56,9 @@ static void slice_done(struct slice *slice)
 
 /* ---- What there is -------------------------------------------------------------------------- */
 
-/* Takes the generation, or NULL. */
-static void add_course(struct slice *slice, const struct ingest_release *release,
-                       struct pace *pace, struct generation *takes_generation)
+/* Its generation is still to be looked for. */
+static struct course *add_course(struct slice *slice, const struct ingest_release *release,
+                                 struct pace *pace)
 {
         struct course *course = &slice->courses[slice->n++];
 
@@ -66,10 +66,16 @@ static void add_course(struct slice *slice, const struct ingest_release *release
                 .pace = pace,
                 .release = release,
                 .spec = ingest_release_spec(release, collection_get(slice->collection)),
-                .generation = takes_generation,
                 .waits = pace_waits(slice->follower, pace),
         };
         generation_identity(&course->spec, course->identity);
+        return course;
+}
+
+/* Takes the generation, or NULL. */
+static void set_generation(struct course *course, struct generation *takes_generation)
+{
+        course->generation = takes_generation;
         if (!takes_generation)
                 return;
         course->state = generation_get_state(takes_generation);
@@ -129,24 +135,20 @@ static void look_around(struct slice *slice, const struct followed *followed)
         slice->last = docs_last_seq(collection);
         for (size_t i = 0; i < followed->n; i++) {
                 const struct followed_release *at = &followed->at[i];
-                struct course *course = &slice->courses[slice->n];
+                struct course *course;
 
                 if (at->first != i)
                         continue;
-                add_course(slice, &at->release, pace_find(follower, at->key), NULL);
-                course->generation = collection_find_generation(collection, course->identity);
-                if (course->generation) {
-                        course->state = generation_get_state(course->generation);
-                        course->applied = generation_applied_seq(course->generation);
-                }
+                course = add_course(slice, &at->release, pace_find(follower, at->key));
+                set_generation(course, collection_find_generation(collection, course->identity));
                 if (followed->at[followed->serves].first == i)
                         slice->serving = course;
         }
         anew = find_anew(collection, slice->serving->generation);
         if (!anew)
                 return;
-        slice->anew = &slice->courses[slice->n];
-        add_course(slice, slice->serving->release, &follower->anew, anew);
+        slice->anew = add_course(slice, slice->serving->release, &follower->anew);
+        set_generation(slice->anew, anew);
 }
 
 /* ---- Making, waking, resting ---------------------------------------------------------------- */
@@ -190,13 +192,32 @@ static int make_or_wake(struct slice *slice, struct error *reterr)
         return 0;
 }
 
+static bool same_identity(const uint8_t *identity, const struct generation *generation)
+{
+        return memcmp(identity, generation_get_identity(generation), GENERATION_IDENTITY_BYTES) == 0;
+}
+
 static bool is_wanted(const struct slice *slice, const struct generation *generation)
 {
         for (size_t i = 0; i < slice->n; i++)
-                if (memcmp(slice->courses[i].identity, generation_get_identity(generation),
-                           GENERATION_IDENTITY_BYTES) == 0)
+                if (same_identity(slice->courses[i].identity, generation))
                         return true;
         return false;
+}
+
+/* It was built anew for a release that served then; the one before it is whole. */
+static bool is_left_over(const struct slice *slice, struct generation *const *all, size_t n,
+                         const struct generation *generation)
+{
+        bool twin = false;
+
+        for (size_t i = 0; i < slice->n; i++)
+                if (slice->courses[i].generation == generation)
+                        return false;
+        for (size_t i = 0; i < n; i++)
+                twin |= all[i] != generation &&
+                        same_identity(generation_get_identity(all[i]), generation);
+        return twin && generation_get_state(generation) == GENERATION_BUILDING;
 }
 
 static int let_rest(struct slice *slice, struct error *reterr)
@@ -205,15 +226,20 @@ static int let_rest(struct slice *slice, struct error *reterr)
         size_t n = collection_list_generations(slice->collection, all);
         int r = 0;
 
-        for (size_t i = 0; i < n; i++) {
-                if (r == 0 && !is_wanted(slice, all[i]) &&
-                    generation_get_state(all[i]) != GENERATION_RESTING) {
-                        r = collection_rest_generation(slice->collection, generation_number(all[i]),
-                                                       reterr);
-                        r = r == 0 ? 1 : r;
-                }
-                (void) generation_unref(all[i]);
+        for (size_t i = 0; r == 0 && i < n; i++) {
+                uint32_t number = generation_number(all[i]);
+
+                if (is_left_over(slice, all, n, all[i]))
+                        r = collection_remove_generation(slice->collection, number, reterr);
+                else if (!is_wanted(slice, all[i]) &&
+                         generation_get_state(all[i]) != GENERATION_RESTING)
+                        r = collection_rest_generation(slice->collection, number, reterr);
+                else
+                        continue;
+                r = r == 0 ? 1 : r;
         }
+        for (size_t i = 0; i < n; i++)
+                (void) generation_unref(all[i]);
         return r;
 }
 

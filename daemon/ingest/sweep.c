@@ -74,7 +74,8 @@ static int sweep_collection(struct ingest *ingest, struct sweep *sweep,
 }
 
 int ingest_sweep_generations(struct ingest *ingest,
-                             bool (*keep)(void *data, const uint8_t *identity, const char *language),
+                             bool (*keep)(void *data, const uint8_t *identity,
+                                          const char *language),
                              void *data, bool dry_run, struct ingest_sweep *ret,
                              struct error *reterr)
 {

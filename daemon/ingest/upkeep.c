@@ -2,8 +2,8 @@
 /* What keeps the indexes of open collections up to date: linking, mending, checkpoints.
  *
  * A task per collection, on a thread of their own, so that a long step does not hold up what is
- * written; collections take turns.  The store says when there may be something to do; a collection that is not open
- * is left alone.  What is due later, and what failed, waits for the timer of the pauses: no
+ * written; collections take turns.  The store says when there may be something to do; a collection
+ * that is not open is left alone.  What is due later, and what failed, waits for the timer of the pauses: no
  * worker sleeps, and a full disk costs checkpoints, not searches.
  *
  * The list is under `upkeep_lock`, which is held for a few instructions and under which nothing

@@ -62,8 +62,9 @@ const char *collection_take_damage(struct collection *collection);
 
 /* The generation of this identity: READY before BUILDING before RESTING, the newest of these;
  * NULL: there is none.  Counted. */
-struct generation *collection_find_generation(struct collection *collection,
-                                              const uint8_t identity[static GENERATION_IDENTITY_BYTES]);
+struct generation *
+collection_find_generation(struct collection *collection,
+                           const uint8_t identity[static GENERATION_IDENTITY_BYTES]);
 /* The one that the release in force asks for (store_serve()), as above; NULL: there is none, or
  * no release is in force.  Counted. */
 struct generation *collection_serving(struct collection *collection);

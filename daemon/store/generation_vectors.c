@@ -106,8 +106,8 @@ int generation_count_chunks(struct generation *generation, uint32_t docver, uint
         int r = db_pool_take(generation->readers, &reader, reterr);
 
         if (r == 0)
-                r = db_prepare(reader.db, "SELECT count FROM version WHERE docver = ? AND state = 1",
-                               &statement, reterr);
+                r = db_prepare(reader.db, "SELECT count FROM version WHERE docver = ?"
+                                          " AND state = 1", &statement, reterr);
         if (r < 0)
                 return r;
         db_bind_u64(statement, 1, docver);

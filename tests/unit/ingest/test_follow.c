@@ -839,6 +839,51 @@ static void test_a_delete_reaches_what_is_built_and_what_rests_at_once(void **st
         pipeline_open(pipeline);
 }
 
+static void test_what_was_to_replace_a_generation_goes_with_its_release(void **state)
+{
+        static char nowhere[] = "http://127.0.0.1:9/v1";
+        struct pipeline *pipeline = *state;
+        uint64_t until = clock_monotonic_usec() + PATIENCE_USEC;
+        struct generation_info *infos;
+        struct collection *collection;
+        struct other other;
+        struct job_id job;
+        size_t n;
+
+        pipeline_create(pipeline, "c");
+        put_many(pipeline, "c", "word", 10);
+        other_init(pipeline, &other);
+        other.spec.fingerprint.dimensions = 32;
+        other_open(&other);
+        follow(pipeline, &other, false);
+        (void) wait_ready(pipeline, &other.spec);
+        follow(pipeline, NULL, false);
+        other_close(&other);
+        other.provider.kind = PROVIDER_KIND_OPENAI_COMPATIBLE; /* it has all, and gets no more */
+        other.provider.endpoint = nowhere;
+        other.provider.model = (char *) (uintptr_t) "none";
+        other_open(&other);
+        follow(pipeline, &other, true);
+        (void) wait_ready(pipeline, &other.spec);
+        assert_ok(ingest_rebuild(pipeline->ingest, pipeline->tenant, "c", &job, NULL));
+        collection = open_collection(pipeline, "c");
+        for (n = 0; n < 3; free(infos)) {
+                assert_true(clock_monotonic_usec() < until);
+                assert_ok(collection_generations(collection, &infos, &n, NULL));
+        }
+        follow(pipeline, &other, false);
+        pipeline_succeeded(pipeline, job); /* of what serves now */
+        assert_ok(collection_generations(collection, &infos, &n, NULL));
+        assert_int_equal(n, 2);
+        assert_int_equal(infos[0].number, 2);
+        assert_int_equal(infos[0].documents, 10);
+        assert_int_equal(infos[1].dimensions, 64);
+        free(infos);
+        (void) collection_unref(collection);
+        follow(pipeline, NULL, false);
+        other_close(&other);
+}
+
 static void test_two_releases_with_one_identity_share_a_generation(void **state)
 {
         struct pipeline *pipeline = *state;
@@ -885,6 +930,7 @@ int main(void)
                 TEST(test_generations_that_nobody_needs_are_swept),
                 TEST(test_a_damaged_generation_is_made_anew_by_itself),
                 TEST(test_a_delete_reaches_what_is_built_and_what_rests_at_once),
+                TEST(test_what_was_to_replace_a_generation_goes_with_its_release),
                 TEST(test_two_releases_with_one_identity_share_a_generation),
         };
 
