@@ -24,8 +24,6 @@
 #define TURNS 3           /* of which the serving one gets one, while another one is behind */
 #define REPORT_USEC (USEC_PER_SEC / 2)
 
-DEFINE_CLEANUP(struct generation *, generation_unref)
-
 /* One generation that is followed. */
 struct course {
         struct pace *pace;
