@@ -843,9 +843,10 @@ static void test_what_was_to_replace_a_generation_goes_with_its_release(void **s
 {
         static char nowhere[] = "http://127.0.0.1:9/v1";
         struct pipeline *pipeline = *state;
-        uint64_t until = clock_monotonic_usec() + PATIENCE_USEC;
+        uint64_t until = clock_monotonic_usec() + PATIENCE_USEC, seen = 0;
         struct generation_info *infos;
         struct collection *collection;
+        struct job row = { 0 };
         struct other other;
         struct job_id job;
         size_t n;
@@ -866,11 +867,18 @@ static void test_what_was_to_replace_a_generation_goes_with_its_release(void **s
         follow(pipeline, &other, true);
         (void) wait_ready(pipeline, &other.spec);
         assert_ok(ingest_rebuild(pipeline->ingest, pipeline->tenant, "c", &job, NULL));
-        collection = open_collection(pipeline, "c");
-        for (n = 0; n < 3; free(infos)) {
+        do { /* what is built anew is embedded anew */
+                job_done(&row);
                 assert_true(clock_monotonic_usec() < until);
-                assert_ok(collection_generations(collection, &infos, &n, NULL));
-        }
+                assert_ok(ingest_job_get(pipeline->ingest, pipeline->tenant, job, &row, NULL));
+                assert_false(job_status_is_final(row.status));
+                seen = ingest_wait_change(pipeline->ingest, seen, 100000);
+        } while (row.status != JOB_PAUSED);
+        job_done(&row);
+        collection = open_collection(pipeline, "c");
+        assert_ok(collection_generations(collection, &infos, &n, NULL));
+        assert_int_equal(n, 3);
+        free(infos);
         follow(pipeline, &other, false);
         pipeline_succeeded(pipeline, job); /* of what serves now */
         assert_ok(collection_generations(collection, &infos, &n, NULL));

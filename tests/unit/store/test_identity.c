@@ -334,6 +334,22 @@ static void test_no_more_than_can_be_kept_are_made(void **state)
                          -EMFILE);
 }
 
+static void test_limits_of_indexes_can_be_changed_while_they_are_open(void **state)
+{
+        struct fixture *fixture = *state;
+        struct index_params params = fixture_limits.index;
+        struct error error = { 0 };
+
+        (void) fixture_put(fixture, "a", "copper kettle", NULL);
+        (void) fixture_put(fixture, "b", "iron pan", NULL);
+        params.max_elements = 1;
+        store_set_index(fixture->store, &params);
+        assert_int_equal(fixture_follow(fixture->collection, fixture->generation, &error), -EDQUOT);
+        params.max_elements = 2;
+        store_set_index(fixture->store, &params);
+        assert_ok(fixture_follow(fixture->collection, fixture->generation, &error));
+}
+
 /* ---- Taking over ---------------------------------------------------------------------------- */
 
 static void test_vectors_are_copied_where_the_cuts_are_the_same(void **state)
@@ -497,6 +513,7 @@ int main(int argc, char **argv)
                 TEST(test_one_that_is_woken_goes_on_where_it_stood),
                 TEST(test_the_last_one_that_the_release_asks_for_is_not_removed),
                 TEST(test_no_more_than_can_be_kept_are_made),
+                TEST(test_limits_of_indexes_can_be_changed_while_they_are_open),
                 TEST(test_vectors_are_copied_where_the_cuts_are_the_same),
                 TEST(test_what_one_shows_and_the_other_lacks_is_counted),
                 TEST(test_a_crash_at_each_step_leaves_what_was_or_what_was_asked_for),
