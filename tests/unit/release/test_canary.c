@@ -83,7 +83,7 @@ static void test_the_session_counts_before_user_key_and_address(void **state)
 {
         const struct arm_key all = { "s", "u", "k", "a" }, session = { .session = "s" };
         const struct arm_key no_session = { "", "u", "k", "a" }, user = { .user = "u" };
-        const struct arm_key key = { .key_id = "k", .address = "a" }, address = { .address = "a" };
+        const struct arm_key key = { .key_id = "k", .address = "k" }, address = { .address = "k" };
         unsigned different = 0;
 
         (void) state;

@@ -219,6 +219,7 @@ static void test_secrets_and_certificates_are_opened(void **state)
                                       "[rag.providers.idle]\nkind = \"openai\"\n"
                                       "model = \"m\"\napi_key = \"file:/nowhere/key\"\n");
         assert_only(trial, "W_SECRET", "rag.providers.idle.api_key", "/nowhere/key");
+        assert_int_equal(trial->found.errors, 0);
 }
 
 /* ---- Providers ----------------------------------------------------------------------------------------- */
