@@ -14,7 +14,8 @@
  * One gzip member of ustar headers for regular files, in this order.  SHA256SUMS and MANIFEST.json
  * have one spelling, which follows from the members.  The reader is strict: no other name, no
  * duplicate, link, device or extension header, no byte more or less, no second gzip member.  What
- * it does not look at: time, level and system in gzip's header, which say nothing. */
+ * it does not look at: time, level and system in gzip's header, and which of its ways deflate took
+ * to spell the same bytes. */
 #pragma once
 #include "base/error.h"
 

@@ -14,7 +14,7 @@ struct bundle_gunzip {
         int fd;
         z_stream stream;
         bool begun, ended;
-        uint64_t total, visible;
+        uint64_t total;
         unsigned char in[CHUNK], out[CHUNK];
 };
 
@@ -93,17 +93,6 @@ static int end(struct bundle_gunzip *gunzip, struct error *reterr)
         return 0;
 }
 
-static void count(struct bundle_gunzip *gunzip, size_t len)
-{
-        size_t visible = len;
-
-        while (visible > 0 && gunzip->out[visible - 1] == 0)
-                visible--;
-        if (visible > 0)
-                gunzip->visible = gunzip->total + visible;
-        gunzip->total += len;
-}
-
 int bundle_gunzip_read(struct bundle_gunzip *gunzip, const void **ret, size_t *ret_len,
                        struct error *reterr)
 {
@@ -134,16 +123,11 @@ int bundle_gunzip_read(struct bundle_gunzip *gunzip, const void **ret, size_t *r
         }
         *ret = gunzip->out;
         *ret_len = CHUNK - stream->avail_out;
-        count(gunzip, *ret_len);
+        gunzip->total += *ret_len;
         return 0;
 }
 
 uint64_t bundle_gunzip_total(const struct bundle_gunzip *gunzip)
 {
         return gunzip->total;
-}
-
-uint64_t bundle_gunzip_visible(const struct bundle_gunzip *gunzip)
-{
-        return gunzip->visible;
 }

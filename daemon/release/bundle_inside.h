@@ -66,6 +66,22 @@ DEFINE_CLEANUP(struct bundle_gunzip *, bundle_gunzip_free)
  * -EBADMSG; or what reading said. */
 int bundle_gunzip_read(struct bundle_gunzip *gunzip, const void **ret, size_t *ret_len,
                        struct error *reterr);
-/* Bytes so far, and how many of them there are up to the last one that is not zero. */
+/* Bytes so far. */
 uint64_t bundle_gunzip_total(const struct bundle_gunzip *gunzip);
-uint64_t bundle_gunzip_visible(const struct bundle_gunzip *gunzip);
+
+/* ---- tar -------------------------------------------------------------------------------- */
+
+#define BUNDLE_BLOCK 512U
+
+/* Where the stream is; begins as zeros. */
+struct bundle_blocks {
+        unsigned char header[BUNDLE_BLOCK]; /* the last one, or the one that is coming */
+        size_t held;                        /* of the one that is coming */
+        uint64_t data;                      /* of the member that are still to come */
+        size_t padding;
+        bool ended; /* a block of zeros stood in the place of a header */
+};
+/* The next bytes.  -EBADMSG: a header is not one of a plain file, or there are bytes where none
+ * belong. */
+int bundle_blocks_pass(struct bundle_blocks *blocks, const void *bytes, size_t len,
+                       struct error *reterr);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The strict reader.  libarchive says what a header holds; everything that could make it write,
- * follow or skip something is refused before a byte is written, and what was written lies in a
- * fresh folder that goes away with the first fault. */
+/* The strict reader.  gzip and the blocks of the tar are checked as they pass; libarchive says what
+ * a header holds; a member is written only where its name, kind, order and size are such as a
+ * bundle's may be, into a fresh folder that goes away with the first fault. */
 #include "release/bundle_inside.h"
 
 #include "base/io.h"
@@ -18,7 +18,6 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#define BLOCK 512U
 #define END_BYTES_MAX (64U << 10U) /* of zeros behind the last member */
 #define MEMBERS_MAX 10240U
 #define HEADER_BYTES_MAX (64U << 10U)
@@ -28,6 +27,7 @@
 
 struct unpacking {
         struct bundle_gunzip *gunzip;
+        struct bundle_blocks blocks;
         struct archive *archive;
         int folder_fd;
         struct error fault; /* of the input, since libarchive passes none through */
@@ -48,11 +48,19 @@ static void unpacking_done(struct unpacking *unpacking)
                 (void) close(unpacking->folder_fd);
 }
 
+static int next_bytes(struct unpacking *unpacking, const void **ret, size_t *ret_len,
+                      struct error *reterr)
+{
+        int r = bundle_gunzip_read(unpacking->gunzip, ret, ret_len, reterr);
+
+        return r < 0 ? r : bundle_blocks_pass(&unpacking->blocks, *ret, *ret_len, reterr);
+}
+
 static la_ssize_t read_in(struct archive *archive, void *data, const void **ret)
 {
         struct unpacking *unpacking = data;
         size_t len = 0;
-        int r = bundle_gunzip_read(unpacking->gunzip, ret, &len, &unpacking->fault);
+        int r = next_bytes(unpacking, ret, &len, &unpacking->fault);
 
         if (r == 0)
                 return (la_ssize_t) len;
@@ -77,22 +85,17 @@ static int failed(const struct unpacking *unpacking, struct error *reterr)
 
 /* ---- What a header may say --------------------------------------------------------------- */
 
+/* The same again that the blocks were checked for, as libarchive understood it. */
 static int check_entry(const struct unpacking *unpacking, struct archive_entry *entry,
                        const char *name, struct error *reterr)
 {
-        if (archive_format(unpacking->archive) != ARCHIVE_FORMAT_TAR_USTAR)
-                return error_set(reterr, -EBADMSG, "%.64s: its header is not of ustar", name);
-        if (archive_entry_hardlink(entry) || archive_entry_symlink(entry))
-                return error_set(reterr, -EBADMSG, "%.64s: it is a link", name);
-        if (archive_entry_filetype(entry) != AE_IFREG)
-                return error_set(reterr, -EBADMSG, "%.64s: it is not a regular file", name);
-        if (archive_read_header_position(unpacking->archive) != (la_int64_t) unpacking->at)
-                return error_set(reterr, -EBADMSG, "%.64s: it has an extension header", name);
-        if (!archive_entry_size_is_set(entry) || archive_entry_size(entry) < 0 ||
-            archive_entry_sparse_count(entry) > 0)
-                return error_set(reterr, -EBADMSG, "%.64s: its size is not told, or it is sparse",
-                                 name);
-        return 0;
+        if (archive_format(unpacking->archive) == ARCHIVE_FORMAT_TAR_USTAR &&
+            archive_entry_filetype(entry) == AE_IFREG && !archive_entry_hardlink(entry) &&
+            !archive_entry_symlink(entry) && archive_entry_size_is_set(entry) &&
+            archive_entry_size(entry) >= 0 && archive_entry_sparse_count(entry) == 0 &&
+            archive_read_header_position(unpacking->archive) == (la_int64_t) unpacking->at)
+                return 0;
+        return error_set(reterr, -EBADMSG, "%.64s: it is not a plain file", name);
 }
 
 static int check_order(const struct unpacking *unpacking, enum bundle_kind kind, const char *name,
@@ -207,7 +210,7 @@ static int unpack_entry(struct unpacking *unpacking, struct archive_entry *entry
                 r = bundle_list_add(&unpacking->list, &member, reterr);
         if (r < 0)
                 return r;
-        unpacking->at += BLOCK + (member.size + BLOCK - 1) / BLOCK * BLOCK;
+        unpacking->at += BUNDLE_BLOCK + (member.size + BUNDLE_BLOCK - 1) / BUNDLE_BLOCK * BUNDLE_BLOCK;
         unpacking->kind = kind;
         unpacking->pieces += kind == BUNDLE_VECTORS;
         return kind == BUNDLE_HEADER ? read_header(unpacking, reterr) : 0;
@@ -219,18 +222,17 @@ static int check_end(struct unpacking *unpacking, struct error *reterr)
         for (;;) {
                 const void *data;
                 size_t len = 0;
-                int r = bundle_gunzip_read(unpacking->gunzip, &data, &len, reterr);
+                int r = next_bytes(unpacking, &data, &len, reterr);
 
                 if (r < 0)
                         return r;
-                if (bundle_gunzip_visible(unpacking->gunzip) > unpacking->at ||
-                    bundle_gunzip_total(unpacking->gunzip) > unpacking->at + END_BYTES_MAX)
+                if (bundle_gunzip_total(unpacking->gunzip) > unpacking->at + END_BYTES_MAX)
                         return error_set(reterr, -EBADMSG,
                                          "something follows the last member of the bundle");
                 if (len == 0)
                         break;
         }
-        if (bundle_gunzip_total(unpacking->gunzip) < unpacking->at + 2 * (uint64_t) BLOCK)
+        if (bundle_gunzip_total(unpacking->gunzip) < unpacking->at + 2 * (uint64_t) BUNDLE_BLOCK)
                 return error_set(reterr, -EBADMSG, "the bundle's tar has no end");
         return 0;
 }
