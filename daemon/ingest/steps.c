@@ -370,6 +370,18 @@ static int give_up(struct slice *slice, struct course *course, const struct erro
         return r < 0 ? r : 1;
 }
 
+/* Before something is visible that these do not have: nobody switches to them any more. */
+static void leave_behind(struct slice *slice, uint64_t up_to)
+{
+        struct ingest *ingest = slice->follower->ingest;
+
+        pthread_mutex_lock(&ingest->lock);
+        for (size_t i = 0; i < slice->n; i++)
+                if (&slice->courses[i] != slice->serving && slice->courses[i].applied < up_to)
+                        slice->courses[i].pace->report.ready = false;
+        pthread_mutex_unlock(&ingest->lock);
+}
+
 static int apply(struct slice *slice, struct error *reterr)
 {
         uint64_t up_to;
@@ -392,6 +404,8 @@ static int apply(struct slice *slice, struct error *reterr)
                 .may_give_up = course->applied == 0 && course->state == GENERATION_BUILDING &&
                                has_content(slice->collection, course->generation),
         };
+        if (target.jobs)
+                leave_behind(slice, up_to);
         r = follower_apply(slice->follower, &target, up_to, &why);
         if (r == -ECANCELED)
                 return give_up(slice, course, &why, reterr);

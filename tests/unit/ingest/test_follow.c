@@ -457,6 +457,16 @@ static void test_a_provider_that_is_away_holds_nobody_up(void **state)
         progress = wait_ready(pipeline, &mended.spec);
         assert_string_equal(progress.why, "");
         assert_int_equal(info_of(pipeline, "c", &mended.spec).documents, 13);
+
+        /* Away again: what it lacks is visible, and it is not ready from before that on. */
+        follow(pipeline, &other, false);
+        assert_int_equal(progress_of(pipeline, &other.spec).ready, 1);
+        pipeline_succeeded(pipeline, pipeline_put(pipeline, "c", "late", "copper").job);
+        assert_int_equal(progress_of(pipeline, &other.spec).ready, 0);
+        assert_int_equal(info_of(pipeline, "c", &other.spec).state, GENERATION_READY);
+        follow(pipeline, &mended, false);
+        (void) wait_ready(pipeline, &mended.spec);
+        assert_int_equal(info_of(pipeline, "c", &mended.spec).documents, 14);
         other_close(&other);
         pipeline_close(pipeline);
         other_close(&mended);
