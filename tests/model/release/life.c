@@ -84,14 +84,11 @@ static void check_deleted(struct world *world)
                                    i, versions[i]);
 }
 
-static void check_visible(struct world *world)
+static void compare(struct world *world)
 {
         struct model *model = world->model;
         int versions[MODEL_DOCUMENTS];
 
-        if (!model->collection)
-                return;
-        world_quiesce(world);
         world_look(world, versions);
         for (int i = 0; i < MODEL_DOCUMENTS; i++) {
                 if (versions[i] != model->documents[i].version &&
@@ -101,6 +98,23 @@ static void check_visible(struct world *world)
                 model->documents[i].version = versions[i];
                 model->documents[i].maybe = -1;
         }
+}
+
+static void check_visible(struct world *world)
+{
+        if (!world->model->collection)
+                return;
+        world_quiesce(world);
+        compare(world);
+        world->model->quiet = true;
+}
+
+/* A switch takes nothing away, not even for a moment: forward or back, what was visible is. */
+static void check_at_once(struct world *world)
+{
+        check_deleted(world);
+        if (world->model->quiet)
+                compare(world);
 }
 
 static bool has(const struct world *world, const char *file)
@@ -161,6 +175,7 @@ static void put(struct world *world)
                                               .body = text, .body_len = len };
 
         model_log(model, "put d%u version %d", i, version);
+        model->quiet = false;
         model->documents[i].maybe = version;
         if (ingest_put(world->ingest, store_default_tenant(world->store), "c", &input, &receipt,
                        &error) < 0)
@@ -196,6 +211,7 @@ static void concluded(struct world *world, const struct seen *seen)
         struct model *model = world->model;
 
         model->open = !seen->finished;
+        model->unconfirmed &= model->open;
         model->window = !seen->finished && seen->confirm;
         if (seen->finished && seen->exit == RELEASE_OK)
                 model->allowed = 1U << (unsigned) model->to;
@@ -205,8 +221,8 @@ static void concluded(struct world *world, const struct seen *seen)
                 model_fail(model, "exit %d: %s", seen->exit, seen->why);
         else
                 model->allowed = 1U << (unsigned) model->to;
+        check_at_once(world);
         check_releases(world);
-        check_deleted(world);
         model->switches += seen->finished && seen->exit == RELEASE_OK;
 }
 
@@ -248,6 +264,7 @@ static void deploy(struct world *world)
         model->to = to;
         model->allowed |= 1U << (unsigned) to;
         model->open = true;
+        model->unconfirmed = request.confirm_seconds > 0;
         if (releases_deploy(world->releases, &request, &operation, &error) < 0)
                 model_fail(model, "deploy: %s", error_text(&error));
         if (waits)
@@ -269,6 +286,7 @@ static void confirm(struct world *world)
 
         model_log(model, "confirm");
         model->allowed |= 1U << (unsigned) model->from; /* until it is durable */
+        model->unconfirmed = false;
         if (releases_confirm(world->releases, NULL, &asked.author, &operation, &error) < 0)
                 model_fail(model, "confirm: %s", error_text(&error));
         for (struct seen seen = { 0 }; !seen.finished;)
@@ -399,11 +417,14 @@ static void awake(struct world *world)
 
         if (model->window && model->allowed == 1U << (unsigned) model->to)
                 model->allowed = 1U << (unsigned) model->from; /* nobody confirmed it */
-        model->window = model->open = false;
+        model->window = model->open = model->quiet = false;
         if (settle(world, 0, &seen)) {
                 model->open = !seen.finished;
                 model->window = model->open && seen.confirm;
         }
+        if (model->unconfirmed && !model->window)
+                model->allowed = 1U << (unsigned) model->from;
+        model->unconfirmed &= model->window;
         check_releases(world);
         check_deleted(world);
         check_visible(world);
@@ -437,7 +458,7 @@ static void act(struct world *world)
                 put(world);
         else if (chance < 42)
                 delete(world);
-        else if (chance < 50)
+        else if (chance < 50 || model_random(model, 6) == 0)
                 check_visible(world);
         else if (model->window)
                 chance < 65   ? confirm(world)

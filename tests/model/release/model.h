@@ -27,9 +27,11 @@ struct model {
         unsigned allowed; /* variants that may serve: one bit, or several while nobody knows */
         bool open;        /* a deploy was begun and its end was not seen */
         bool window;      /* it was told to serve, and waits to be confirmed */
+        bool unconfirmed; /* it is to be confirmed, and nobody has */
         int from, to;     /* of the open deploy */
         int on_disk;      /* the profile */
         bool collection;  /* is there */
+        bool quiet;       /* all that was put was seen to be visible */
 
         unsigned actions, switches, rollbacks, kills;
         char log[MODEL_LOG][80]; /* the newest actions, for a failure */
