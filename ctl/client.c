@@ -3,6 +3,7 @@
 
 #include "client.h"
 
+#include "base/io.h"
 #include "base/json.h"
 #include "control/commands.h"
 #include "ctl.h"
@@ -18,6 +19,8 @@
 
 #define READ_BYTES ((size_t) 64 * 1024)
 #define TIMEOUT_MSEC (60 * 1000) /* the daemon's heartbeat comes every few seconds */
+#define TICK_MSEC 1000
+#define PIECE_BYTES ((uint64_t) 1024 * 1024) /* the daemon waits behind each one */
 
 volatile sig_atomic_t interrupted;
 
@@ -40,6 +43,10 @@ struct client {
         struct buf in;
         size_t scanned;
         bool eof;
+        int patience_msec;
+        void (*tick)(void *data);
+        void *tick_data;
+        struct json_object *about; /* the last error's parameters, or NULL */
 };
 
 /* ---- Connecting ----------------------------------------------------------------------------- */
@@ -117,6 +124,7 @@ int client_open(const char *socket_path, const char *state, struct client **ret,
         if (!client)
                 return error_oom(reterr);
         client->fd = -1;
+        client->patience_msec = TIMEOUT_MSEC;
         if (socket_path) {
                 r = connect_to(socket_path, &client->fd);
                 if (r < 0)
@@ -136,9 +144,26 @@ struct client *client_close(struct client *client)
                 if (client->fd >= 0)
                         (void) close(client->fd);
                 buf_done(&client->in);
+                json_object_put(client->about);
                 free(client);
         }
         return NULL;
+}
+
+struct json_object *client_about(const struct client *client)
+{
+        return client->about;
+}
+
+void client_set_patience(struct client *client, unsigned seconds)
+{
+        client->patience_msec = (int) seconds * 1000;
+}
+
+void client_set_tick(struct client *client, void (*tick)(void *data), void *data)
+{
+        client->tick = tick;
+        client->tick_data = data;
 }
 
 /* ---- Bytes ---------------------------------------------------------------------------------- */
@@ -154,6 +179,23 @@ static int wait_for(struct client *client, short events, int timeout_msec, short
                 return -errno;
         *ret_events = poll_fd.revents;
         return r == 0 ? -ETIMEDOUT : 0;
+}
+
+/* For a reply; ticks meanwhile. */
+static int wait_for_reply(struct client *client)
+{
+        int left = client->patience_msec;
+
+        for (;;) {
+                int step = client->tick && left > TICK_MSEC ? TICK_MSEC : left;
+                short events;
+                int r = wait_for(client, POLLIN, step, &events);
+
+                left -= step;
+                if (r != -ETIMEDOUT || left <= 0)
+                        return r;
+                client->tick(client->tick_data);
+        }
 }
 
 static int read_some(struct client *client)
@@ -237,7 +279,6 @@ static int next_reply(struct client *client, struct varlink_reply *ret,
         size_t len;
 
         for (;;) {
-                short events;
                 int r = varlink_find_message(buf_text(&client->in), client->in.len,
                                              &client->scanned, &len);
 
@@ -249,12 +290,12 @@ static int next_reply(struct client *client, struct varlink_reply *ret,
                         return broken(failure, -ECONNRESET,
                                       "ragd closed the connection; whether it did what was asked "
                                       "is unknown");
-                r = wait_for(client, POLLIN, TIMEOUT_MSEC, &events);
+                r = wait_for_reply(client);
                 if (r == -EINTR)
                         return r;
                 if (r == -ETIMEDOUT)
-                        return broken(failure, r, "ragd has not answered for a minute; whether it "
-                                                  "did what was asked is unknown");
+                        return broken(failure, r, "ragd does not answer; whether it did what was "
+                                                  "asked is unknown");
                 if (r < 0 || read_some(client) < 0)
                         return broken(failure, -EIO, "cannot read from the daemon");
         }
@@ -302,8 +343,11 @@ int client_call(struct client *client, const char *method, struct json_object *p
                 r = next_reply(client, &reply, ret_failure);
                 if (r < 0)
                         break;
-                if (reply.error)
+                if (reply.error) {
+                        json_object_put(client->about);
+                        client->about = json_object_get(reply.parameters);
                         return refused(ret_failure, &reply);
+                }
                 if (!reply.continues) {
                         if (ret_reply)
                                 *ret_reply = reply.parameters ? json_object_get(reply.parameters)
@@ -355,6 +399,46 @@ int client_send(struct client *client, const char *bytes, size_t len, client_fun
                 if (r >= 0 && events & POLLOUT)
                         r = send_some(client, bytes, len, &done);
                 if (r != 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* Writes what has come; asks for the next piece where one is over. */
+static int keep_bytes(struct client *client, uint64_t size, int fd, uint64_t *done)
+{
+        uint64_t pieces = *done / PIECE_BYTES;
+        size_t n = client->in.len < size - *done ? client->in.len : (size_t) (size - *done);
+        int r = io_write_all(fd, buf_text(&client->in), n);
+
+        if (r < 0)
+                return r;
+        buf_consume(&client->in, n);
+        *done += n;
+        for (; pieces < *done / PIECE_BYTES && *done < size; pieces++)
+                if (send(client->fd, "\n", 1, MSG_NOSIGNAL) != 1)
+                        return -ECONNRESET;
+        return 0;
+}
+
+int client_receive(struct client *client, uint64_t size, int fd,
+                   void (*moved)(void *data, uint64_t done, uint64_t total), void *data)
+{
+        uint64_t done = 0;
+
+        while (done < size) {
+                short events;
+                int r = keep_bytes(client, size, fd, &done);
+
+                if (moved)
+                        moved(data, done, size);
+                if (r == 0 && done < size && client->eof)
+                        r = -ECONNRESET;
+                if (r == 0 && done < size)
+                        r = wait_for(client, POLLIN, client->patience_msec, &events);
+                if (r == 0 && done < size)
+                        r = read_some(client);
+                if (r < 0)
                         return r;
         }
         return 0;

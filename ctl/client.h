@@ -8,6 +8,7 @@
 
 #include <json-c/json.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct client;
 
@@ -36,11 +37,22 @@ int client_call(struct client *client, const char *method, struct json_object *p
                 enum varlink_flag flag, client_function function, void *data,
                 struct json_object **ret_reply, struct client_failure *ret_failure);
 
+/* What the last error said beside its message; an object, or NULL.  Borrowed until the next call. */
+struct json_object *client_about(const struct client *client);
+/* How long a reply may take from now on (a minute): for calls that try what may take long. */
+void client_set_patience(struct client *client, unsigned seconds);
+/* Called about once a second while a reply is waited for. */
+void client_set_tick(struct client *client, void (*tick)(void *data), void *data);
+
 /* ---- After an upgrade: lines of JSON against bytes ---------------------------------------- */
 
 /* Sends all of it, taking lines that come meanwhile.  -EPIPE: the daemon takes no more, see its
  * lines; -EINTR. */
 int client_send(struct client *client, const char *bytes, size_t len, client_function on_line,
                 void *data);
+/* Takes `size` bytes of a release (see ReleaseExport) and writes them to `fd`.  `moved` may be
+ * NULL.  -ECONNRESET: fewer came; -EINTR; an errno of the file. */
+int client_receive(struct client *client, uint64_t size, int fd,
+                   void (*moved)(void *data, uint64_t done, uint64_t total), void *data);
 /* Says that nothing follows, and reads lines until the daemon closes. */
 int client_finish(struct client *client, client_function on_line, void *data);

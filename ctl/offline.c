@@ -9,6 +9,7 @@
 #include "config/effective.h"
 #include "config/load.h"
 #include "print.h"
+#include "profile.h"
 #include "run.h"
 #include "screen.h"
 #include "table.h"
@@ -16,7 +17,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static void print_diagnostics(const struct config_diagnostics *diagnostics,
+#define LIVE_PATIENCE_SECONDS 1800 /* as long as the providers' timeouts together */
+
+static void print_found(const struct config_diagnostics *diagnostics,
                               enum config_severity severity, FILE *file)
 {
         cleanup_(buf_done) struct buf text = BUF_EMPTY;
@@ -47,9 +50,48 @@ static int load(const struct ctl *ctl, const char *path, FILE *errors, struct co
 
         if (r < 0 && diagnostics.errors == 0)
                 return ctl_fail(ctl, EXIT_INTERNAL, "%s", error_text(&error));
-        print_diagnostics(&diagnostics, CONFIG_WARNING, stderr);
-        print_diagnostics(&diagnostics, CONFIG_ERROR, errors);
+        print_found(&diagnostics, CONFIG_WARNING, stderr);
+        print_found(&diagnostics, CONFIG_ERROR, errors);
         return r < 0 ? EXIT_INVALID : EXIT_OK;
+}
+
+/* What only the daemon can try. */
+static int validate_live(struct ctl *ctl, const char *path)
+{
+        cleanup_(client_close_cleanup) struct client *client = NULL;
+        cleanup_json_ struct json_object *parameters = words_parameters(&ctl->words);
+        cleanup_json_ struct json_object *reply = NULL;
+        struct client_failure failure = { 0 };
+        bool ok = false;
+        int r, exit_code = EXIT_OK;
+
+        json_add(parameters, "source", profile_source(ctl, path, &exit_code));
+        if (exit_code != EXIT_OK)
+                return exit_code;
+        client = run_connect(ctl, &exit_code);
+        if (!client) {
+                (void) fputs("--live needs a ragd that runs; without it `ragctl validate` reads the "
+                             "file alone\n", stderr);
+                return exit_code;
+        }
+        client_set_patience(client, LIVE_PATIENCE_SECONDS);
+        r = client_call(client, CONTROL_INTERFACE ".Validate", parameters, VARLINK_PLAIN, NULL,
+                        NULL, &reply, &failure);
+        if (r < 0)
+                return run_refused(ctl, r, client, &failure);
+        (void) json_get_bool(reply, "ok", &ok, NULL);
+        exit_code = ok ? EXIT_OK : EXIT_INVALID;
+        if (ctl->words.json) {
+                json_add_i64(reply, "exit", exit_code);
+                json_add_string(reply, "profile", path);
+                (void) ctl_print_json(reply);
+                return exit_code;
+        }
+        print_diagnostics(ctl, member(reply, "diagnostics"));
+        if (ok)
+                (void) printf("%s: %sOK%s, and it was tried\n", path, ctl->out.green,
+                              ctl->out.plain);
+        return exit_code;
 }
 
 int run_validate(struct ctl *ctl)
@@ -60,6 +102,8 @@ int run_validate(struct ctl *ctl)
         struct error error = { 0 };
         int r;
 
+        if (words_bool(&ctl->words, "live"))
+                return validate_live(ctl, path);
         if (!ctl->words.json) {
                 int exit_code = load(ctl, path, stdout, &config);
 

@@ -2,6 +2,7 @@
 #include "print.h"
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "screen.h"
 #include "table.h"
 
@@ -208,6 +209,35 @@ static struct json_object *as_bytes(struct json_object *value)
         return json_object_new_string(screen_bytes(json_object_get_double(value), text));
 }
 
+/* What a person should know of the release that serves: nothing, mostly. */
+static void print_release_state(const struct ctl *ctl, struct json_object *releases)
+{
+        struct json_object *operation = member(releases, "operation");
+        struct json_object *keys = member(releases, "pending_restart");
+        const char *degraded = member_text(releases, "degraded", NULL);
+        bool drift = false;
+
+        if (degraded)
+                (void) printf("  %sdegraded: %s%s\n", ctl->out.red, degraded, ctl->out.plain);
+        if (operation)
+                (void) printf("  %s%s of release %s: %s%s (ragctl watch)\n", ctl->out.yellow,
+                              member_text(operation, "kind", "operation"),
+                              member_text(operation, "release", "?"),
+                              member_text(operation, "phase", "?"), ctl->out.plain);
+        if (member(releases, "pending"))
+                (void) printf("  %sunconfirmed: ragctl confirm, until %s; else %s returns%s\n",
+                              ctl->out.yellow,
+                              member_text(member(releases, "pending"), "deadline", "?"),
+                              member_text(releases, "base", "?"), ctl->out.plain);
+        for (size_t i = 0; i < member_count(releases, "pending_restart"); i++)
+                (void) printf("  %swaits for the next start: %s%s\n", ctl->out.yellow,
+                              json_object_get_string(json_object_array_get_idx(keys, i)),
+                              ctl->out.plain);
+        if (json_get_bool(releases, "drift", &drift, NULL) >= 0 && drift)
+                (void) printf("  %sthe profile on disk is another one: ragctl drift%s\n",
+                              ctl->out.yellow, ctl->out.plain);
+}
+
 void print_status(const struct ctl *ctl, struct json_object *reply)
 {
         /* Members that are told in the first lines, or otherwise than they come. */
@@ -219,20 +249,25 @@ void print_status(const struct ctl *ctl, struct json_object *reply)
                 { "stage", NULL, NULL },
                 { "release", NULL, NULL },
                 { "line", NULL, NULL },
+                { "releases", NULL, NULL },
                 { "uptime_sec", "uptime", as_duration },
                 { "free_bytes", "free space", as_bytes },
                 { "index_bytes", "index memory", as_bytes },
                 { "index_limit_bytes", "index memory limit", as_bytes },
         };
         struct json_object *shown = json_object_new_object();
+        struct json_object *releases = member(reply, "releases");
         const char *line = member_text(reply, "line", NULL);
 
-        (void) printf("%s●%s %sragd %s%s, stage %s%s%s, release %s\n", ctl->out.green,
+        (void) printf("%s●%s %sragd %s%s, stage %s%s%s, release %s%s%s\n",
+                      member(releases, "degraded") ? ctl->out.red : ctl->out.green,
                       ctl->out.plain, ctl->out.bold, member_text(reply, "version", "?"),
                       ctl->out.plain, ctl->out.cyan, member_text(reply, "stage", "?"),
-                      ctl->out.plain, member_text(reply, "release", "?"));
+                      ctl->out.plain, member_text(reply, "release", "?"),
+                      releases ? ", " : "", member_text(releases, "state", ""));
         if (line)
                 (void) printf("  %s\n", line);
+        print_release_state(ctl, releases);
         (void) putchar('\n');
         json_object_object_foreach(reply, key, value)
         {

@@ -36,6 +36,26 @@ void print_rebuild(const struct ctl *ctl, struct json_object *reply);
 void print_usage(const struct ctl *ctl, struct json_object *reply);
 void print_trace(const struct ctl *ctl, struct json_object *reply);
 
+void print_operation(const struct ctl *ctl, struct json_object *reply);
+void print_plan(const struct ctl *ctl, struct json_object *plan);
+void print_history(const struct ctl *ctl, struct json_object *reply);
+void print_release(const struct ctl *ctl, struct json_object *reply);
+void print_release_diff(const struct ctl *ctl, struct json_object *reply);
+void print_drift(const struct ctl *ctl, struct json_object *reply);
+void print_gc(const struct ctl *ctl, struct json_object *reply);
+void print_overrides(const struct ctl *ctl, struct json_object *reply);
+void print_gate(const struct ctl *ctl, struct json_object *reply);
+void print_golden(const struct ctl *ctl, struct json_object *reply);
+void print_receipt(const struct ctl *ctl, struct json_object *reply);
+
+/* A table of {key, old, new, impact, note}. */
+void print_changes(const struct ctl *ctl, struct json_object *changes);
+/* What work takes: {documents, chunks, tokens, copied, bytes, usec, cost_microusd}; NULL: nothing
+ * is printed. */
+void print_cost(const struct ctl *ctl, struct json_object *cost);
+/* On standard error, as `validate` does. */
+void print_diagnostics(const struct ctl *ctl, struct json_object *diagnostics);
+
 /* The numbered citations and the last line of an answer. */
 void print_citations(const struct ctl *ctl, struct json_object *answer);
 /* One line on how a job ended, before it the job's errors on standard error. */

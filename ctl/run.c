@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "client.h"
 #include "print.h"
+#include "screen.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@ static const struct {
         print_function print; /* of the reply to one call */
         int (*run)(struct ctl *ctl);
 } runners[] = {
-        { "status", print_status, NULL },
+        { "status", NULL, run_status },
         { "log level", print_level, NULL },
         { "log level <level>", print_level, NULL },
         { "stop", print_done, NULL },
@@ -23,6 +24,29 @@ static const struct {
         { "config show [<profile>]", NULL, run_config_show },
         { "config diff <from> <to>", NULL, run_config_diff },
         { "config schema", NULL, run_config_schema },
+        { "plan [<profile>]", NULL, run_plan },
+        { "deploy [<profile>]", NULL, run_deploy },
+        { "watch [<op>]", NULL, run_watch },
+        { "confirm [<id>]", print_operation, NULL },
+        { "cancel [<id>]", print_operation, NULL },
+        { "extend <time> [<id>]", NULL, run_extend },
+        { "rollback [<release>]", NULL, run_rollback },
+        { "reload", NULL, run_reload },
+        { "history", print_history, NULL },
+        { "show <release>", print_release, NULL },
+        { "diff <from> [<to>]", print_release_diff, NULL },
+        { "drift", print_drift, NULL },
+        { "gc", print_gc, NULL },
+        { "override <code>", print_overrides, NULL },
+        { "override list", print_overrides, NULL },
+        { "gate run [<release>]", NULL, run_gate },
+        { "golden add <collection> <query> <ids>...", print_receipt, NULL },
+        { "golden list <collection>", print_golden, NULL },
+        { "golden import <collection> <golden>", NULL, run_golden_import },
+        { "golden remove <collection> [<query>]", print_receipt, NULL },
+        { "release export <release> <file>", NULL, run_release_export },
+        { "release import <file> [<profile>]", NULL, run_release_import },
+        { "promote", NULL, run_promote },
         { "collection create <name>", print_done, NULL },
         { "collection list", print_collections, NULL },
         { "collection show <name>", print_member, NULL },
@@ -120,6 +144,62 @@ int run_failed(const struct ctl *ctl, int code, const struct client_failure *fai
         return ctl_fail(ctl, failure->exit_code, "%s", failure->message);
 }
 
+/* "file:line:col: error: path: message (hint)". */
+static void print_diagnostic(const struct ctl *ctl, struct json_object *diagnostic)
+{
+        bool error = strcmp(member_text(diagnostic, "severity", ""), "error") == 0;
+        const char *file = member_text(diagnostic, "file", ""), *hint;
+        const char *path = member_text(diagnostic, "path", NULL);
+
+        screen_write(stderr, file, strlen(file), false);
+        if (member_u64(diagnostic, "line") > 0)
+                (void) fprintf(stderr, ":%ju:%ju", (uintmax_t) member_u64(diagnostic, "line"),
+                               (uintmax_t) member_u64(diagnostic, "col"));
+        (void) fprintf(stderr, "%s%s%s%s: ", *file ? ": " : "",
+                       error ? ctl->err.red : ctl->err.yellow, error ? "error" : "warning",
+                       ctl->err.plain);
+        if (path)
+                (void) fprintf(stderr, "%s: ", path);
+        path = member_text(diagnostic, "message", "");
+        screen_write(stderr, path, strlen(path), false);
+        hint = member_text(diagnostic, "hint", NULL);
+        if (hint) {
+                (void) fputs(" (", stderr);
+                screen_write(stderr, hint, strlen(hint), false);
+                (void) fputc(')', stderr);
+        }
+        (void) fputc('\n', stderr);
+}
+
+void print_diagnostics(const struct ctl *ctl, struct json_object *diagnostics)
+{
+        for (size_t i = 0; diagnostics && i < json_object_array_length(diagnostics); i++)
+                print_diagnostic(ctl, json_object_array_get_idx(diagnostics, i));
+}
+
+int run_refused(const struct ctl *ctl, int code, const struct client *client,
+                const struct client_failure *failure)
+{
+        struct json_object *about = client_about(client);
+        cleanup_json_ struct json_object *json = NULL;
+
+        if (code == -EINTR || !about)
+                return run_failed(ctl, code, failure);
+        if (!ctl->words.json) {
+                print_diagnostics(ctl, member(about, "diagnostics"));
+                print_cost(ctl, member(about, "cost"));
+                return run_failed(ctl, code, failure);
+        }
+        json = json_object_new_object();
+        json_add_bool(json, "ok", false);
+        json_add_i64(json, "exit", failure->exit_code);
+        json_object_object_foreach(about, key, value)
+                json_add(json, key, json_object_get(value));
+        (void) fprintf(stderr, "ragctl: %s\n", failure->message);
+        (void) ctl_print_json(json);
+        return failure->exit_code;
+}
+
 /* One call, one reply, printed. */
 static int run_call(struct ctl *ctl, print_function print)
 {
@@ -137,7 +217,7 @@ static int run_call(struct ctl *ctl, print_function print)
                         ctl->words.command->method);
         r = client_call(client, method, parameters, VARLINK_PLAIN, NULL, NULL, &reply, &failure);
         if (r < 0)
-                return run_failed(ctl, r, &failure);
+                return run_refused(ctl, r, client, &failure);
         if (ctl->words.json)
                 return ctl_print_json(reply);
         print(ctl, reply);

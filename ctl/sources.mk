@@ -3,9 +3,12 @@ bin_PROGRAMS += ragctl
 noinst_LIBRARIES += libctl.a
 libctl_a_SOURCES = \
 	ctl/beir.c ctl/beir.h \
+	ctl/bundle.c \
 	ctl/client.c ctl/client.h \
 	ctl/ctl.h \
 	ctl/files.c ctl/files.h \
+	ctl/follow.c ctl/follow.h \
+	ctl/gate.c \
 	ctl/grammar.c ctl/grammar.h ctl/grammar_inside.h \
 	ctl/grammar_rows.c ctl/grammar_usage.c ctl/grammar_value.c \
 	ctl/help.c ctl/help.h ctl/help_run.c ctl/help_shell.c \
@@ -13,9 +16,11 @@ libctl_a_SOURCES = \
 	ctl/ingest.c \
 	ctl/job.c \
 	ctl/offline.c \
+	ctl/operation.c ctl/operation.h \
 	ctl/print.c ctl/print.h \
 	ctl/print_collection.c ctl/print_index.c ctl/print_job.c ctl/print_provider.c \
-	ctl/print_search.c ctl/print_trace.c ctl/print_usage.c \
+	ctl/print_release.c ctl/print_search.c ctl/print_trace.c ctl/print_usage.c \
+	ctl/profile.c ctl/profile.h \
 	ctl/progress.c ctl/progress.h \
 	ctl/provider.c \
 	ctl/run.c ctl/run.h \

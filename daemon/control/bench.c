@@ -7,6 +7,7 @@
 #include "config/values.h"
 #include "control/handlers.h"
 #include "gateway/gateway.h"
+#include "release/snapshot.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -107,7 +108,8 @@ static int ask(struct bench *bench, struct measured *measured, const char *quest
                struct error *reterr)
 {
         const struct control_services *services = call_services(bench->call);
-        const struct generation_config *generation = &services->config->generation;
+        const struct snapshot *release = call_release(bench->call);
+        const struct generation_config *generation = &release->config->generation;
         const struct chat_message message = { CHAT_USER, question };
         const struct chat_request request = {
                 .messages = &message,
@@ -119,7 +121,7 @@ static int ask(struct bench *bench, struct measured *measured, const char *quest
         struct gateway_attempt attempt = { 0 };
         cleanup_free_ char *text = NULL;
         struct error error = { 0 };
-        int r = gateway_ask(services->gateway, services->tenant, measured->name, &request, NULL,
+        int r = gateway_ask(release->gateway, services->tenant, measured->name, &request, NULL,
                             &attempt, &text, &error);
 
         measured->input_tokens += attempt.input_tokens;

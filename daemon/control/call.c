@@ -7,6 +7,7 @@
 #include "control/connection.h"
 #include "control/varlink.h"
 #include "event/mailbox.h"
+#include "release/release.h"
 #include "scheduler/workers.h"
 
 #include <assert.h>
@@ -31,6 +32,7 @@ struct call {
         struct json_object *parameters;
         struct call_origin origin;
         atomic_bool gone;
+        struct snapshot *release; /* pinned, or NULL: the step's */
 
         /* The step's, then the loop's: never both at once. */
         void *state;
@@ -159,6 +161,19 @@ const struct control_services *call_services(const struct call *call)
         return call->control->services;
 }
 
+const struct snapshot *call_release(struct call *call)
+{
+        if (!call->release)
+                call->release = releases_pin(call->control->services->releases, NULL).snapshot;
+        return call->release;
+}
+
+void call_get_caller(const struct call *call, uid_t *ret_uid, pid_t *ret_pid)
+{
+        *ret_uid = call->origin.uid;
+        *ret_pid = call->origin.pid;
+}
+
 const struct control *call_control(const struct call *call)
 {
         return call->control;
@@ -277,11 +292,12 @@ void call_reply_text(struct call *call, const char *parameters, size_t len)
         over(call, "ok");
 }
 
-void call_fail(struct call *call, int code, const struct error *error)
+static void fail(struct call *call, const struct command_error *row, int code,
+                 const struct error *error, struct json_object *takes_about)
 {
-        const struct command_error *row = command_error_of(code);
         const char *message = error && error->code ? error_text(error) : strerror(-code);
-        cleanup_json_ struct json_object *about = json_object_new_object();
+        cleanup_json_ struct json_object *about =
+                takes_about ? takes_about : json_object_new_object();
         char name[64];
 
         json_add_string(about, "message", message);
@@ -299,6 +315,17 @@ void call_fail(struct call *call, int code, const struct error *error)
         if (row == &command_errors[n_command_errors - 1])
                 log_error("control: %s: %s", call->command->method, message);
         over(call, row->name);
+}
+
+void call_fail(struct call *call, int code, const struct error *error)
+{
+        fail(call, command_error_of(code), code, error, NULL);
+}
+
+void call_fail_as(struct call *call, const char *name, const struct error *error,
+                  struct json_object *takes_about)
+{
+        fail(call, command_error_find(name), error ? error->code : -EIO, error, takes_about);
 }
 
 /* ---- Upgraded calls ------------------------------------------------------------------------- */
@@ -326,6 +353,16 @@ ssize_t call_read(struct call *call, void *bytes, size_t size)
                 n = read(call->origin.fd, bytes, size);
         } while (n < 0 && errno == EINTR);
         return n < 0 ? -errno : n;
+}
+
+void call_write_bytes(struct call *call, const char *bytes, size_t len)
+{
+        if (call_gone(call))
+                return;
+        pthread_mutex_lock(&call->lock);
+        buf_append(&call->out, bytes, len);
+        pthread_mutex_unlock(&call->lock);
+        hand_over(call, false);
 }
 
 void call_write(struct call *call, struct json_object *takes_line)
@@ -413,6 +450,7 @@ struct call *call_free(struct call *call)
         (void) sd_event_source_disable_unref(call->timer);
         if (call->free_state)
                 call->free_state(call->state);
+        call->release = snapshot_unref(call->release);
         json_object_put(call->parameters);
         varlink_call_done(&call->message);
         buf_done(&call->input);

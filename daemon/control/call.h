@@ -19,6 +19,7 @@
 
 struct call;
 struct connection;
+struct snapshot;
 
 typedef void (*call_handler)(struct call *call);
 
@@ -27,6 +28,9 @@ extern const call_handler call_handlers[];
 
 const struct control_services *call_services(const struct call *call);
 const struct control *call_control(const struct call *call);
+/* The release that serves, pinned when it is first asked for and until the call ends: one call
+ * sees one release. */
+const struct snapshot *call_release(struct call *call);
 /* The parameters, checked against the row; an object, never NULL.  Borrowed. */
 struct json_object *call_parameters(const struct call *call);
 /* A string parameter, or `otherwise`.  Borrowed. */
@@ -42,11 +46,18 @@ bool call_gone(const struct call *call);
  * -ECANCELED: the daemon stops. */
 int call_notify(struct call *call, struct json_object *takes_parameters);
 
+/* Who called, for the record of a release. */
+void call_get_caller(const struct call *call, uid_t *ret_uid, pid_t *ret_pid);
+
 /* The last reply.  NULL: out of memory, and said so. */
 void call_reply(struct call *call, struct json_object *takes_parameters);
 void call_reply_text(struct call *call, const char *parameters, size_t len); /* one JSON object */
 /* The error of io.ragd.Control for this errno, with message, parameter and line. */
 void call_fail(struct call *call, int code, const struct error *error);
+/* The same with the error named, and with more about it (takes the reference; or NULL): members
+ * that the error declares.  `name` is one of command_errors[]. */
+void call_fail_as(struct call *call, const char *name, const struct error *error,
+                  struct json_object *takes_about);
 
 /* `state` outlives the step; freed with the call, on the loop's thread or the worker's. */
 void call_keep(struct call *call, void *takes_state, void (*free_state)(void *state));
@@ -66,6 +77,8 @@ void call_upgrade(struct call *call, struct json_object *takes_parameters);
 ssize_t call_read(struct call *call, void *bytes, size_t size);
 /* The handler is called again when there is something to read, or after this time. */
 void call_again_readable(struct call *call, uint64_t timeout_usec);
+/* Bytes as they are, which are copied. */
+void call_write_bytes(struct call *call, const char *bytes, size_t len);
 /* A line of JSON. */
 void call_write(struct call *call, struct json_object *takes_line);
 /* Ends the call; `code` and `what` are for the log. */

@@ -5,6 +5,7 @@
 #include "answer/recall.h"
 #include "control/handlers.h"
 #include "ingest/ingest.h"
+#include "release/snapshot.h"
 
 #include <string.h>
 
@@ -89,7 +90,7 @@ void on_collection_show(struct call *call)
                 call_fail(call, r, &error);
                 return;
         }
-        add_recall(services->answer, detail);
+        add_recall(call_release(call)->answer, detail);
         reply_with(call, "collection", detail);
 }
 

@@ -46,6 +46,20 @@ const struct command *command_find(const char *method)
 
 /* The shapes that the HTTP API answers with. */
 const struct command_type command_types[] = {
+        { "Source",
+          "(name: string, text: string, extends: ?(name: string, text: string))",
+          "A profile as its author wrote it, and what it extends." },
+        { "Diagnostic",
+          "(severity: (error, warning), code: string, file: ?string, line: ?int, col: ?int,"
+          " path: ?string, message: string, hint: ?string)",
+          "What is wrong with a profile, and where." },
+        { "Change",
+          "(key: string, old: ?string, new: ?string, impact: string, note: ?string)",
+          "A key with another value; as TOML, or null: it has none." },
+        { "OverrideCode", "(E_DESTRUCTIVE, E_LADDER)", "What an override may allow." },
+        { "GoldenQuestion",
+          "(set: string, query: string, relevant: object)",
+          "A question, and the gain of each document that answers it." },
         { "LogLevel", "(error, warning, notice, info, debug)", "A severity of the log." },
         { "SearchMode", "(hybrid, dense, bm25)", "Which legs of the search are used." },
         { "Collection",
@@ -106,21 +120,47 @@ const struct command_type command_types[] = {
 const size_t n_command_types = ELEMENTSOF(command_types);
 
 const struct command_error command_errors[] = {
-        { "NotFound", EXIT_INVALID, "There is no such thing.", { ENOENT } },
-        { "Exists", EXIT_INVALID, "The name is taken.", { EEXIST } },
+        { "NotFound", EXIT_INVALID, "There is no such thing.", NULL, { ENOENT } },
+        { "Exists", EXIT_INVALID, "The name is taken.", NULL, { EEXIST } },
         { "Invalid",
           EXIT_INVALID,
           "What was asked makes no sense; message and parameter say why.",
+          NULL,
           { EINVAL, EBADMSG, EILSEQ, EMEDIUMTYPE, ERANGE, EPERM, E2BIG, EFBIG, EALREADY, EUCLEAN,
             EOPNOTSUPP, ENODATA } },
         { "Mismatch", EXIT_INVALID, "Index and profile do not fit; message names the remedy.",
-          { ESTALE } },
-        { "Busy", EXIT_BUSY, "Something else is under way.", { EBUSY, EAGAIN } },
-        { "NoSpace", EXIT_INTERNAL, "The disk is full; nothing was changed.", { ENOSPC, EDQUOT } },
-        { "Unavailable", EXIT_INTERNAL, "No provider answers as it should.", { EHOSTUNREACH } },
-        { "Failed", EXIT_INTERNAL, "It went wrong, and not for what was asked.", { 0 } },
+          NULL, { ESTALE } },
+        { "Busy", EXIT_BUSY, "Something else is under way.", "op: ?string", { EBUSY, EAGAIN } },
+        { "NoSpace", EXIT_INTERNAL, "The disk is full; nothing was changed.", NULL,
+          { ENOSPC, EDQUOT } },
+        { "Unavailable", EXIT_INTERNAL, "No provider answers as it should.", NULL,
+          { EHOSTUNREACH } },
+        /* Of releases; their handlers name them. */
+        { "InvalidConfig", EXIT_INVALID, "The profile has errors; nothing was changed.",
+          "diagnostics: []Diagnostic", { 0 } },
+        { "StalePlan", EXIT_STALE, "What runs is not what was planned for: make a new plan.", NULL,
+          { 0 } },
+        { "ConfirmPending", EXIT_BUSY, "A release waits to be confirmed.",
+          "op: ?string, id: ?string, deadline: ?string", { 0 } },
+        { "CostNotAccepted", EXIT_INVALID, "It takes work, which has to be accepted.",
+          "cost: ?object", { 0 } },
+        { "Refused", EXIT_DENIED, "A rule forbids it; some an override lifts.", NULL, { 0 } },
+        { "RolledBack", EXIT_REVERTED, "It failed, and what was before runs.", "result: ?object",
+          { 0 } },
+        { "Degraded", EXIT_DEGRADED, "It failed, and so did the way back.", "result: ?object",
+          { 0 } },
+        { "Failed", EXIT_INTERNAL, "It went wrong, and not for what was asked.", NULL, { 0 } },
 };
 const size_t n_command_errors = ELEMENTSOF(command_errors);
+
+const struct command_error *command_error_find(const char *name)
+{
+        size_t i = 0;
+
+        while (i + 1 < n_command_errors && strcmp(command_errors[i].name, name) != 0)
+                i++;
+        return &command_errors[i];
+}
 
 const struct command_error *command_error_of(int code)
 {

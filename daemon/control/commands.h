@@ -77,11 +77,20 @@ struct command_type {
 extern const struct command_type command_types[];
 extern const size_t n_command_types;
 
-/* An error of io.ragd.Control.  All carry (message, parameter, line). */
+/* What methods that begin, follow or end an operation answer: how far it is, and last its result
+ * {ok, exit, op, release, base, serving, state, impact, pending_restart, confirm, diagnostics,
+ * evidence, why}. */
+#define COMMAND_OPERATION                                                                     \
+        "op: string, phase: string, done: int, total: int, what: ?string, release: int,"     \
+        " base: int, serving: int, state: string, why: ?string, confirm: ?(id: string, deadline: ?string), held: bool," \
+        " result: ?object"
+
+/* An error of io.ragd.Control.  All carry (message, parameter, line), some more. */
 struct command_error {
         const char *name;
         int exit_code;
         const char *doc;
+        const char *about; /* more fields, "name: type, …", or NULL */
         /* errno values that become this error, ended by 0; the last row takes all others. */
         int codes[16];
 };
@@ -94,11 +103,19 @@ enum {
         EXIT_INTERNAL = 1,
         EXIT_USAGE = 2,
         EXIT_INVALID = 3,
+        EXIT_STALE = 4,       /* the plan is of another base */
         EXIT_BUSY = 5,
-        EXIT_UNREACHABLE = 6,
-        EXIT_DENIED = 12,
+        EXIT_UNREACHABLE = 6, /* what became of it is unknown: watch tells */
+        EXIT_RESTART = 7,     /* applied; some keys wait for the next start */
+        EXIT_REVERTED = 8,    /* it failed, and what was before runs */
+        EXIT_DEGRADED = 9,    /* what runs is not what it should be */
+        EXIT_CHANGES = 10,    /* a plan with changes, see --detailed-exitcode */
+        EXIT_PAUSED = 11,     /* inconclusive: it waits for a person */
+        EXIT_DENIED = 12,     /* no right, or a rule that only an override lifts */
 };
 
+/* The row of this name, which exists. */
+const struct command_error *command_error_find(const char *name);
 /* The row for a negative errno; never NULL. */
 const struct command_error *command_error_of(int code);
 /* The exit code for a fully qualified error name of any interface. */

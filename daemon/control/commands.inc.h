@@ -18,8 +18,9 @@ CONTROL("status", Status, on_daemon_status, READ, OBSERVE, PLAIN, ONCE,
             " pid: int, started_at: string, uptime_sec: int, log_level: LogLevel,"
             " listen: ?[]string, control: []string, collections: int, line: ?string,"
             " free_bytes: ?int, index_bytes: ?int, index_limit_bytes: ?int, documents_put: ?int, documents_applied: ?int,"
-            " documents_failed: ?int, collections_behind: ?int, control_clients: int,"
-            " control_calls: int, control_denied: int, control_malformed: int"))
+            " documents_failed: ?int, collections_behind: ?int, releases: object,"
+            " control_clients: int, control_calls: int, control_denied: int,"
+            " control_malformed: int"))
 
 CONTROL("log level", LogLevel, on_daemon_log_level, READ, OBSERVE, PLAIN, ONCE,
         "Show which messages are logged.", IN(), OUT("level: LogLevel"))
@@ -33,8 +34,13 @@ CONTROL("stop", Stop, on_daemon_stop, WRITE, ADMIN, AUDITED, ONCE,
 
 /* ---- Configuration ---------------------------------------------------------------------- */
 
-LOCAL("validate <profile>", "Check a profile and report every mistake in it.",
-      IN(CLIENT("profile", "string", "The TOML file.")))
+CONTROL("validate <profile>", Validate, on_release_validate, READ, ADMIN, PLAIN, ONCE,
+        "Check a profile and report every mistake in it.",
+        IN(CLIENT("profile", "string", "The TOML file."), WIRE("source", "?Source", "Its text."),
+           ARG("live", "?bool",
+               "Let the daemon try what only a try can tell: addresses, secrets, providers, the"
+               " width of a vector, room on disk and in memory.")),
+        OUT("ok: bool, diagnostics: []Diagnostic"))
 
 CONTROL("config show [<profile>]", ConfigShow, on_config_show, READ, ADMIN, PLAIN, ONCE,
         "Show a profile's keys, or those of the daemon's profile.",
@@ -48,6 +54,172 @@ LOCAL("config diff <from> <to>", "Compare two profiles key by key, with the impa
          CLIENT("to", "string", "The TOML file that would replace it.")))
 
 LOCAL("config schema", "Print the JSON Schema of a profile.", IN())
+
+/* ---- Releases --------------------------------------------------------------------------- */
+
+CONTROL("plan [<profile>]", Plan, on_release_plan, READ, ADMIN, PLAIN, ONCE,
+        "Say what a profile would change, which class each change is of, and what it costs.",
+        IN(CLIENT("profile", "?string", "The TOML file (the daemon's own one)."),
+           WIRE("source", "?Source", "Its text."),
+           CLIENT("detailed_exitcode", "?bool", "Exit with 10 where there are changes.")),
+        OUT("plan: object"))
+
+CONTROL("deploy [<profile>]", Deploy, on_operation_deploy, WRITE, ADMIN, AUDITED, MAY_MORE,
+        "Carry out a plan: build beside what runs, check, switch, and wait to be confirmed.",
+        IN(CLIENT("profile", "?string", "The TOML file to plan and deploy in one go."),
+           ARG_AS("plan", "plan_id", "?string", "The plan, as plan or release import names it."),
+           ARG("reason", "string", "Why; it is kept with the release."),
+           CLIENT("confirm", "?string",
+                  "Time to confirm it, as 10m, 90s or 1h; 0: none (the profile's)."),
+           CLIENT("canary", "?string",
+                  "Shares of the traffic to try it with first, as 10,50; profile: the profile's."),
+           CLIENT("detach", "?bool", "Do not wait for the end; see watch."),
+           CLIENT("yes", "?bool", "Deploy the profile's plan without asking."),
+           WIRE("confirm_sec", "?int", "Time to confirm it in seconds; 0: none."),
+           WIRE("canary_percent", "?[]int", "Shares of the traffic, rising; []: the profile's."),
+           WIRE("request_id", "?string", "The same again is the same operation.")),
+        OUT(COMMAND_OPERATION))
+
+CONTROL("watch [<op>]", Watch, on_operation_watch, READ, OBSERVE, PLAIN, MAY_MORE,
+        "Follow an operation until it ends.",
+        IN(ARG("op", "?string", "The operation, as o-91 (the newest).")),
+        OUT(COMMAND_OPERATION))
+
+CONTROL("confirm [<id>]", Confirm, on_operation_confirm, WRITE, ADMIN, AUDITED, ONCE,
+        "Keep the release that serves: ends its confirm window, its watch, or a hold.",
+        IN(ARG("id", "?string", "Of the window, the operation or the release (the one there is).")),
+        OUT(COMMAND_OPERATION))
+
+CONTROL("cancel [<id>]", Cancel, on_operation_cancel, WRITE, ADMIN, AUDITED, ONCE,
+        "Give up the operation under way; where its release serves, the one before returns.",
+        IN(ARG("id", "?string", "Of the window, the operation or the release (the one there is).")),
+        OUT(COMMAND_OPERATION))
+
+CONTROL("extend <time> [<id>]", Extend, on_operation_extend, WRITE, ADMIN, AUDITED, ONCE,
+        "Give more time to confirm.",
+        IN(CLIENT("time", "string", "How much more, as 5m, 90s or 1h."),
+           ARG("id", "?string", "Of the window, the operation or the release (the one there is)."),
+           WIRE("seconds", "int", "How much more.")),
+        OUT(COMMAND_OPERATION))
+
+CONTROL("rollback [<release>]", Rollback, on_operation_rollback, WRITE, ADMIN, AUDITED, MAY_MORE,
+        "Let an earlier release serve again, with its configuration and its data.",
+        IN(ARG("release", "?int", "Which one (the newest that was stable and does not serve)."),
+           ARG("reason", "string", "Why; it is kept with the release."),
+           ARG("config_only", "?bool", "Its configuration over the data that serves now."),
+           ARG("accept_cost", "?bool", "Also where it takes work that was told before."),
+           CLIENT("detach", "?bool", "Do not wait for the end; see watch."),
+           WIRE("request_id", "?string", "The same again is the same operation.")),
+        OUT(COMMAND_OPERATION))
+
+CONTROL("reload", Reload, on_operation_reload, WRITE, ADMIN, AUDITED, MAY_MORE,
+        "Take over the profile on disk, where that needs no work on data.",
+        IN(CLIENT("wait", "?bool", "Wait for the verdict."),
+           WIRE("request_id", "?string", "The same again is the same operation.")),
+        OUT(COMMAND_OPERATION))
+
+CONTROL("history", History, on_release_history, READ, OBSERVE, PLAIN, ONCE,
+        "List the releases: number, state, when, who, why.", IN(),
+        OUT("releases: []object, damaged: int"))
+
+CONTROL("show <release>", ReleaseShow, on_release_show, READ, ADMIN, PLAIN, ONCE,
+        "Show one release: its plan, its states, what was found out about it.",
+        IN(ARG("release", "int", "Its number.")), OUT("release: object"))
+
+CONTROL("diff <from> [<to>]", ReleaseDiff, on_release_diff, READ, ADMIN, PLAIN, ONCE,
+        "Compare two releases key by key.",
+        IN(ARG("from", "int", "A release."),
+           ARG("to", "?int", "Another one (the one that serves).")),
+        OUT("from: int, to: int, changes: []Change, impact: object"))
+
+CONTROL("drift", Drift, on_release_drift, READ, ADMIN, PLAIN, ONCE,
+        "Compare the profile on disk with the release that serves.", IN(),
+        OUT("profile: string, drift: bool, changes: []Change, diagnostics: []Diagnostic"))
+
+CONTROL("gc", Gc, on_release_gc, WRITE, ADMIN, AUDITED, ONCE,
+        "Remove old releases and the indexes that no other one asks for.",
+        IN(ARG("dry_run", "?bool", "Only say what would go.")),
+        OUT("removed: []int, generations: int, bytes: int"))
+
+CONTROL("override <code>", Override, on_release_override, WRITE, ADMIN, AUDITED, ONCE,
+        "Allow for a while what plans are refused for.",
+        IN(ARG("code", "OverrideCode", "What is allowed."),
+           ARG("until", "string", "The day or time it ends, as 2026-12-01; at most 30 days ahead."),
+           ARG("reason", "string", "Why; it is recorded.")),
+        OUT("overrides: []object"))
+
+CONTROL("override list", OverrideList, on_release_override_list, READ, ADMIN, PLAIN, ONCE,
+        "List the overrides that are in force.", IN(), OUT("overrides: []object"))
+
+CONTROL("gate run [<release>]", GateRun, on_release_gate, READ, ADMIN, PLAIN, MAY_MORE,
+        "Ask the golden questions and compare: the release that serves, or another one against it.",
+        IN(ARG("release", "?int", "A release whose indexes are built (the one that serves).")),
+        OUT("what: ?string, done: ?int, total: ?int, report: ?object"))
+
+CONTROL("golden add <collection> <query> <ids>...", GoldenAdd, on_golden_add,
+        WRITE, ADMIN, AUDITED, ONCE,
+        "Keep a question with the documents that answer it.",
+        IN(ARG("collection", "string", "The collection."),
+           ARG("query", "string", "The question."),
+           ARG("ids", "[]string", "The documents' external ids; id=3 gives one more weight."),
+           ARG("set", "?string", "The golden set (default).")),
+        OUT("added: int, changed: int, removed: int"))
+
+CONTROL("golden list <collection>", GoldenList, on_golden_list, READ, ADMIN, PLAIN, ONCE,
+        "List the golden questions of a collection.",
+        IN(ARG("collection", "string", "The collection."),
+           ARG("set", "?string", "One golden set (all).")),
+        OUT("questions: []GoldenQuestion"))
+
+CONTROL("golden import <collection> <golden>", GoldenImport, on_golden_import,
+        WRITE, ADMIN, AUDITED, ONCE,
+        "Take over golden questions from a file.",
+        IN(ARG("collection", "string", "The collection."),
+           ARG("golden", "string",
+               "JSON lines of {query, relevant: {external_id: gain}}, or a folder in BEIR form."),
+           ARG("set", "?string", "The golden set (default)."),
+           ARG("replace", "?bool", "Remove what the set held before.")),
+        OUT("added: int, changed: int, removed: int"))
+
+CONTROL("golden remove <collection> [<query>]", GoldenRemove, on_golden_remove,
+        WRITE, ADMIN, AUDITED, ONCE,
+        "Remove a golden question, or a whole set.",
+        IN(ARG("collection", "string", "The collection."),
+           ARG("query", "?string", "The question."),
+           ARG("set", "?string", "The golden set (default)."),
+           ARG("all", "?bool", "The whole set.")),
+        OUT("removed: int"))
+
+CONTROL("release export <release> <file>", ReleaseExport, on_bundle_export,
+        READ, ADMIN, AUDITED, UPGRADE,
+        "Write a release into one file, to be carried to another stage or host.",
+        IN(ARG("release", "int", "Its number."),
+           CLIENT("file", "string", "The file to write, as release.tar.gz."),
+           ARG("with_vectors", "?bool", "With the vectors of its indexes, which are then not"
+                                        " embedded anew.")),
+        OUT("size: int"))
+
+CONTROL("release import <file> [<profile>]", ReleaseImport, on_bundle_import,
+        WRITE, ADMIN, AUDITED, UPGRADE,
+        "Plan the release of such a file; deploy --plan then carries it out.",
+        IN(CLIENT("file", "string", "The file."),
+           CLIENT("profile", "?string",
+                  "The TOML file with what is this stage's own (the daemon's own one)."),
+           WIRE("source", "?Source", "Its text.")),
+        OUT(""))
+
+LOCAL("promote", "Carry the release that serves from one stage to the next one and deploy it there.",
+      IN(CLIENT("from", "string", "A stage of this host (ragd@STAGE), or a control socket's path."),
+         CLIENT("to", "string", "Another one."),
+         CLIENT("reason", "string", "Why; it is kept with the release."),
+         CLIENT("with_vectors", "?bool", "Carry the vectors, too, so that they are not embedded"
+                                         " anew."),
+         CLIENT("confirm", "?string",
+                "Time to confirm it, as 10m, 90s or 1h; 0: none (the profile's)."),
+         CLIENT("canary", "?string",
+                "Shares of the traffic to try it with first, as 10,50; profile: the profile's."),
+         CLIENT("detach", "?bool", "Do not wait for the end; see watch."),
+         CLIENT("yes", "?bool", "Deploy without asking.")))
 
 /* ---- Collections ------------------------------------------------------------------------ */
 
@@ -299,6 +471,8 @@ LOCAL("version", "Print the version of ragctl.", IN())
 /* ---- What every service of a systemd machine may be asked --------------------------------- */
 
 SERVICE(Ping, on_service_ping, READ, OBSERVE, PLAIN, "Answers; nothing else.", IN(), OUT(""))
+SERVICE(Reload, on_service_reload, WRITE, ADMIN, AUDITED,
+        "Takes over the profile on disk; its errors are those of io.ragd.Control.", IN(), OUT(""))
 SERVICE(SetLogLevel, on_service_set_log_level, WRITE, ADMIN, AUDITED,
         "Changes which messages are logged: a severity of syslog, 0 to 7.",
         IN(WIRE("level", "int", "The least severe messages to log.")), OUT(""))

@@ -31,7 +31,7 @@ struct store;
 struct workers;
 
 /* What the handlers call.  Everything is borrowed and must outlive the control object.  A call
- * pins the release that serves when it begins and keeps it until it ends: see call_services(). */
+ * that needs the release that serves pins it until it ends: see call_release(). */
 struct control_services {
         struct store *store;
         struct ingest *ingest;

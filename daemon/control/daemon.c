@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "control/connection.h"
 #include "control/handlers.h"
+#include "config/values.h"
+#include "release/release.h"
 #include "store/collection.h"
 #include "store/store.h"
 
@@ -35,18 +37,21 @@ void on_daemon_status(struct call *call)
         const struct control_services *services = call_services(call);
         const struct control *control = call_control(call);
         cleanup_json_ struct json_object *status = json_object_new_object();
+        struct json_object *releases = NULL;
         struct control_figures figures;
         struct error error = { 0 };
         size_t collections;
         int r = count_collections(services, &collections, &error);
 
+        if (r >= 0)
+                r = releases_status(services->releases, &releases, &error);
         if (r < 0) {
                 call_fail(call, r, &error);
                 return;
         }
         json_add_string(status, "version", services->version);
-        json_add_string(status, "stage", services->stage);
-        json_add_u64(status, "release", services->release);
+        json_add_string(status, "stage", stage_name(call_release(call)->config->stage));
+        json_add_u64(status, "release", call_release(call)->release);
         json_add_string(status, "profile", services->profile);
         json_add_string(status, "state", store_path(services->store));
         json_add_i64(status, "pid", getpid());
@@ -58,6 +63,7 @@ void on_daemon_status(struct call *call)
         json_add_u64(status, "collections", collections);
         if (services->status)
                 services->status(services->data, status);
+        json_add(status, "releases", releases);
         control_get_figures(control, &figures);
         json_add_u64(status, "control_clients", figures.connections);
         json_add_u64(status, "control_calls", figures.calls);

@@ -4,6 +4,7 @@
 
 #include "control/handlers.h"
 #include "ingest/ingest.h"
+#include "release/snapshot.h"
 #include "store/collection.h"
 
 static void collection_cleanup(struct collection **collection)
@@ -71,7 +72,7 @@ void on_generation_estimate(struct call *call)
         json_add_u64(object, "documents", estimate.changed_documents);
         json_add_u64(object, "chunks", estimate.chunks);
         json_add_u64(object, "tokens", estimate.tokens);
-        add_embedding_price(object, services->gateway, estimate.tokens);
+        add_embedding_price(object, call_release(call)->gateway, estimate.tokens);
         reply_with(call, "estimate", object);
 }
 

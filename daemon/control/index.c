@@ -5,6 +5,7 @@
 #include "answer/tune.h"
 #include "base/clock.h"
 #include "control/handlers.h"
+#include "release/snapshot.h"
 #include "store/collection.h"
 
 #include <string.h>
@@ -218,7 +219,7 @@ void on_index_tune(struct call *call)
         r = json_get_double(call_parameters(call), "recall", RECALL_MIN, 1, &request.recall,
                             &error);
         if (r >= 0)
-                r = tune_run(services->answer, services->tenant, &request, &report, &error);
+                r = tune_run(call_release(call)->answer, services->tenant, &request, &report, &error);
         if (r < 0)
                 call_fail(call, r, &error);
         else

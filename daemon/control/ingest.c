@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "control/handlers.h"
 #include "gateway/gateway.h"
+#include "release/snapshot.h"
 
 #include <string.h>
 
@@ -91,7 +92,7 @@ static struct json_object *estimate_json(const struct gateway *gateway,
 static struct json_object *told_json(struct call *call, const struct upload *upload,
                                      const struct ingest_batch_summary *summary, bool final)
 {
-        return upload->estimate ? estimate_json(call_services(call)->gateway, summary, final)
+        return upload->estimate ? estimate_json(call_release(call)->gateway, summary, final)
                                 : summary_json(summary, final);
 }
 

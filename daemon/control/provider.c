@@ -4,13 +4,14 @@
 #include "gateway/gateway.h"
 
 #include "control/handlers.h"
+#include "release/snapshot.h"
 
 /* A new reference; NULL: the call has failed. */
 static struct json_object *describe(struct call *call, const char *name)
 {
         struct json_object *described = NULL;
         struct error error = { 0 };
-        int r = gateway_describe(call_services(call)->gateway, name, &described, &error);
+        int r = gateway_describe(call_release(call)->gateway, name, &described, &error);
 
         if (r < 0)
                 call_fail(call, r, &error);
@@ -83,7 +84,7 @@ static int try_provider(struct call *call, const char *name, const char *model,
                         struct gateway_trial *ret, struct error *reterr)
 {
         const struct control_services *services = call_services(call);
-        int r = gateway_try(services->gateway, services->tenant, name, true, ret, reterr);
+        int r = gateway_try(call_release(call)->gateway, services->tenant, name, true, ret, reterr);
 
         if (r < 0)
                 return r;
@@ -93,7 +94,7 @@ static int try_provider(struct call *call, const char *name, const char *model,
                                  "or make it available there", name, model);
         if (call_bool(call, "probe_only"))
                 return 0;
-        return gateway_try(services->gateway, services->tenant, name, false, ret, reterr);
+        return gateway_try(call_release(call)->gateway, services->tenant, name, false, ret, reterr);
 }
 
 /* Whatever a provider does wrong is one error here: that it does not answer as it should. */
@@ -121,7 +122,7 @@ void on_provider_record(struct call *call)
         cleanup_free_ char *path = NULL;
         struct json_object *reply;
         struct error error = { 0 };
-        int r = gateway_record(call_services(call)->gateway, name, on, &path, &error);
+        int r = gateway_record(call_release(call)->gateway, name, on, &path, &error);
 
         if (r < 0) {
                 call_fail(call, r, &error);

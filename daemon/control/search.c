@@ -6,6 +6,7 @@
 #include "answer/eval.h"
 #include "base/clock.h"
 #include "control/handlers.h"
+#include "release/snapshot.h"
 
 #include <string.h>
 
@@ -25,11 +26,11 @@ void on_search_search(struct call *call)
         cleanup_free_ char *text = NULL;
         struct error error = { 0 };
         size_t len;
-        int r = search_request_parse(services->answer, call_parameters(call), &request, &error);
+        int r = search_request_parse(call_release(call)->answer, call_parameters(call), &request, &error);
 
         request.check = (struct index_check){ check_client, call };
         if (r >= 0)
-                r = search_run(services->answer, services->tenant, &request, &response, &error);
+                r = search_run(call_release(call)->answer, services->tenant, &request, &response, &error);
         if (r < 0) {
                 call_fail(call, r, &error);
                 return;
@@ -86,12 +87,12 @@ void on_search_ask(struct call *call)
         cleanup_json_ struct json_object *json = answer_json(call_parameters(call));
         cleanup_json_ struct json_object *answer = NULL;
         struct error error = { 0 };
-        int r = answer_request_parse(services->answer, json, &request, &error);
+        int r = answer_request_parse(call_release(call)->answer, json, &request, &error);
 
         request.stream = call_wants_more(call);
         request.search.check = (struct index_check){ check_client, call };
         if (r >= 0)
-                r = answer_run(services->answer, services->tenant, &request,
+                r = answer_run(call_release(call)->answer, services->tenant, &request,
                                call_wants_more(call) ? &sink : NULL, &answer, &error);
         if (r < 0)
                 call_fail(call, r, &error);
@@ -153,7 +154,7 @@ static int measure_modes(struct call *call, const struct golden_set *set, struct
 
                 if (only && strcmp(only, measure.mode) != 0)
                         continue;
-                r = eval_run(services->answer, services->tenant,
+                r = eval_run(call_release(call)->answer, services->tenant,
                              call_string(call, "collection", "default"), set, mode, on_progress,
                              &measure, &figures, reterr);
                 if (r < 0)

@@ -10,6 +10,7 @@ CONTROLPROTO_LIBS = libcontrolproto.a
 noinst_LIBRARIES += libcontrol.a
 libcontrol_a_SOURCES = \
 	daemon/control/bench.c daemon/control/bench.h \
+	daemon/control/bundle.c \
 	daemon/control/call.c daemon/control/call.h \
 	daemon/control/collection.c \
 	daemon/control/config.c \
@@ -18,12 +19,16 @@ libcontrol_a_SOURCES = \
 	daemon/control/daemon.c \
 	daemon/control/document.c \
 	daemon/control/generation.c \
+	daemon/control/golden.c \
 	daemon/control/handlers.c daemon/control/handlers.h \
 	daemon/control/index.c \
 	daemon/control/ingest.c \
 	daemon/control/job.c \
+	daemon/control/operation.c daemon/control/operation.h \
 	daemon/control/provider.c \
+	daemon/control/release.c \
 	daemon/control/search.c \
+	daemon/control/source.h \
 	daemon/control/trace.c \
 	daemon/control/usage.c
 CONTROL_LIBS = libcontrol.a $(CONTROLPROTO_LIBS) $(SYSTEMD_LIBS)

@@ -4,6 +4,7 @@
 #include "config/values.h"
 #include "config/words.h"
 #include "control/handlers.h"
+#include "release/snapshot.h"
 #include "store/ledger.h"
 #include "store/store.h"
 
@@ -159,10 +160,11 @@ static void add_budget(struct json_object *budgets, const struct budget_config *
         json_add(budgets, NULL, object);
 }
 
-static int add_budgets(const struct control_services *services, uint32_t today,
+static int add_budgets(struct call *call, uint32_t today,
                        struct json_object *reply, struct error *reterr)
 {
-        const struct budget_config *config = &services->config->budget;
+        const struct control_services *services = call_services(call);
+        const struct budget_config *config = &call_release(call)->config->budget;
         struct ledger_entry day = { 0 }, month = { 0 };
         struct json_object *budgets;
         int r = sum_days(services->store, today, today, &day, reterr);
@@ -210,7 +212,7 @@ static int describe(struct call *call, unsigned by, struct json_object *reply,
         if (r == 0)
                 r = sum_days(services->store, period.first_day, period.last_day, &total, reterr);
         if (r == 0)
-                r = add_budgets(services, today, reply, reterr);
+                r = add_budgets(call, today, reply, reterr);
         if (r < 0)
                 return r;
         json_add(reply, "total", row_json(services->store, &total, 0));

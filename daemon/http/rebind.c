@@ -370,7 +370,7 @@ void rebind_retire(struct rebind *rebind)
 int http_prepare(void *http, const struct snapshot *now, const struct snapshot *next,
                  void **ret_prepared, struct error *reterr)
 {
-        struct rebind *rebind;
+        struct rebind *rebind = NULL;
         int r = rebind_prepare(http, &next->config->server, &rebind, reterr);
 
         (void) now;

@@ -29,7 +29,7 @@ static int open_all(struct http *http, const struct server_config *server, struc
                 .request_usec = server->request_timeout_seconds * USEC_PER_SEC,
                 .idle_usec = IDLE_USEC,
         };
-        struct rebind *rebind;
+        struct rebind *rebind = NULL;
         int r = guard_new(&timeouts, http->door.services.metrics, &http->guard, reterr);
 
         if (r >= 0)

@@ -3,6 +3,7 @@ control_tests = \
 	tests/unit/control/test_commands \
 	tests/unit/control/test_connection \
 	tests/unit/control/test_money \
+	tests/unit/control/test_operations \
 	tests/unit/control/test_varlink
 check_PROGRAMS += $(control_tests)
 TESTS += $(control_tests)
@@ -15,6 +16,10 @@ tests_unit_control_test_connection_LDADD = $(CONTROL_LIBS) $(SCHEDULER_LIBS) $(E
 tests_unit_control_test_money_SOURCES = tests/unit/control/test_money.c
 tests_unit_control_test_money_LDADD = $(CONTROL_LIBS) $(STORE_LIBS) $(INDEX_LIBS) $(CONFIG_LIBS) \
 	$(BASE_LIBS) $(CMOCKA_LIBS)
+tests_unit_control_test_operations_SOURCES = tests/unit/control/test_operations.c \
+	tests/lib/release_fakes.c tests/lib/release_fakes.h
+tests_unit_control_test_operations_LDADD = $(CONTROL_LIBS) $(CONFIG_LIBS) $(BASE_LIBS) \
+	$(CMOCKA_LIBS)
 tests_unit_control_test_varlink_SOURCES = tests/unit/control/test_varlink.c
 tests_unit_control_test_varlink_LDADD = $(CONTROLPROTO_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 endif

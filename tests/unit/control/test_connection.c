@@ -7,6 +7,7 @@
 #include "control/call.h"
 #include "control/connection.h"
 #include "control/varlink.h"
+#include "release/release.h"
 #include "scheduler/workers.h"
 
 #include <fcntl.h>
@@ -24,6 +25,28 @@
 
 #define PATIENCE_USEC (UINT64_C(20) * USEC_PER_SEC)
 #define BIG ((size_t) 3 * 1024 * 1024)
+
+/* ---- Releases ------------------------------------------------------------------------------- */
+
+/* How many calls hold the release that serves. */
+static _Atomic int pinned;
+
+struct release_pin releases_pin(struct releases *releases, const struct arm_key *key)
+{
+        static struct snapshot serving = { .release = 7 };
+
+        (void) releases;
+        assert_null(key);
+        pinned++;
+        return (struct release_pin){ .snapshot = &serving };
+}
+
+struct snapshot *snapshot_unref(struct snapshot *snapshot)
+{
+        if (snapshot)
+                pinned--;
+        return NULL;
+}
 
 /* ---- Handlers ------------------------------------------------------------------------------- */
 
@@ -81,7 +104,19 @@ static void on_any(struct call *call)
         const char *query = call_string(call, "query", "");
         uintptr_t steps = (uintptr_t) call_kept(call);
 
-        if (strcmp(query, "fail") == 0) {
+        if (strcmp(query, "release") == 0 && steps < 2) {
+                assert_int_equal(call_release(call)->release, 7);
+                assert_int_equal(call_release(call)->release, 7);
+                call_keep(call, (void *) (steps + 1), NULL);
+                call_again(call, USEC_PER_MSEC);
+        } else if (strcmp(query, "release") == 0) {
+                call_reply(call, number("pinned", (uint64_t) pinned));
+        } else if (strcmp(query, "as") == 0) {
+                struct error error = { 0 };
+
+                (void) error_set(&error, -EBUSY, "o-91 is under way");
+                call_fail_as(call, "ConfirmPending", &error, number("deadline", 5));
+        } else if (strcmp(query, "fail") == 0) {
                 struct error error = { 0 };
 
                 (void) error_set(&error, -ENOENT, "there is no spoon");
@@ -141,7 +176,7 @@ static int door_open(void **state)
 {
         struct door *door = calloc(1, sizeof *door);
         struct control_listen listen_on = { .mode = 0600 };
-        struct control_services services = { .version = "1", .stage = "testing" };
+        struct control_services services = { .version = "1" };
 
         assert_non_null(door);
         (void) strcpy(door->directory, "/tmp/ragd-control-XXXXXX");
@@ -431,6 +466,29 @@ static void test_a_failure_names_the_parameter(void **state)
         (void) close(fd);
 }
 
+static void test_a_failure_may_be_named_and_say_more(void **state)
+{
+        int fd = admin(*state);
+
+        search_for(*state, fd, "as", "");
+        expect(*state, fd, "{\"error\":\"io.ragd.Control.ConfirmPending\",\"parameters\":"
+                           "{\"deadline\":5,\"message\":\"o-91 is under way\"}}");
+        (void) close(fd);
+}
+
+static void test_a_call_sees_one_release_until_it_ends(void **state)
+{
+        int fd = admin(*state);
+
+        assert_int_equal(pinned, 0);
+        search_for(*state, fd, "release", "");
+        expect(*state, fd, "{\"parameters\":{\"pinned\":1}}");
+        search_for(*state, fd, "after", ""); /* the call before it is over */
+        expect(*state, fd, "{\"parameters\":{\"echo\":\"after\"}}");
+        assert_int_equal(pinned, 0);
+        (void) close(fd);
+}
+
 static void test_a_client_that_half_closes_gets_its_replies(void **state)
 {
         int fd = admin(*state);
@@ -574,6 +632,8 @@ int main(void)
                 AT_A_DOOR(test_a_oneway_call_counts_although_the_client_is_gone),
                 AT_A_DOOR(test_more_gives_several_replies_and_none_without_it),
                 AT_A_DOOR(test_a_failure_names_the_parameter),
+                AT_A_DOOR(test_a_failure_may_be_named_and_say_more),
+                AT_A_DOOR(test_a_call_sees_one_release_until_it_ends),
                 AT_A_DOOR(test_a_client_that_half_closes_gets_its_replies),
                 AT_A_DOOR(test_a_client_that_does_not_read_delays_only_itself),
                 AT_A_DOOR(test_an_upgraded_call_reads_to_the_end_and_answers),

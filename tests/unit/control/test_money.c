@@ -8,6 +8,7 @@
 #include "control/handlers.h"
 #include "control/types.h"
 #include "gateway/gateway.h"
+#include "release/snapshot.h"
 #include "store/ledger.h"
 #include "store/store.h"
 #include "store/traces.h"
@@ -25,6 +26,7 @@
 
 struct call {
         struct control_services services;
+        struct snapshot release;
         struct json_object *parameters, *reply;
         int code;
         struct error error;
@@ -34,6 +36,11 @@ struct call {
 const struct control_services *call_services(const struct call *call)
 {
         return &call->services;
+}
+
+const struct snapshot *call_release(struct call *call)
+{
+        return &call->release;
 }
 
 struct json_object *call_parameters(const struct call *call)
@@ -222,9 +229,9 @@ static int setup(void **state)
         place->config.budget = (struct budget_config){ .alert_ratio = 0.8 };
         place->call.services = (struct control_services){
                 .store = place->store,
-                .config = &place->config,
                 .tenant = store_default_tenant(place->store),
         };
+        place->call.release.config = &place->config;
         memset(&noted, 0, sizeof noted);
         *state = place;
         return 0;
@@ -234,7 +241,7 @@ static void clear(struct call *call)
 {
         json_object_put(call->parameters);
         json_object_put(call->reply);
-        *call = (struct call){ .services = call->services };
+        *call = (struct call){ .services = call->services, .release = call->release };
 }
 
 static int teardown(void **state)
