@@ -23,11 +23,11 @@ const char *canary_verdict_name(enum canary_verdict verdict)
         return (size_t) verdict < CANARY_VERDICT_MAX ? canary_verdict_names[verdict] : NULL;
 }
 
-/* ---- Arms -------------------------------------------------------------------------------------- */
+/* ---- Arms ------------------------------------------------------------------------------------ */
 
 #define SHARES 10000U
 
-/* The best name that is there, with a letter of its kind: a user called like a session is another. */
+/* The best name that is there, with a letter of its kind: a user called like a session differs. */
 static const char *choose_key(const struct arm_key *key, char *ret_kind)
 {
         const struct {
@@ -78,7 +78,7 @@ enum release_arm canary_arm(uint32_t release, uint32_t percent, const struct arm
         return place - share < share ? RELEASE_ARM_BASELINE : RELEASE_ARM_REST;
 }
 
-/* ---- Sequential tests ---------------------------------------------------------------------------- */
+/* ---- Sequential tests ------------------------------------------------------------------------ */
 
 /* ln((1 - beta) / alpha), beta being 5 %, and alpha a fifth of it: three shares and two latencies
  * are compared, and a canary that is as good in all is to be stopped in 5 % of all cases at most
@@ -165,7 +165,7 @@ static void run_test(struct test *test, const struct promotion_config *promotion
                 test->verdict = CANARY_STOP;
 }
 
-/* ---- Latency --------------------------------------------------------------------------------------- */
+/* ---- Latency --------------------------------------------------------------------------------- */
 
 #define SLOWER_HOLD 1.5           /* beyond: not passed */
 #define SLOWER_STOP 2.0           /* at or beyond: stopped */
@@ -191,7 +191,7 @@ static void compare_latency(struct slower *slower, bool enough)
                 slower->verdict = CANARY_STOP;
 }
 
-/* ---- A look ------------------------------------------------------------------------------------------ */
+/* ---- A look ---------------------------------------------------------------------------------- */
 
 #define TESTS 3
 #define LATENCIES 2
@@ -320,7 +320,7 @@ static enum canary_verdict judge(struct look *look)
         return look->passed_usec >= 3 * look->step_usec ? CANARY_HOLD : CANARY_GO_ON;
 }
 
-/* ---- The report ---------------------------------------------------------------------------------------- */
+/* ---- The report ------------------------------------------------------------------------------ */
 
 static struct json_object *test_json(const struct test *test, bool no_baseline)
 {

@@ -7,9 +7,9 @@
  *
  * Shares that fail (errors, empty retrievals, answers without grounds) are compared by Wald's
  * sequential probability ratio test (Annals of Mathematical Statistics 16, 1945), which may be
- * looked at as often as one likes, with 5 % for either error of the whole.  Two of them, and both must say so
- * before a canary is stopped: of the candidate's share, between the base's p0 and p1 = p0 +
- * max_error_rate (but not beyond rollback_error_rate while p0 is below it); and of double
+ * looked at as often as one likes, with 5 % for either error of the whole.  Two of them, and both
+ * must say so before a canary is stopped: of the candidate's share, between the base's p0 and p1 =
+ * p0 + max_error_rate (but not beyond rollback_error_rate while p0 is below it); and of double
  * dichotomies (section 5.3 there), which does not take the base's share for the truth.  Latency is
  * compared by the ratio of the arms' 95th percentiles once both have min_samples.  A provider's
  * fault is no evidence: several in a row hold the canary. */

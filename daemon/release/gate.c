@@ -26,7 +26,7 @@ const char *gate_verdict_name(enum gate_verdict verdict)
         return (size_t) verdict < GATE_VERDICT_MAX ? gate_verdict_names[verdict] : NULL;
 }
 
-/* ---- Judging --------------------------------------------------------------------------------------- */
+/* ---- Judging --------------------------------------------------------------------------------- */
 
 enum gate_verdict gate_judge_most(double value, double pass, double fail)
 {
@@ -82,7 +82,7 @@ static struct gate_row *add_most(struct rows *rows, const char *gate, double bas
         return row;
 }
 
-/* ---- Figures ------------------------------------------------------------------------------------------ */
+/* ---- Figures --------------------------------------------------------------------------------- */
 
 static double over(double sum, uint64_t n)
 {
@@ -187,7 +187,7 @@ static enum gate_verdict worst(const struct rows *rows, uint64_t judged)
         return verdict;
 }
 
-/* ---- The report ------------------------------------------------------------------------------------------ */
+/* ---- The report ------------------------------------------------------------------------------ */
 
 static struct json_object *row_json(const struct gate_row *row)
 {
@@ -279,7 +279,7 @@ int gate_run(const struct gate_settings *settings, struct json_object **ret,
         return 0;
 }
 
-/* ---- Traffic ------------------------------------------------------------------------------------------------ */
+/* ---- Traffic --------------------------------------------------------------------------------- */
 
 struct burning {
         double errors, seconds; /* of the requests that providers did not spoil */

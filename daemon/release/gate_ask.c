@@ -34,7 +34,7 @@ void gate_asking_done(struct gate_asking *asking)
         memset(asking, 0, sizeof *asking);
 }
 
-/* ---- Which questions ----------------------------------------------------------------------------- */
+/* ---- Which questions ------------------------------------------------------------------------- */
 
 /* Takes the golden set, whose questions are all of this collection; counts what it lacks. */
 static int add_set(struct gate_asking *asking, struct tenant_id tenant, const char *collection,
@@ -172,7 +172,7 @@ int gate_collect(struct gate_asking *asking, struct error *reterr)
         return r;
 }
 
-/* ---- Asking ---------------------------------------------------------------------------------------- */
+/* ---- Asking ---------------------------------------------------------------------------------- */
 
 struct reply {
         bool judged;

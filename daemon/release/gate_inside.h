@@ -17,7 +17,7 @@ struct gate_row {
         char note[GATE_NOTE_SIZE];
 };
 
-/* ---- gate_ask.c ----------------------------------------------------------------------------- */
+/* ---- gate_ask.c ------------------------------------------------------------------------------ */
 
 /* Golden questions of one collection of one tenant; its figures are sums over those judged. */
 struct gate_set {
@@ -55,17 +55,17 @@ int gate_collect(struct gate_asking *asking, struct error *reterr);
 /* Asks them of both in turns. */
 int gate_ask(struct gate_asking *asking, struct error *reterr);
 
-/* ---- gate_probe.c --------------------------------------------------------------------------- */
+/* ---- gate_probe.c ---------------------------------------------------------------------------- */
 
 /* Documents of each collection are looked for in others of the candidate, and by a tenant who
  * isn't there. */
 int gate_probe_isolation(const struct gate_settings *settings, struct gate_row *ret,
                          struct error *reterr);
-/* What this month's use comes to in a whole month, at what it cost and at the candidate's prices. */
+/* What this month's use comes to in a whole month: as it cost, and at the candidate's prices. */
 int gate_price_month(const struct gate_settings *settings, uint64_t now_wall_usec,
                      struct gate_row *ret, struct error *reterr);
 
-/* ---- gate.c --------------------------------------------------------------------------------- */
+/* ---- gate.c ---------------------------------------------------------------------------------- */
 
 /* At most `pass` passes, at least `fail` fails, the rest is held.  NaN is no data. */
 enum gate_verdict gate_judge_most(double value, double pass, double fail);

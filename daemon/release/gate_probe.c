@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- Isolation (coverage M11, M12) ----------------------------------------------------------------- */
+/* ---- Isolation (coverage M11, M12) ----------------------------------------------------------- */
 
 #define PROBED_MAX 16     /* collections that a document is taken from */
 #define ELSEWHERE_MAX 4   /* others in which it is looked for */
@@ -190,7 +190,7 @@ int gate_probe_isolation(const struct gate_settings *settings, struct gate_row *
         return 0;
 }
 
-/* ---- The month (coverage M12, M13) ------------------------------------------------------------------- */
+/* ---- The month (coverage M12, M13) ----------------------------------------------------------- */
 
 /* Who does this work in the candidate; NULL: nobody. */
 static const struct provider_config *successor(const struct snapshot *candidate,

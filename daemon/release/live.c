@@ -15,7 +15,7 @@
 
 #define PEM_MAX_BYTES ((size_t) 4 << 20U)
 
-/* ---- Places ---------------------------------------------------------------------------------------- */
+/* ---- Places ---------------------------------------------------------------------------------- */
 
 static const struct config_origin *find_origin(const struct config *config, const char *key)
 {
@@ -55,7 +55,7 @@ const char *live_provider_key(const char *provider, const char *leaf,
         return text;
 }
 
-/* ---- Secrets ---------------------------------------------------------------------------------------- */
+/* ---- Secrets --------------------------------------------------------------------------------- */
 
 static bool is_used(const struct live *live, const struct provider_config *provider)
 {
@@ -100,7 +100,7 @@ static void check_secrets(struct live *live)
                         check_secret(live, &value);
 }
 
-/* ---- Certificates and keys ------------------------------------------------------------------------------ */
+/* ---- Certificates and keys ------------------------------------------------------------------- */
 
 static void check_pem(struct live *live, const char *key, const char *path, const char *what)
 {
@@ -113,7 +113,8 @@ static void check_pem(struct live *live, const char *key, const char *path, cons
         if (io_read_file(AT_FDCWD, path, PEM_MAX_BYTES, &text, &len, &error) < 0) {
                 live_report(live, CONFIG_ERROR, "E_FILE", key, "%s", error_text(&error));
                 live_hint(live, "the file must be there and readable by the daemon's user");
-        } else if (!memmem(text, len, "-----BEGIN ", 11) || !memmem(text, len, what, strlen(what))) {
+        } else if (!memmem(text, len, "-----BEGIN ", 11) ||
+                   !memmem(text, len, what, strlen(what))) {
                 live_report(live, CONFIG_ERROR, "E_FILE", key, "%s holds no %s in PEM format",
                             path, what);
                 live_hint(live, "begin it with the line -----BEGIN …%s-----", what);
@@ -137,7 +138,7 @@ static void check_files(struct live *live)
         }
 }
 
-/* ---- The whole ------------------------------------------------------------------------------------------ */
+/* ---- The whole ------------------------------------------------------------------------------- */
 
 int live_validate(const struct live_settings *settings, const struct config *config,
                   struct config_diagnostics *diagnostics, struct error *reterr)

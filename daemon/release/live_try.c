@@ -14,14 +14,14 @@
 
 #define FREE_AFTERWARDS (UINT64_C(64) << 20U) /* bytes that a change leaves on the disk */
 
-/* ---- Providers -------------------------------------------------------------------------------------- */
+/* ---- Providers ------------------------------------------------------------------------------- */
 
 /* Which key it is most likely about, and what helps. */
 static const struct {
         int code;
         const char *leaf, *hint;
 } remedies[] = {
-        { -EKEYREJECTED, "api_key", "check the key, and what it may do, in the provider's console" },
+        { -EKEYREJECTED, "api_key", "check the key and its rights in the provider's console" },
         { -ENOENT, "api_key", "put the secret where the reference says" },
         { -ENXIO, "model", "write the model as the provider spells it; a local one must be pulled "
                            "first" },
@@ -138,7 +138,7 @@ static int open_gateway(struct live *live, struct gateway **ret, struct error *r
         return gateway_new(&settings, ret, reterr);
 }
 
-/* ---- Room ------------------------------------------------------------------------------------------- */
+/* ---- Room ------------------------------------------------------------------------------------ */
 
 static double mib(uint64_t bytes)
 {

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Histograms: each doubling in equal parts, from 512 µs to half an hour ----------------------- */
+/* ---- Histograms: each doubling in equal parts, from 512 µs to half an hour ------------------- */
 
 #define LEAST_BITS 9U
 #define OCTAVES 22U
@@ -58,7 +58,7 @@ static uint64_t percentile(const uint64_t *buckets, unsigned bits, double share)
         return bucket_end(n - 1, bits);
 }
 
-/* ---- Windows ------------------------------------------------------------------------------------- */
+/* ---- Windows --------------------------------------------------------------------------------- */
 
 enum figure {
         FIGURE_REQUESTS,
@@ -126,27 +126,6 @@ static void empty(struct window *window)
                 atomic_store_explicit(&window->first[i], 0, memory_order_relaxed);
 }
 
-/* The window of this moment, emptied where it held an older one; NULL: it holds a newer one. */
-static struct window *turn_to(struct observations *observations, struct arm *arm, size_t ring,
-                              uint64_t now_usec)
-{
-        uint64_t number = now_usec / lengths[ring] + 1, held;
-        struct window *window = &arm->windows[ring][number % RING];
-
-        held = atomic_load_explicit(&window->number, memory_order_acquire);
-        if (held < number) {
-                (void) pthread_mutex_lock(&observations->turning);
-                held = atomic_load_explicit(&window->number, memory_order_relaxed);
-                if (held < number) {
-                        empty(window);
-                        atomic_store_explicit(&window->number, number, memory_order_release);
-                        held = number;
-                }
-                (void) pthread_mutex_unlock(&observations->turning);
-        }
-        return held == number ? window : NULL;
-}
-
 static void add(struct window *window, enum figure figure, uint64_t n)
 {
         if (n)
@@ -177,6 +156,28 @@ static void count(struct window *window, const struct observation *observation)
                 memory_order_relaxed);
 }
 
+/* In the window of this moment, emptied where it held an older one; not where it holds a newer. */
+static void count_in(struct observations *observations, struct arm *arm, size_t ring,
+                     const struct observation *observation, uint64_t now_usec)
+{
+        uint64_t number = now_usec / lengths[ring] + 1, held;
+        struct window *window = &arm->windows[ring][number % RING];
+
+        held = atomic_load_explicit(&window->number, memory_order_acquire);
+        if (held < number) {
+                (void) pthread_mutex_lock(&observations->turning);
+                held = atomic_load_explicit(&window->number, memory_order_relaxed);
+                if (held < number) {
+                        empty(window);
+                        atomic_store_explicit(&window->number, number, memory_order_release);
+                        held = number;
+                }
+                (void) pthread_mutex_unlock(&observations->turning);
+        }
+        if (held == number)
+                count(window, observation);
+}
+
 void observe(struct observations *observations, const struct observation *observation,
              uint64_t now_usec)
 {
@@ -189,15 +190,11 @@ void observe(struct observations *observations, const struct observation *observ
                 (void) atomic_fetch_add_explicit(&arm->faults_in_a_row, 1, memory_order_relaxed);
         else if (atomic_load_explicit(&arm->faults_in_a_row, memory_order_relaxed) > 0)
                 atomic_store_explicit(&arm->faults_in_a_row, 0, memory_order_relaxed);
-        for (size_t i = 0; i < RINGS; i++) {
-                struct window *window = turn_to(observations, arm, i, now_usec);
-
-                if (window)
-                        count(window, observation);
-        }
+        for (size_t i = 0; i < RINGS; i++)
+                count_in(observations, arm, i, observation, now_usec);
 }
 
-/* ---- Reading ------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 struct sums {
         uint64_t figures[FIGURE_MAX], took[TOOK_BUCKETS], first[FIRST_BUCKETS];

@@ -400,7 +400,9 @@ static int read_rows(struct collection *collection, struct db *db, const char *n
         while ((r = db_step(db, statement, reterr)) > 0) {
                 uint64_t no = db_column_u64(statement, 0);
 
-                r = no == last ? 0 : add_question(collection, statement, set, reterr);
+                r = 0;
+                if (no != last || set->n_questions == 0)
+                        r = add_question(collection, statement, set, reterr);
                 last = no;
                 if (r == 0)
                         r = add_gain(statement, &set->questions[set->n_questions - 1], reterr);

@@ -36,7 +36,7 @@ static void test_ndcg_against_numbers_computed_by_hand(void **state)
 static void test_golden_sets_are_read(void **state)
 {
         static const char text[] = "{\"query\":\"a\",\"relevant\":{\"x\":3,\"y\":0}}\n\n"
-                                   "{\"query\":\"b\",\"relevant\":{}}";
+                                   "{\"query\":\"b\",\"relevant\":{},\"collection\":\"c\"}";
         struct golden_set set;
         struct error error = { 0 };
 
@@ -46,6 +46,8 @@ static void test_golden_sets_are_read(void **state)
         assert_string_equal(set.questions[0].relevant[0].external_id, "x");
         assert_int_equal(set.questions[0].relevant[0].gain, 3);
         assert_int_equal(set.questions[1].n_relevant, 0);
+        assert_null(set.questions[0].collection);
+        assert_string_equal(set.questions[1].collection, "c");
         golden_set_done(&set);
 }
 
@@ -67,6 +69,7 @@ static void test_bad_golden_sets_are_refused_with_the_line(void **state)
                 { "{\"query\":\"a\",\"relevant\":{\"x\":1.5}}", -EINVAL, 1 },
                 { "{\"query\":\"a\",\"relevant\":{\"x\":null}}", -EINVAL, 1 },
                 { "{\"query\":\"a\",\"relevant\":{},\"id\":1}", -EINVAL, 1 },
+                { "{\"query\":\"a\",\"relevant\":{},\"collection\":5}", -EINVAL, 1 },
         };
 
         (void) state;
@@ -114,6 +117,30 @@ static void test_a_golden_set_is_run_against_a_collection(void **state)
         golden_set_done(&set);
 }
 
+static void test_a_question_is_asked_of_the_collection_that_it_names(void **state)
+{
+        static const char text[] =
+                "{\"query\":\"deepest\",\"relevant\":{\"baikal\":1},\"collection\":\"lakes\"}\n"
+                "{\"query\":\"Budapest\",\"relevant\":{\"danube\":1,\"seine\":1}}\n"
+                "{\"query\":\"Paris\",\"relevant\":{\"loire\":1,\"seine\":2,\"oise\":0}}\n";
+        struct fixture *fixture = *state;
+        struct eval_missing missing;
+        struct eval_figures figures;
+        struct golden_set set;
+        struct error error = { 0 };
+
+        assert_ok(golden_set_parse(text, strlen(text), &set, &error));
+        assert_ok(eval_run(fixture->answer, fixture->tenant, "rivers", &set, SEARCH_MODE_INVALID,
+                           NULL, NULL, &figures, &error));
+        assert_true(fabs(figures.recall_at_100 - 1.5 / 3) < 1e-9);
+        assert_int_equal(figures.missing, 2);
+        assert_ok(eval_find_missing(fixture->store, fixture->tenant, "rivers", &set, &missing,
+                                    &error));
+        assert_int_equal(missing.n, 2);
+        assert_string_equal(missing.first, "loire");
+        golden_set_done(&set);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -121,6 +148,7 @@ int main(void)
                 cmocka_unit_test(test_golden_sets_are_read),
                 cmocka_unit_test(test_bad_golden_sets_are_refused_with_the_line),
                 cmocka_unit_test(test_a_golden_set_is_run_against_a_collection),
+                cmocka_unit_test(test_a_question_is_asked_of_the_collection_that_it_names),
         };
 
         return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);

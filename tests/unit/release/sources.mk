@@ -42,11 +42,15 @@ tests_unit_release_test_spec_LDADD = $(release_test_libs)
 # Gates ask golden questions: the room of answers, and what lies beneath it.
 release_gate_libs = $(RELEASE_LIBS) $(ANSWER_LIBS) $(GATEWAY_LIBS) $(PROVIDER_LIBS) $(STORE_LIBS) \
 	$(SCHEDULER_LIBS) $(EVENT_LIBS) $(CONFIG_LIBS) $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
-check_PROGRAMS += tests/unit/release/test_gate
-TESTS += tests/unit/release/test_gate
-tests_unit_release_test_gate_SOURCES = tests/unit/release/test_gate.c \
+release_gate_fixture = tests/unit/release/gates.c tests/unit/release/gates.h \
 	tests/unit/answer/fixture.c tests/unit/answer/fixture.h
+check_PROGRAMS += tests/unit/release/test_gate tests/unit/release/test_gate_probe
+TESTS += tests/unit/release/test_gate tests/unit/release/test_gate_probe
+tests_unit_release_test_gate_SOURCES = tests/unit/release/test_gate.c $(release_gate_fixture)
 tests_unit_release_test_gate_LDADD = $(release_gate_libs)
+tests_unit_release_test_gate_probe_SOURCES = tests/unit/release/test_gate_probe.c \
+	$(release_gate_fixture)
+tests_unit_release_test_gate_probe_LDADD = $(release_gate_libs)
 check_PROGRAMS += tests/unit/release/test_live
 TESTS += tests/unit/release/test_live
 tests_unit_release_test_live_SOURCES = tests/unit/release/test_live.c \

@@ -121,7 +121,7 @@ static void assert_nothing(const struct trial *trial)
 #define BEGIN "stage = \"development\"\n[rag.vector_storage]\ndimensions = 64\n"
 #define HASHING "[rag.embedding]\ndefault_provider = \"hashing\"\n"
 
-/* ---- Addresses ---------------------------------------------------------------------------------- */
+/* ---- Addresses ------------------------------------------------------------------------------- */
 
 static int listen_somewhere(uint16_t *ret_port)
 {
@@ -191,7 +191,7 @@ static void test_addresses_that_are_not_ours_are_refused(void **state)
         assert_int_equal(access(text, F_OK), -1); /* nothing is left of the try */
 }
 
-/* ---- Secrets and files ------------------------------------------------------------------------------ */
+/* ---- Secrets and files ----------------------------------------------------------------------- */
 
 static void test_secrets_and_certificates_are_opened(void **state)
 {
@@ -222,7 +222,7 @@ static void test_secrets_and_certificates_are_opened(void **state)
         assert_int_equal(trial->found.errors, 0);
 }
 
-/* ---- Providers ----------------------------------------------------------------------------------------- */
+/* ---- Providers ------------------------------------------------------------------------------- */
 
 static void try_embedder(struct trial *trial, const char *endpoint, const char *model)
 {
@@ -284,7 +284,7 @@ static void test_an_embedder_without_its_key_is_an_error_and_the_rest_is_tried(v
         assert_non_null(find(trial, "E_LISTEN"));
 }
 
-/* ---- Room ------------------------------------------------------------------------------------------------ */
+/* ---- Room ------------------------------------------------------------------------------------ */
 
 static void test_disk_and_memory_are_compared_with_what_the_change_needs(void **state)
 {
