@@ -25,7 +25,7 @@ static const struct canary canary = { .config = &config,
                                       .percent = 10,
                                       .begun_usec = 1000 };
 
-/* ---- Arms ------------------------------------------------------------------------------- */
+/* ---- Arms ------------------------------------------------------------------------------------ */
 
 static enum release_arm arm_of(uint32_t release, uint32_t percent, unsigned who)
 {
@@ -98,7 +98,7 @@ static void test_the_session_counts_before_user_key_and_address(void **state)
         assert_true(different > 50);
 }
 
-/* ---- Simulations ---------------------------------------------------------------------------- */
+/* ---- Simulations ----------------------------------------------------------------------------- */
 
 /* splitmix64 (Steele, Lea, Flood 2014). */
 static double draw(uint64_t *seed)
@@ -261,7 +261,7 @@ static void test_slow_canaries_are_stopped_and_equal_ones_are_not(void **state)
         assert_true(slow >= 285);
 }
 
-/* ---- Verdicts ------------------------------------------------------------------------------- */
+/* ---- Verdicts -------------------------------------------------------------------------------- */
 
 static struct observed healthy(uint64_t n)
 {
