@@ -7,6 +7,7 @@
 #include "control/control.h"
 #include "ingest/ingest.h"
 #include "metrics/metrics.h"
+#include "release/release.h"
 #include "store/collection.h"
 
 #include <pthread.h>
@@ -115,7 +116,11 @@ static double release_number(void *data)
 {
         const struct gauges *gauges = data;
 
-        return gauges->settings.release;
+        struct snapshot *snapshot = releases_pin(gauges->settings.releases, NULL).snapshot;
+        uint32_t number = snapshot->release;
+
+        (void) snapshot_unref(snapshot);
+        return number;
 }
 
 static double started(void *data)
@@ -136,7 +141,7 @@ static double memory_limit(void *data)
 {
         const struct gauges *gauges = data;
 
-        return (double) gauges->settings.budget_bytes;
+        return (double) index_budget_max(gauges->settings.budget);
 }
 
 struct cache_figures {
@@ -146,9 +151,11 @@ struct cache_figures {
 static struct cache_figures cache_of(const void *data)
 {
         const struct gauges *gauges = data;
+        struct snapshot *snapshot = releases_pin(gauges->settings.releases, NULL).snapshot;
         struct cache_figures figures;
 
-        answer_get_cache(gauges->settings.answer, &figures.hits, &figures.misses, &figures.bytes);
+        answer_get_cache(snapshot->answer, &figures.hits, &figures.misses, &figures.bytes);
+        (void) snapshot_unref(snapshot);
         return figures;
 }
 
@@ -171,7 +178,11 @@ static double recall_dropped(void *data)
 {
         const struct gauges *gauges = data;
 
-        return (double) answer_recall_dropped(gauges->settings.answer);
+        struct snapshot *snapshot = releases_pin(gauges->settings.releases, NULL).snapshot;
+        uint64_t dropped = answer_recall_dropped(snapshot->answer);
+
+        (void) snapshot_unref(snapshot);
+        return (double) dropped;
 }
 
 /* ---- Indexes ----------------------------------------------------------------------------- */
@@ -282,10 +293,12 @@ static bool is_shadowed(const struct gauges *gauges, size_t n, size_t at)
 static void list_recall(void *data, enum metric_id id, struct metric_list *list)
 {
         struct gauges *gauges = data;
+        struct snapshot *snapshot = releases_pin(gauges->settings.releases, NULL).snapshot;
         size_t n;
 
         (void) pthread_mutex_lock(&gauges->lock);
-        n = answer_get_recall(gauges->settings.answer, gauges->recall, RECALL_COLLECTIONS_MAX);
+        n = answer_get_recall(snapshot->answer, gauges->recall, RECALL_COLLECTIONS_MAX);
+        (void) snapshot_unref(snapshot);
         for (size_t i = 0; i < n; i++) {
                 const struct recall_figures *figures = &gauges->recall[i];
 

@@ -6,23 +6,21 @@
 
 #include <stdint.h>
 
-struct answer;
 struct control;
 struct gauges;
 struct index_budget;
 struct ingest;
 struct metrics;
+struct releases;
 struct store;
 
 struct gauges_settings {
         struct store *store;
         struct ingest *ingest;
-        struct answer *answer;
+        struct releases *releases;
         const struct control *control;
         const struct index_budget *budget;
-        uint64_t budget_bytes; /* its limit */
         struct tenant_id tenant; /* whose collections are listed */
-        uint32_t release;
         uint64_t started_usec; /* wall */
 };
 

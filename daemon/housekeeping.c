@@ -7,6 +7,7 @@
 #include "store/traces.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #define ROUND_USEC (3600 * USEC_PER_SEC)
@@ -15,6 +16,7 @@
 
 struct housekeeping {
         struct housekeeping_settings settings;
+        atomic_uint trace_retention_days;
         struct worker_task task;
         sd_event_source *timer;
 };
@@ -22,7 +24,7 @@ struct housekeeping {
 static enum worker_verdict round_of(struct worker_task *task)
 {
         const struct housekeeping *housekeeping = task->data;
-        uint64_t kept = housekeeping->settings.trace_retention_days * DAY_USEC;
+        uint64_t kept = atomic_load(&housekeeping->trace_retention_days) * DAY_USEC;
         uint64_t now = clock_wall_usec(), n = 0;
         struct error error = { 0 };
 
@@ -55,6 +57,7 @@ int housekeeping_new(const struct housekeeping_settings *settings, sd_event *loo
         if (!housekeeping)
                 return error_oom(reterr);
         housekeeping->settings = *settings;
+        atomic_init(&housekeeping->trace_retention_days, settings->trace_retention_days);
         housekeeping->task = (struct worker_task){ .run = round_of, .data = housekeeping };
         r = sd_event_add_time_relative(loop, &housekeeping->timer, CLOCK_MONOTONIC, 0,
                                        ACCURACY_USEC, on_timer, housekeeping);
@@ -66,6 +69,11 @@ int housekeeping_new(const struct housekeeping_settings *settings, sd_event *loo
         }
         *ret = housekeeping;
         return 0;
+}
+
+void housekeeping_keep_traces(struct housekeeping *housekeeping, uint32_t days)
+{
+        atomic_store(&housekeeping->trace_retention_days, days);
 }
 
 struct housekeeping *housekeeping_free(struct housekeeping *housekeeping)

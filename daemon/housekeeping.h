@@ -19,5 +19,7 @@ struct housekeeping_settings {
 /* Everything is borrowed.  The first round begins at once. */
 int housekeeping_new(const struct housekeeping_settings *settings, sd_event *loop,
                      struct housekeeping **ret, struct error *reterr);
+/* From the next round on; any thread. */
+void housekeeping_keep_traces(struct housekeeping *housekeeping, uint32_t days);
 /* Waits for the round that runs.  Before the workers and the store end. */
 struct housekeeping *housekeeping_free(struct housekeeping *housekeeping);

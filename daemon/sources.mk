@@ -6,9 +6,10 @@ ragd_SOURCES = \
 	daemon/gauges.c daemon/gauges.h \
 	daemon/housekeeping.c daemon/housekeeping.h \
 	daemon/main.c \
-	daemon/models.c daemon/models.h \
 	daemon/news.c daemon/news.h \
-	daemon/profile.c daemon/profile.h \
+	daemon/reload.c daemon/reload.h \
+	daemon/rooms.c daemon/rooms.h \
+	daemon/start.c daemon/start.h \
 	daemon/status.c daemon/status.h
 
 ragd_LDADD = $(CONTROL_LIBS) $(HTTP_LIBS) $(RELEASE_LIBS) $(ANSWER_LIBS) $(INGEST_LIBS) \

@@ -3,8 +3,10 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "http/http.h"
 #include "index/index.h"
 #include "ingest/ingest.h"
+#include "release/release.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -14,24 +16,25 @@
 
 #define TELL_EVERY_USEC (5 * USEC_PER_SEC)
 
-void status_listening(struct status *status, const char *const *addresses)
+void status_listening(struct status *status, const struct http *http)
 {
-        status->addresses = addresses;
+        status->http = http;
 }
 
 const char *status_line(const struct status *status, char line[static STATUS_LINE_SIZE])
 {
         struct ingest_figures figures;
-        int used;
+        size_t used;
 
         ingest_get_figures(status->ingest, &figures);
-        used = snprintf(line, STATUS_LINE_SIZE, "release %u %s", status->release, status->stage);
+        releases_line(status->releases, line, STATUS_LINE_SIZE);
+        used = strlen(line);
         if (figures.collections_behind > 0)
-                (void) snprintf(line + used, STATUS_LINE_SIZE - (size_t) used,
+                (void) snprintf(line + used, STATUS_LINE_SIZE - used,
                                 ", ingesting into %u collection%s", figures.collections_behind,
                                 figures.collections_behind > 1 ? "s" : "");
         else
-                (void) snprintf(line + used, STATUS_LINE_SIZE - (size_t) used,
+                (void) snprintf(line + used, STATUS_LINE_SIZE - used,
                                 ", everything ingested is visible");
         return line;
 }
@@ -79,11 +82,12 @@ void status_describe(void *data, struct json_object *object)
         const struct status *status = data;
         struct json_object *listen = json_object_new_array();
         struct ingest_figures figures;
+        const char *const *addresses = status->http ? http_addresses(status->http) : NULL;
         char line[STATUS_LINE_SIZE];
         uint64_t free_bytes = 0;
 
-        for (size_t i = 0; listen && status->addresses && status->addresses[i]; i++)
-                json_add_string(listen, NULL, status->addresses[i]);
+        for (size_t i = 0; listen && addresses && addresses[i]; i++)
+                json_add_string(listen, NULL, addresses[i]);
         json_add(object, "listen", listen);
         json_add_string(object, "line", status_line(status, line));
         json_add_string(object, "state", status->state);
@@ -91,7 +95,7 @@ void status_describe(void *data, struct json_object *object)
         if (store_free_bytes(status->store, &free_bytes) == 0)
                 json_add_u64(object, "free_bytes", free_bytes);
         json_add_u64(object, "index_bytes", index_budget_used(status->budget));
-        json_add_u64(object, "index_limit_bytes", status->budget_bytes);
+        json_add_u64(object, "index_limit_bytes", index_budget_max(status->budget));
         ingest_get_figures(status->ingest, &figures);
         json_add_u64(object, "documents_put", figures.documents_put);
         json_add_u64(object, "documents_applied", figures.documents_applied);

@@ -7,8 +7,10 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+struct http;
 struct index_budget;
 struct ingest;
+struct releases;
 struct store;
 
 #define STATUS_LINE_SIZE 256
@@ -16,20 +18,18 @@ struct store;
 struct status {
         struct store *store;
         struct ingest *ingest;
+        struct releases *releases;
         const struct index_budget *budget;
-        uint64_t budget_bytes; /* its limit */
-        const char *stage;
         const char *state; /* the folder */
-        uint32_t release;
         uint64_t started_usec; /* wall */
-        const char *const *addresses; /* NULL until the HTTP door is open */
+        const struct http *http; /* NULL until the HTTP door is open */
         sd_event_source *timer;
         char told[STATUS_LINE_SIZE];
 };
 
-void status_listening(struct status *status, const char *const *addresses);
+void status_listening(struct status *status, const struct http *http);
 
-/* "release 3 development, up to date" or what is behind; returns `line`. */
+/* "release 3 development, everything ingested is visible", or what goes on; returns `line`. */
 const char *status_line(const struct status *status, char line[static STATUS_LINE_SIZE]);
 
 /* Tells the service manager whenever the line has changed.  Ended by status_stop(). */

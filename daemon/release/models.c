@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "models.h"
+#include "release/models.h"
 
 #include "config/providers.h"
 

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a start runs, and where: the state folder, then the release that is active in it, or, as
+ * long as none is, the profile on disk, unless that would have documents embedded anew. */
+#pragma once
+#include "base/error.h"
+
+#include <limits.h>
+#include <stdint.h>
+
+struct config;
+struct store;
+
+struct start {
+        const char *profile; /* path of the TOML file */
+        char state[PATH_MAX];
+        struct config *on_disk; /* what the file says; NULL: it has errors, or is not needed */
+        uint32_t release;
+        struct config *config; /* of the release */
+};
+
+/* Finds the state folder: `state` (may be NULL), else the profile's persistence_path, else the
+ * service manager's, else the default.  -EUCLEAN: no release is active there and the profile has
+ * errors, which were printed one by one to standard error; nothing was touched. */
+int start_find_state(const char *profile, const char *state, struct start *ret,
+                     struct error *reterr);
+/* Decides what runs, in the folder that the store has locked, and loads it.  The log says where
+ * something was reverted.  Errors as boot_decide() and release_load_config(). */
+int start_choose_release(struct start *start, struct store *store, const char *version,
+                         struct error *reterr);
+/* Frees both configs; one that was taken is NULL. */
+void start_done(struct start *start);
