@@ -231,6 +231,9 @@ static int begin(struct releases *releases, const struct deploy_request *request
                 r = plan_write(releases, plan, &request->request, 0, &record->release, reterr);
         if (r < 0)
                 return r;
+        if (request->canary && request->n_canary == 0)
+                for (size_t i = 0; i < plan->config->canary.steps.count && i < CANARY_STEPS_MAX; i++)
+                        record->canary[i] = plan->config->canary.steps.items[i];
         record->kind = OPERATION_DEPLOY;
         record->base = plan->base;
         record->confirm_seconds = request->confirm_given ? request->confirm_seconds

@@ -176,7 +176,7 @@ struct deploy_request {
         bool confirm_given;
         uint32_t confirm_seconds; /* else the profile's minutes; 0: no window */
         const uint32_t *canary;   /* percents, ascending; or NULL: none */
-        size_t n_canary;
+        size_t n_canary;          /* 0 where `canary` is not NULL: the candidate's rag.canary.steps */
 };
 /* All return the operation's number.  -EBUSY: another one runs (its id is in the message);
  * -ESTALE: the plan; -EPERM: refused, and no override is in force; -EINVAL: the request. */
