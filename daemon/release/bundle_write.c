@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 
 struct writer {
-        int fd, failure;       /* of writing to fd; negative errno */
+        int fd, failure; /* of writing to fd, negative errno: what follows is thrown away */
         struct archive *archive;
         struct archive_entry *entry;
         time_t time;
@@ -32,16 +32,15 @@ static void writer_done(struct writer *writer)
         bundle_list_done(&writer->list);
 }
 
+/* Never fails in libarchive's eyes, which would leak its compressor then. */
 static la_ssize_t write_out(struct archive *archive, void *data, const void *bytes, size_t len)
 {
         struct writer *writer = data;
-        int r = io_write_all(writer->fd, bytes, len);
 
-        if (r == 0)
-                return (la_ssize_t) len;
-        writer->failure = r;
-        archive_set_error(archive, -r, "cannot write the bundle");
-        return -1;
+        (void) archive;
+        if (writer->failure == 0)
+                writer->failure = io_write_all(writer->fd, bytes, len);
+        return (la_ssize_t) len;
 }
 
 static int failed(const struct writer *writer, struct error *reterr)
@@ -53,6 +52,11 @@ static int failed(const struct writer *writer, struct error *reterr)
                 return error_set_errno(reterr, writer->failure, "cannot write the bundle");
         return error_set(reterr, code > 0 ? -code : -EIO, "cannot write the bundle: %s",
                          text ? text : "unknown fault");
+}
+
+static int check(const struct writer *writer, bool done, struct error *reterr)
+{
+        return done && writer->failure == 0 ? 0 : failed(writer, reterr);
 }
 
 static int writer_begin(struct writer *writer, struct error *reterr)
@@ -87,25 +91,25 @@ static int begin_member(struct writer *writer, const char *name, uint64_t size,
         archive_entry_set_perm(writer->entry, 0600);
         archive_entry_set_size(writer->entry, (la_int64_t) size);
         archive_entry_set_mtime(writer->entry, writer->time, 0);
-        return archive_write_header(writer->archive, writer->entry) == ARCHIVE_OK
-                       ? 0
-                       : failed(writer, reterr);
+        return check(writer, archive_write_header(writer->archive, writer->entry) == ARCHIVE_OK,
+                     reterr);
 }
 
 static int write_bytes(struct writer *writer, const void *data, size_t len, struct error *reterr)
 {
         (void) crypto_hash_sha256_update(&writer->hash, data, len);
-        return len == 0 || archive_write_data(writer->archive, data, len) == (la_ssize_t) len
-                       ? 0
-                       : failed(writer, reterr);
+        return check(writer,
+                     len == 0 ||
+                             archive_write_data(writer->archive, data, len) == (la_ssize_t) len,
+                     reterr);
 }
 
 static int end_member(struct writer *writer, struct error *reterr)
 {
-        if (archive_write_finish_entry(writer->archive) != ARCHIVE_OK)
-                return failed(writer, reterr);
+        int r = check(writer, archive_write_finish_entry(writer->archive) == ARCHIVE_OK, reterr);
+
         (void) crypto_hash_sha256_final(&writer->hash, writer->member.sha256);
-        return bundle_list_add(&writer->list, &writer->member, reterr);
+        return r < 0 ? r : bundle_list_add(&writer->list, &writer->member, reterr);
 }
 
 static int add_bytes(struct writer *writer, const char *name, const void *data, size_t len,
@@ -232,10 +236,10 @@ static int write_all(struct writer *writer, struct store *store, const struct re
                 r = bundle_export_vectors(store, info->number, info->identity, &sink, reterr);
         if (r == 0)
                 r = add_lists(writer, reterr);
-        if (r == 0 && archive_write_close(writer->archive) != ARCHIVE_OK)
-                r = failed(writer, reterr);
-        if (r < 0) /* what is there already stays a bundle that is cut off */
-                (void) archive_write_fail(writer->archive);
+        if (r == 0)
+                r = check(writer, archive_write_close(writer->archive) == ARCHIVE_OK, reterr);
+        if (r < 0) /* what was written stays a bundle that is cut off */
+                writer->failure = r;
         return r;
 }
 

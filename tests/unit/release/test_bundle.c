@@ -460,7 +460,7 @@ static void test_each_kind_of_fault_is_named(void **state)
         buf_clear(&file);
         gzip(buf_text(&tar), places[n - 1].at + places[n - 1].len, &file);
         assert_refused(b, buf_text(&file), file.len, "no end");
-        buf_append(&tar, buf_text(&tar), places[0].len);
+        replace(&tar, tar.len, 0, buf_text(&tar), places[0].len);
         assert_tar_refused(b, &tar, "something follows the last member");
 
         /* whole members */
