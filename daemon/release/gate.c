@@ -227,6 +227,22 @@ static struct json_object *set_json(const struct gate_asking *asking, const stru
         return object;
 }
 
+/* The rows that decided, in words; empty where all is well. */
+static void say_why(const struct rows *rows, enum gate_verdict verdict, char *ret, size_t size)
+{
+        size_t len = 0;
+
+        ret[0] = '\0';
+        for (size_t i = 0; i < rows->n && verdict >= GATE_HOLD && len < size; i++) {
+                const struct gate_row *row = &rows->items[i];
+
+                if (row->verdict == verdict)
+                        len += (size_t) snprintf(ret + len, size - len, "%s%s is %.4g, and %.4g "
+                                                 "passes", len ? "; " : "", row->gate,
+                                                 row->candidate, row->pass);
+        }
+}
+
 static struct json_object *report(const struct gate_asking *asking, const struct rows *rows,
                                   enum gate_verdict verdict)
 {
@@ -234,8 +250,11 @@ static struct json_object *report(const struct gate_asking *asking, const struct
         struct json_object *array = json_object_new_array();
         struct json_object *collections = json_object_new_array();
         const struct snapshot *base = asking->settings->base;
+        char why[256];
 
+        say_why(rows, verdict, why, sizeof why);
         json_add_string(object, "verdict", gate_verdict_name(verdict));
+        json_add_string(object, "why", why[0] ? why : NULL);
         if (base)
                 json_add_u64(object, "base", base->release);
         else

@@ -46,10 +46,11 @@ struct gate_settings {
  * keep, or the name of the kept sets that alone are asked.  A question that either release lost to
  * a provider is not judged.
  *
- * *ret: {verdict, base, candidate, questions, asked, judged, rows: [{gate, base, candidate, pass,
- * fail, verdict, note}], collections: [{tenant, collection, questions, judged, missing, base,
- * candidate}], note}; a new reference.  Errors are those of asking, not of the figures: -EINVAL,
- * -ENOENT: the golden set, -ECANCELED.  Waits; any thread. */
+ * *ret: {verdict, why, base, candidate, questions, asked, judged, rows: [{gate, base, candidate,
+ * pass, fail, verdict, note}], collections: [{tenant, collection, questions, judged, missing, base,
+ * candidate}], note}; `why` names the rows that hold or fail it, else it is null.  A new reference.
+ * Errors are those of asking, not of the figures: -EINVAL, -ENOENT: the golden set; -ECANCELED.
+ * Waits; any thread. */
 int gate_run(const struct gate_settings *settings, struct json_object **ret,
              enum gate_verdict *ret_verdict, struct error *reterr);
 

@@ -183,8 +183,8 @@ int gate_probe_isolation(const struct gate_settings *settings, struct gate_row *
                                 "no document that a search finds in its own collection");
         else
                 (void) snprintf(ret->note, sizeof ret->note,
-                                "%ju documents, each found in its own collection: not found by "
-                                "%ju searches of other collections, nor %ju of a tenant who does "
+                                "documents found in their own collection: %ju; not found by %ju "
+                                "searches of other collections, nor by %ju of a tenant who does "
                                 "not exist", (uintmax_t) probing.documents,
                                 (uintmax_t) probing.searches, (uintmax_t) probing.strangers);
         return 0;

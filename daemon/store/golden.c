@@ -136,10 +136,10 @@ static int check_documents(struct db *db, const struct writing *writing, struct 
         if (different == 1)
                 return error_set(reterr, -EINVAL,
                                  "question %zu names document \"%s\", which collection \"%s\" does "
-                                 "not hold", question, first, writing->info->name);
+                                 "not hold: ingest it first", question, first, writing->info->name);
         return error_set(reterr, -EINVAL,
                          "question %zu names document \"%s\", which collection \"%s\" does not "
-                         "hold; %zu documents of the set are unknown", question, first,
+                         "hold; %zu documents of the set are unknown: ingest them first", question, first,
                          writing->info->name, different);
 }
 

@@ -57,6 +57,8 @@ static void test_m12_a_candidate_that_finds_less_fails(void **state)
         gates_assert_verdict(gates, "recall_at_100", "fail");
         gates_assert_verdict(gates, "ndcg_at_10", "fail");
         gates_assert_verdict(gates, "error_rate", "pass");
+        assert_string_equal(fixture_text(gates->report, "why"),
+                            "recall_at_100 is 0, and 0.98 passes; ndcg_at_10 is 0, and 0.98 passes");
         gates->promotion.min_recall_ratio = gates->promotion.min_ndcg_ratio = 0;
         gates_run(gates);
         assert_int_equal(gates->verdict, GATE_PASS);

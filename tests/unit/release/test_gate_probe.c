@@ -24,8 +24,9 @@ static void test_m12_isolation_is_probed_and_says_what_it_covered(void **state)
         assert_ok(gate_probe_isolation(&gates->settings, &probed, &error));
         assert_int_equal(probed.verdict, GATE_PASS);
         assert_string_equal(probed.note,
-                            "2 documents, each found in its own collection: not found by 2 "
-                            "searches of other collections, nor 2 of a tenant who does not exist");
+                            "documents found in their own collection: 2; not found by 2 "
+                            "searches of other collections, nor by 2 of a tenant who does not "
+                            "exist");
 }
 
 /* What must not be: a document that two collections have. */
