@@ -75,8 +75,8 @@ static int sweep_generations(struct releases *releases, const struct release_inf
                 if (stays[i] && !seen_before(infos, stays, i))
                         r = keep(releases, &kept, infos[i].number, reterr);
         if (r == 0)
-                r = ingest_sweep_generations(releases->settings.ingest, is_kept, &kept, dry_run, ret,
-                                             reterr);
+                r = ingest_sweep_generations(releases->settings.ingest, is_kept, &kept, dry_run,
+                                             ret, reterr);
         kept_done(&kept);
         return r;
 }

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- Ending before anything was switched --------------------------------------------------------- */
+/* ---- Ending before anything was switched -------------------------------------------------- */
 
 enum step step_give_up(struct releases *releases, struct operation *operation,
                          enum release_state state, const char *why)
@@ -44,7 +44,7 @@ enum step step_failed(struct releases *releases, struct operation *operation,
         return step_give_up(releases, operation, RELEASE_ABORTED, error_text(error));
 }
 
-/* ---- Building ------------------------------------------------------------------------------------- */
+/* ---- Building ----------------------------------------------------------------------------- */
 
 /* 1: all is there; 0: not yet; -EBADE: it never will be. */
 static int look_at_build(struct releases *releases, struct operation *operation,
@@ -129,7 +129,7 @@ static enum step build(struct releases *releases, struct operation *operation)
         return STEP_ON;
 }
 
-/* ---- The switch --------------------------------------------------------------------------------------------- */
+/* ---- The switch --------------------------------------------------------------------------- */
 
 static enum step switch_over(struct releases *releases, struct operation *operation)
 {
@@ -178,7 +178,7 @@ static enum step switch_over(struct releases *releases, struct operation *operat
         return STEP_ON;
 }
 
-/* ---- All of it ---------------------------------------------------------------------------------------------------- */
+/* ---- All of it ---------------------------------------------------------------------------- */
 
 /* Where not even the intent can be logged. */
 static enum step end(struct releases *releases, struct operation *operation,
@@ -211,7 +211,8 @@ int deploy_run(struct releases *releases, struct operation *operation)
 
                 /* What an earlier run of the daemon did is not done again, but that the candidate
                  * is followed. */
-                if (steps[i].phase < begun && (steps[i].phase != PHASE_BUILD || begun >= PHASE_SWITCH))
+                if (steps[i].phase < begun &&
+                    (steps[i].phase != PHASE_BUILD || begun >= PHASE_SWITCH))
                         continue;
                 if (steps[i].phase > operation->record.phase &&
                     operation_set_phase(releases, operation, steps[i].phase, &error) < 0)

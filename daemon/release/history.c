@@ -25,7 +25,7 @@ int recorded_config(struct releases *releases, uint32_t number, struct config **
         return r < 0 ? error_prefix(reterr, r, "release %u", number) : 0;
 }
 
-/* ---- History --------------------------------------------------------------------------------- */
+/* ---- History ------------------------------------------------------------------------------ */
 
 int releases_history(struct releases *releases, struct json_object **ret, struct error *reterr)
 {
@@ -118,7 +118,7 @@ int releases_drift(struct releases *releases, struct json_object **ret, struct e
         return 0;
 }
 
-/* ---- Status ------------------------------------------------------------------------------------ */
+/* ---- Status ------------------------------------------------------------------------------- */
 
 /* Disk against memory: what a start would run is what serves, and the journal stands exactly while
  * a window is open.  Between two steps of an operation they may differ: then nothing is said. */
@@ -213,7 +213,7 @@ int releases_status(struct releases *releases, struct json_object **ret, struct 
         return 0;
 }
 
-/* ---- Gates and room, when asked for --------------------------------------------------------------- */
+/* ---- Gates and room, when asked for ------------------------------------------------------- */
 
 int releases_gate(struct releases *releases, uint32_t candidate_or_0,
                   int (*progress)(void *data, const char *what, size_t done, size_t total),

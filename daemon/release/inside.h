@@ -26,7 +26,7 @@
 #define OPERATION_ID_SIZE 16
 #define CANARY_STEPS_MAX 8
 
-/* ---- Plans ------------------------------------------------------------------------------ */
+/* ---- Plans -------------------------------------------------------------------------------- */
 
 struct plan_source {
         char *name, *path; /* path: absolute where it came from a file, else NULL */
@@ -82,7 +82,7 @@ int plan_refusals(struct releases *releases, const struct config *base,
                   const struct config *candidate, const struct refusal *extra_or_null,
                   struct json_object **ret, struct error *reterr);
 
-/* ---- Configs ---------------------------------------------------------------------------- */
+/* ---- Configs ------------------------------------------------------------------------------ */
 
 /* What the release asks of generations, without a language; strings are the config's. */
 int release_wants(const struct config *config, struct generation_spec *ret,
@@ -109,7 +109,7 @@ struct json_object *impact_json(const struct config_diff *diff);
 int pending_restart_json(const struct config *running, const struct config *candidate,
                          struct json_object **ret, struct error *reterr);
 
-/* ---- The operation ---------------------------------------------------------------------- */
+/* ---- The operation ------------------------------------------------------------------------ */
 
 struct operation {
         struct operation_record record;
@@ -190,7 +190,7 @@ int sweep_run(struct releases *releases, bool dry_run, struct json_object *ret_r
 /* The release becomes STABLE and the one before it SUPERSEDED; then only this one is followed. */
 int conclude_run(struct releases *releases, struct operation *operation, struct error *reterr);
 
-/* ---- Snapshots, switching ---------------------------------------------------------------- */
+/* ---- Snapshots, switching ----------------------------------------------------------------- */
 
 /* A release from its record, with the running values of keys that wait for a restart. */
 int snapshot_open(struct releases *releases, uint32_t number, struct snapshot **ret,
@@ -221,7 +221,7 @@ void change_retire(struct releases *releases, struct change_rooms *rooms);
 void revert_run(struct releases *releases, struct operation *operation, const char *why,
                 bool by_itself);
 
-/* ---- The engine -------------------------------------------------------------------------- */
+/* ---- The engine --------------------------------------------------------------------------- */
 
 struct releases {
         struct releases_settings settings;
@@ -243,7 +243,7 @@ struct releases {
         struct operation *operation; /* the newest of this run; or NULL */
         struct plan *plans;
         struct snapshot *buried;
-        struct snapshot **alive; /* every one that was opened and is not freed; without references */
+        struct snapshot **alive; /* all that were opened and are not freed; no references */
         size_t n_alive;
         _Atomic uint64_t change;
         char degraded[256]; /* empty: all agree */

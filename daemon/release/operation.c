@@ -24,7 +24,7 @@ struct operation *operation_free(struct operation *operation)
         return NULL;
 }
 
-/* ---- The slot ------------------------------------------------------------------------------ */
+/* ---- The slot ----------------------------------------------------------------------------- */
 
 static int find_request(struct releases *releases, const char *request_id, uint32_t *ret_operation)
 {
@@ -120,7 +120,7 @@ int operation_hand_over(struct releases *releases, const struct operation_record
         return 0;
 }
 
-/* ---- Steps ---------------------------------------------------------------------------------- */
+/* ---- Steps -------------------------------------------------------------------------------- */
 
 void operation_run(struct releases *releases, struct operation *operation)
 {
@@ -258,7 +258,7 @@ void operation_finish(struct releases *releases, struct operation *operation, in
         releases_changed(releases);
 }
 
-/* ---- Waiting --------------------------------------------------------------------------------- */
+/* ---- Waiting ------------------------------------------------------------------------------ */
 
 enum wish operation_wish(struct releases *releases, struct operation *operation)
 {

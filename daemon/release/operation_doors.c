@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- As JSON ---------------------------------------------------------------------------------- */
+/* ---- As JSON ------------------------------------------------------------------------------ */
 
 /* Objects are the operation's alone: what leaves is a copy, since counts are not shared between
  * threads. */
@@ -99,7 +99,7 @@ int releases_operation(struct releases *releases, uint32_t number, struct json_o
         return 0;
 }
 
-/* ---- What doors ask for ----------------------------------------------------------------------- */
+/* ---- What doors ask for ------------------------------------------------------------------- */
 
 static bool is_meant(const struct operation *operation, const char *id)
 {

@@ -14,7 +14,7 @@
 
 static const char *const codes[] = { "E_DESTRUCTIVE", "E_LADDER" };
 
-/* {overrides: [{code, until_usec, until, reason, uid, pid, via, at}]}; empty where there is none. */
+/* {overrides: [{code, until_usec, until, reason, uid, pid, via, at}]}; empty where none is. */
 static int load(struct releases *releases, struct json_object **ret, struct error *reterr)
 {
         cleanup_free_ char *text = NULL;
@@ -73,8 +73,9 @@ static int store_rows(struct releases *releases, struct json_object *takes_rows,
 
         json_add(whole, "overrides", takes_rows);
         text = whole ? json_text(whole, &len) : NULL;
-        return text ? io_replace_file(releases->state_dirfd, OVERRIDES_FILE, text, len, 0600, reterr)
-                    : error_oom(reterr);
+        if (!text)
+                return error_oom(reterr);
+        return io_replace_file(releases->state_dirfd, OVERRIDES_FILE, text, len, 0600, reterr);
 }
 
 static int check(const char *code, uint64_t until_usec, uint64_t now_usec, struct error *reterr)

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- The id ---------------------------------------------------------------------------------- */
+/* ---- The id ------------------------------------------------------------------------------- */
 
 static void add_part(crypto_auth_hmacsha256_state *state, const void *bytes, size_t len)
 {
@@ -45,7 +45,7 @@ static int make_id(struct releases *releases, struct plan *plan, struct error *r
         return 0;
 }
 
-/* ---- The JSON ---------------------------------------------------------------------------------- */
+/* ---- The JSON ----------------------------------------------------------------------------- */
 
 static int add_changes(struct plan *plan, const struct config *former, struct error *reterr)
 {
@@ -110,7 +110,7 @@ int plan_finish(struct releases *releases, struct plan *plan,
         return r;
 }
 
-/* ---- Those that are kept -------------------------------------------------------------------------- */
+/* ---- Those that are kept ------------------------------------------------------------------ */
 
 void plan_keep(struct releases *releases, struct plan *takes_plan)
 {
@@ -155,8 +155,8 @@ int plan_take(struct releases *releases, const char *id, struct plan **ret, stru
                 }
         (void) pthread_mutex_unlock(&releases->lock);
         if (!plan)
-                return error_set(reterr, -ESTALE, "there is no plan %.40s (any more): make a new one",
-                                 id);
+                return error_set(reterr, -ESTALE,
+                                 "there is no plan %.40s (any more): make a new one", id);
         *ret = plan;
         return 0;
 }
@@ -180,7 +180,7 @@ int releases_plan(struct releases *releases, const struct release_profile *profi
         return 0;
 }
 
-/* ---- Deploying one ------------------------------------------------------------------------------------ */
+/* ---- Deploying one ------------------------------------------------------------------------ */
 
 static int check_canary(const struct deploy_request *request, struct operation_record *record,
                         struct error *reterr)
@@ -223,6 +223,7 @@ static int begin(struct releases *releases, const struct deploy_request *request
                  struct error *reterr)
 {
         const struct release_config *config = &plan->config->release;
+        const struct config_numbers *steps = &plan->config->canary.steps;
         int r = check_base(releases, plan, reterr);
 
         if (r == 0)
@@ -232,8 +233,8 @@ static int begin(struct releases *releases, const struct deploy_request *request
         if (r < 0)
                 return r;
         if (request->canary && request->n_canary == 0)
-                for (size_t i = 0; i < plan->config->canary.steps.count && i < CANARY_STEPS_MAX; i++)
-                        record->canary[i] = plan->config->canary.steps.items[i];
+                for (size_t i = 0; i < steps->count && i < CANARY_STEPS_MAX; i++)
+                        record->canary[i] = steps->items[i];
         record->kind = OPERATION_DEPLOY;
         record->base = plan->base;
         record->confirm_seconds = request->confirm_given ? request->confirm_seconds

@@ -30,7 +30,7 @@ struct plan *plan_free(struct plan *plan)
         return NULL;
 }
 
-/* ---- Texts ----------------------------------------------------------------------------------- */
+/* ---- Texts -------------------------------------------------------------------------------- */
 
 static int add_source(struct plan *plan, const char *name, const char *text, size_t len,
                       struct error *reterr)
@@ -65,7 +65,7 @@ static int add_file(struct plan *plan, const char *path, struct config_diagnosti
         return add_source(plan, realpath(path, absolute) ? absolute : path, text, len, reterr);
 }
 
-/* ---- The config ---------------------------------------------------------------------------------- */
+/* ---- The config --------------------------------------------------------------------------- */
 
 static int parse(struct plan *plan, struct config_diagnostics *diagnostics, struct error *reterr)
 {
@@ -157,7 +157,7 @@ int plan_check_sources(const struct plan *plan, struct error *reterr)
         return 0;
 }
 
-/* ---- What else a release is made from ------------------------------------------------------------ */
+/* ---- What else a release is made from ----------------------------------------------------- */
 
 /* {path: sha256} of the golden set; a file that cannot be read has null. */
 static struct json_object *inputs_json(const struct config *config)
@@ -215,7 +215,7 @@ int plan_write(struct releases *releases, const struct plan *plan,
         return release_write(releases->state_dirfd, &draft, ret_number, reterr);
 }
 
-/* ---- Validating --------------------------------------------------------------------------------------- */
+/* ---- Validating --------------------------------------------------------------------------- */
 
 int releases_validate(struct releases *releases, const struct release_profile *profile, bool live,
                       struct config_diagnostics *diagnostics, struct error *reterr)

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- What is served ------------------------------------------------------------------------- */
+/* ---- What is served ----------------------------------------------------------------------- */
 
 struct served {
         uint64_t documents;
@@ -60,7 +60,7 @@ static int count_all(struct store *store, struct served *ret, struct error *rete
         return r;
 }
 
-/* ---- The rules -------------------------------------------------------------------------------- */
+/* ---- The rules ---------------------------------------------------------------------------- */
 
 static bool refuse_capacity(const struct config *base, const struct config *candidate,
                             const struct served *served, struct refusal *ret)
@@ -99,7 +99,8 @@ static bool refuse_memory(const struct config *base, const struct config *candid
         (void) snprintf(ret->message, sizeof ret->message,
                         "backend \"mock\" keeps vectors in memory alone, and %" PRIu64
                         " documents are persistent", served->documents);
-        (void) snprintf(ret->hint, sizeof ret->hint, "keep a persistent rag.vector_storage.backend");
+        (void) snprintf(ret->hint, sizeof ret->hint,
+                        "keep a persistent rag.vector_storage.backend");
         return true;
 }
 

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-/* ---- What requests are answered by --------------------------------------------------------- */
+/* ---- What requests are answered by -------------------------------------------------------- */
 
 struct snapshot *releases_serving(struct releases *releases)
 {
@@ -103,7 +103,7 @@ void releases_degrade(struct releases *releases, const struct error *error, cons
         releases_tell(releases, RELEASE_EVENT_DEGRADED, serving, 0, RELEASE_STATE_INVALID, text);
 }
 
-/* ---- Snapshots that nobody holds any more -------------------------------------------------- */
+/* ---- Snapshots that nobody holds any more ------------------------------------------------- */
 
 void releases_bury(struct releases *releases, struct snapshot *snapshot)
 {
@@ -297,7 +297,7 @@ struct releases *releases_free(struct releases *releases)
         return NULL;
 }
 
-/* ---- One line ------------------------------------------------------------------------------ */
+/* ---- One line ----------------------------------------------------------------------------- */
 
 void releases_line(struct releases *releases, char *ret, size_t size)
 {

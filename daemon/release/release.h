@@ -107,7 +107,7 @@ struct releases *releases_free(struct releases *releases);
 /* snapshot_settings.bury: hands it to the engine's thread, which frees it.  Any thread. */
 void releases_bury(struct releases *releases, struct snapshot *snapshot);
 
-/* ---- Requests --------------------------------------------------------------------------- */
+/* ---- Requests ----------------------------------------------------------------------------- */
 
 struct release_pin {
         struct snapshot *snapshot; /* one reference: snapshot_unref() */
@@ -118,7 +118,7 @@ struct release_pin releases_pin(struct releases *releases, const struct arm_key 
 /* Number and state of what serves, and a line on what goes on ("deploying 43: building 61%"). */
 void releases_line(struct releases *releases, char *ret, size_t size);
 
-/* ---- Looking ---------------------------------------------------------------------------- */
+/* ---- Looking ------------------------------------------------------------------------------ */
 
 /* The profile as a client sent it: its text, and that of what it extends; or NULL: the daemon's
  * own file. */
@@ -135,9 +135,9 @@ struct release_profile {
 int releases_validate(struct releases *releases, const struct release_profile *profile, bool live,
                       struct config_diagnostics *diagnostics, struct error *reterr);
 
-/* {plan_id, base, changes:[{key, old, new, impact, note}], impact:{class:[keys]}, cost:{collections,
- * documents, chunks, tokens, copied, bytes, usec, embedder, cost_microusd|null}, pending_restart[],
- * identity, same_generations, refusals:[{code, message, hint, overridden_until|null}],
+/* {plan_id, base, changes:[{key, old, new, impact, note}], impact:{class:[keys]},
+ * cost:{collections, documents, chunks, tokens, copied, bytes, usec, embedder,
+ * cost_microusd|null}, pending_restart[], identity, same_generations, refusals:[{code, message, hint, overridden_until|null}],
  * diagnostics[]}.  A plan is kept until the base moves or the daemon stops; its id is a keyed hash
  * of base, candidate and inputs.  -EUCLEAN: the profile has errors (in `diagnostics`). */
 int releases_plan(struct releases *releases, const struct release_profile *profile,
@@ -162,7 +162,7 @@ int releases_diff(struct releases *releases, uint32_t from, uint32_t to, struct 
 /* {profile, drift: bool, changes[], diagnostics[]}: the file on disk against what serves. */
 int releases_drift(struct releases *releases, struct json_object **ret, struct error *reterr);
 
-/* ---- Changing: each begins an operation and returns ---------------------------------------- */
+/* ---- Changing: each begins an operation and returns --------------------------------------- */
 
 struct release_request {
         const char *request_id; /* or NULL; the same again returns the same operation */
@@ -175,8 +175,10 @@ struct deploy_request {
         const char *plan_id;
         bool confirm_given;
         uint32_t confirm_seconds; /* else the profile's minutes; 0: no window */
-        const uint32_t *canary;   /* percents, ascending; or NULL: none */
-        size_t n_canary;          /* 0 where `canary` is not NULL: the candidate's rag.canary.steps */
+        /* Percents, ascending; NULL: none; not NULL and n_canary 0: the candidate's
+         * rag.canary.steps. */
+        const uint32_t *canary;
+        size_t n_canary;
 };
 /* All return the operation's number.  -EBUSY: another one runs (its id is in the message);
  * -ESTALE: the plan; -EPERM: refused, and no override is in force; -EINVAL: the request. */

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- At the door ----------------------------------------------------------------------------------- */
+/* ---- At the door -------------------------------------------------------------------------- */
 
 /* -EPERM names the keys that need a deploy. */
 static int check_cheap(const struct config_diff *diff, struct error *reterr)
@@ -108,7 +108,7 @@ int releases_reload(struct releases *releases, const struct release_request *req
         return r;
 }
 
-/* ---- On the engine's thread ------------------------------------------------------------------------------ */
+/* ---- On the engine's thread --------------------------------------------------------------- */
 
 /* The journal stands from before the first side effect until success is told: a crash in between
  * brings the base back. */

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- States ------------------------------------------------------------------------------------- */
+/* ---- States ------------------------------------------------------------------------------- */
 
 /* What a release that nobody works on any more becomes. */
 static enum release_state settled(enum release_state state, bool serves)
@@ -67,7 +67,7 @@ static int settle_all(struct releases *releases, const struct operation *operati
         return r;
 }
 
-/* ---- The operation --------------------------------------------------------------------------------- */
+/* ---- The operation ------------------------------------------------------------------------ */
 
 static int copy_pending_restart(struct releases *releases, struct operation *operation,
                                 struct error *reterr)

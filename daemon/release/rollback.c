@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- At the door: which one, and what it takes ----------------------------------------------------- */
+/* ---- At the door: which one, and what it takes -------------------------------------------- */
 
 /* The newest target that does not serve. */
 static int newest_target(struct releases *releases, uint32_t serving, uint32_t *ret,
@@ -272,7 +272,7 @@ int releases_rollback(struct releases *releases, const struct release_request *r
         return r;
 }
 
-/* ---- On the engine's thread ------------------------------------------------------------------------------ */
+/* ---- On the engine's thread --------------------------------------------------------------- */
 
 /* The intent log is the journal here: a start before `active` was written runs this again, one
  * after it only ends it. */

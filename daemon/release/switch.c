@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- Snapshots, and who is followed ----------------------------------------------------------- */
+/* ---- Snapshots, and who is followed ------------------------------------------------------- */
 
 int snapshot_open(struct releases *releases, uint32_t number, struct snapshot **ret,
                   struct error *reterr)
@@ -85,7 +85,7 @@ int follow(struct releases *releases, struct snapshot *serves, struct snapshot *
         return 0;
 }
 
-/* ---- Rooms -------------------------------------------------------------------------------------- */
+/* ---- Rooms -------------------------------------------------------------------------------- */
 
 static void rooms_done(struct change_rooms *rooms)
 {
@@ -152,7 +152,7 @@ void change_retire(struct releases *releases, struct change_rooms *rooms)
         rooms_done(rooms);
 }
 
-/* ---- Disk ----------------------------------------------------------------------------------------- */
+/* ---- Disk --------------------------------------------------------------------------------- */
 
 static int write_active(struct releases *releases, const struct change *change,
                         struct error *reterr)
@@ -243,7 +243,7 @@ int change_run(struct releases *releases, const struct change *change, struct ch
         return r;
 }
 
-/* ---- Back ------------------------------------------------------------------------------------------ */
+/* ---- Back --------------------------------------------------------------------------------- */
 
 void revert_run(struct releases *releases, struct operation *operation, const char *why,
                 bool by_itself)

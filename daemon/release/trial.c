@@ -28,7 +28,7 @@ static enum step hold(struct releases *releases, struct operation *operation, co
         }
 }
 
-/* ---- The gate --------------------------------------------------------------------------------------- */
+/* ---- The gate ----------------------------------------------------------------------------- */
 
 struct asking {
         struct releases *releases;
@@ -97,7 +97,7 @@ enum step step_gate(struct releases *releases, struct operation *operation)
         return ended_gate(releases, operation, verdict);
 }
 
-/* ---- The canary ----------------------------------------------------------------------------------------- */
+/* ---- The canary --------------------------------------------------------------------------- */
 
 static enum canary_verdict look_at_canary(struct operation *operation, const struct canary *canary,
                                           struct json_object **ret_report)
@@ -111,7 +111,8 @@ static enum canary_verdict look_at_canary(struct operation *operation, const str
         return canary_look(canary, &baseline, &candidate, clock_monotonic_usec(), ret_report);
 }
 
-static enum step stop_canary(struct releases *releases, struct operation *operation, uint32_t percent)
+static enum step stop_canary(struct releases *releases, struct operation *operation,
+                             uint32_t percent)
 {
         char why[128];
 

@@ -20,7 +20,7 @@
 static const struct release_request asked = { .reason = "a step of the model",
                                               .author = { .uid = 7, .via = "model" } };
 
-/* ---- Operations ---------------------------------------------------------------------------------- */
+/* ---- Operations --------------------------------------------------------------------------- */
 
 struct seen {
         uint32_t release;
@@ -68,7 +68,7 @@ static bool settle(struct world *world, uint32_t operation, struct seen *ret)
         return false;
 }
 
-/* ---- What must be true ------------------------------------------------------------------------------ */
+/* ---- What must be true -------------------------------------------------------------------- */
 
 static void check_deleted(struct world *world)
 {
@@ -154,7 +154,7 @@ static int only(const struct model *model)
         return __builtin_ctz(model->allowed);
 }
 
-/* ---- Documents ------------------------------------------------------------------------------------------ */
+/* ---- Documents ---------------------------------------------------------------------------- */
 
 static void put(struct world *world)
 {
@@ -204,7 +204,7 @@ static void delete(struct world *world)
         check_deleted(world);
 }
 
-/* ---- Releases -------------------------------------------------------------------------------------------- */
+/* ---- Releases ----------------------------------------------------------------------------- */
 
 static void concluded(struct world *world, const struct seen *seen)
 {
@@ -407,7 +407,7 @@ static void refused_while_open(struct world *world)
                 model_fail(world->model, "a reload beside a deploy: %d", r);
 }
 
-/* ---- A life ------------------------------------------------------------------------------------------------ */
+/* ---- A life ------------------------------------------------------------------------------- */
 
 /* The start has decided; what an interrupted operation comes to is waited for. */
 static void awake(struct world *world)

@@ -91,14 +91,15 @@ int world_variant_of(struct world *world, uint32_t release)
         struct config *config = NULL;
         int variant;
 
-        if (release_load_config(store_dirfd(world->store), release, &config, &diagnostics, NULL) < 0)
+        if (release_load_config(store_dirfd(world->store), release, &config, &diagnostics,
+                                NULL) < 0)
                 return -1;
         variant = variant_of(world, config);
         (void) config_free(config);
         return variant;
 }
 
-/* ---- Life ------------------------------------------------------------------------------------ */
+/* ---- Life --------------------------------------------------------------------------------- */
 
 static void bury(void *data, struct snapshot *snapshot)
 {
@@ -194,7 +195,7 @@ void world_close(struct world *world)
         world->store = store_close(world->store);
 }
 
-/* ---- What is visible ---------------------------------------------------------------------------- */
+/* ---- What is visible ---------------------------------------------------------------------- */
 
 static void pause_shortly(struct world *world, uint64_t *until, const char *what)
 {

@@ -62,7 +62,7 @@ static void on_news(void *data, const struct release_event *event)
         pthread_mutex_unlock(&play->lock);
 }
 
-/* ---- Life -------------------------------------------------------------------------------------- */
+/* ---- Life --------------------------------------------------------------------------------- */
 
 /* What the profile on disk says is a release that is STABLE. */
 static uint32_t record_profile(struct engine *engine, struct config *config)
@@ -166,7 +166,7 @@ int engine_tear_down(void **state)
         return 0;
 }
 
-/* ---- JSON ---------------------------------------------------------------------------------------- */
+/* ---- JSON --------------------------------------------------------------------------------- */
 
 const char *engine_string(struct json_object *object, const char *key)
 {
@@ -184,7 +184,7 @@ int64_t engine_number(struct json_object *object, const char *key)
         return value ? json_object_get_int64(value) : -1;
 }
 
-/* ---- Operations ------------------------------------------------------------------------------------ */
+/* ---- Operations --------------------------------------------------------------------------- */
 
 struct json_object *engine_plan(struct engine *engine, const char *more)
 {
@@ -209,7 +209,7 @@ uint32_t engine_deploy(struct engine *engine, const struct engine_deploy *deploy
                 .plan_id = engine_string(plan, "plan_id"),
                 .confirm_given = deploy->confirm > 0,
                 .confirm_seconds = deploy->confirm,
-                .canary = &deploy->canary,
+                .canary = deploy->canary ? &deploy->canary : NULL,
                 .n_canary = deploy->canary > 0,
         };
         struct error error = { 0 };
@@ -256,7 +256,7 @@ void engine_until(struct engine *engine, const char *phase)
         json_object_put(until(engine, 0, phase, false));
 }
 
-/* ---- What is there -------------------------------------------------------------------------------- */
+/* ---- What is there ------------------------------------------------------------------------ */
 
 uint32_t engine_serving(struct engine *engine)
 {

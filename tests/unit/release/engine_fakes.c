@@ -38,7 +38,7 @@ static void note(char *text, size_t size, const char *what, const char *word)
         pthread_mutex_unlock(&playing->lock);
 }
 
-/* ---- Snapshots ------------------------------------------------------------------------------- */
+/* ---- Snapshots ---------------------------------------------------------------------------- */
 
 int snapshot_new(const struct snapshot_settings *settings, struct config *takes_config,
                  uint32_t release, struct snapshot *beside, struct snapshot **ret,
@@ -108,7 +108,7 @@ int gateway_price(const struct provider_config *provider, uint64_t input_tokens,
         return 0;
 }
 
-/* ---- Generations ------------------------------------------------------------------------------- */
+/* ---- Generations -------------------------------------------------------------------------- */
 
 static struct {
         void *owners[INGEST_RELEASES_MAX];
@@ -188,7 +188,8 @@ int ingest_forecast_release(struct ingest *ingest, const struct generation_spec 
 }
 
 int ingest_sweep_generations(struct ingest *ingest,
-                             bool (*keep)(void *data, const uint8_t *identity, const char *language),
+                             bool (*keep)(void *data, const uint8_t *identity,
+                                          const char *language),
                              void *data, bool dry_run, struct ingest_sweep *ret,
                              struct error *reterr)
 {
@@ -201,7 +202,7 @@ int ingest_sweep_generations(struct ingest *ingest,
         return 0;
 }
 
-/* ---- Verdicts ---------------------------------------------------------------------------------- */
+/* ---- Verdicts ----------------------------------------------------------------------------- */
 
 int gate_run(const struct gate_settings *settings, struct json_object **ret,
              enum gate_verdict *ret_verdict, struct error *reterr)
@@ -259,7 +260,7 @@ int live_validate(const struct live_settings *settings, const struct config *con
         return 0;
 }
 
-/* ---- Rooms --------------------------------------------------------------------------------------- */
+/* ---- Rooms -------------------------------------------------------------------------------- */
 
 static int prepare(void *data, const struct snapshot *now, const struct snapshot *next,
                    void **ret_prepared, struct error *reterr)

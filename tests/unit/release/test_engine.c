@@ -45,7 +45,7 @@ static void finish(struct engine *engine, const char *more)
         assert_int_equal(engine_number(end, "exit"), RELEASE_OK);
 }
 
-/* ---- Plans ----------------------------------------------------------------------------------- */
+/* ---- Plans -------------------------------------------------------------------------------- */
 
 static void test_a_plan_names_keys_classes_and_cost(void **state)
 {
@@ -124,7 +124,8 @@ static void test_a_plan_is_void_when_its_base_has_moved(void **state)
         uint32_t operation;
 
         finish(engine, hot);
-        assert_int_equal(deploy_plan(engine, engine_string(plan, "plan_id"), NULL, &operation, NULL),
+        assert_int_equal(deploy_plan(engine, engine_string(plan, "plan_id"), NULL, &operation,
+                                     NULL),
                          -ESTALE);
         assert_int_equal(engine_serving(engine), 2);
 }
@@ -139,7 +140,8 @@ static void test_a_plan_is_void_after_a_restart(void **state)
         cleanup_json_ struct json_object *again = engine_plan(engine, other_width);
 
         assert_string_not_equal(engine_string(plan, "plan_id"), engine_string(again, "plan_id"));
-        assert_int_equal(deploy_plan(engine, engine_string(plan, "plan_id"), NULL, &operation, NULL),
+        assert_int_equal(deploy_plan(engine, engine_string(plan, "plan_id"), NULL, &operation,
+                                     NULL),
                          -ESTALE);
 }
 
@@ -190,7 +192,7 @@ static void test_a_deploy_needs_a_reason(void **state)
         assert_int_equal(releases_deploy(engine->releases, &request, &operation, NULL), -EINVAL);
 }
 
-/* ---- One at a time ------------------------------------------------------------------------------ */
+/* ---- One at a time ------------------------------------------------------------------------ */
 
 static void test_the_second_of_two_deploys_is_told_busy(void **state)
 {
@@ -228,7 +230,7 @@ static void test_the_same_request_is_the_same_operation(void **state)
         assert_int_equal(engine_serving(engine), 2);
 }
 
-/* ---- Refusals --------------------------------------------------------------------------------------- */
+/* ---- Refusals ----------------------------------------------------------------------------- */
 
 static void test_switching_tenants_isolation_off_needs_an_override(void **state)
 {
@@ -274,7 +276,7 @@ static void test_switching_tenants_isolation_off_needs_an_override(void **state)
         assert_int_equal(engine_serving(engine), 3);
 }
 
-/* ---- Reload --------------------------------------------------------------------------------------------- */
+/* ---- Reload ------------------------------------------------------------------------------- */
 
 static uint32_t reload(struct engine *engine)
 {
@@ -376,7 +378,7 @@ static void test_edits_after_the_first_release_are_drift(void **state)
         assert_true(drifts);
 }
 
-/* ---- Rollback ------------------------------------------------------------------------------------------- */
+/* ---- Rollback ----------------------------------------------------------------------------- */
 
 static int roll_back(struct engine *engine, uint32_t target, bool config_only, bool accept,
                      uint32_t *ret, struct error *reterr)
@@ -489,7 +491,7 @@ static void test_a_damaged_target_is_refused(void **state)
         assert_int_equal(engine_serving(engine), 2);
 }
 
-/* ---- Looking, and keeping ------------------------------------------------------------------------------------ */
+/* ---- Looking, and keeping ----------------------------------------------------------------- */
 
 static void test_old_releases_go_and_the_newest_stable_ones_stay(void **state)
 {

@@ -43,8 +43,7 @@ static void test_without_windows_it_is_stable_at_once(void **state)
         assert_true(engine_agrees(engine));
 }
 
-static void test_the_candidate_is_followed_before_it_serves_and_the_base_until_it_is_stable(
-        void **state)
+static void test_the_candidate_is_followed_before_the_switch_and_the_base_after_it(void **state)
 {
         struct engine *engine = *state;
         uint32_t operation = engine_deploy(
@@ -363,7 +362,7 @@ static void test_keys_that_need_a_restart_are_pinned_and_told(void **state)
         snapshot_unref(pinned.snapshot);
 }
 
-/* ---- Restarts -------------------------------------------------------------------------------- */
+/* ---- Restarts ----------------------------------------------------------------------------- */
 
 static void test_a_build_goes_on_after_a_restart(void **state)
 {
@@ -450,7 +449,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, engine_set_up, engine_tear_down)
                 TEST(test_without_windows_it_is_stable_at_once),
-                TEST(test_the_candidate_is_followed_before_it_serves_and_the_base_until_it_is_stable),
+                TEST(test_the_candidate_is_followed_before_the_switch_and_the_base_after_it),
                 TEST(test_success_is_told_while_the_window_is_open),
                 TEST(test_what_nobody_confirms_is_taken_back),
                 TEST(test_a_second_revert_goes_back_to_what_was_active),
