@@ -125,6 +125,7 @@ struct json_object *ingest_generation_json(const struct generation_info *info)
                 return NULL;
         json_add_u64(object, "number", info->number);
         json_add_string(object, "state", generation_state_name(info->state));
+        json_add_bool(object, "serving", info->serving);
         add_hex(object, "identity", info->identity);
         json_add_string(object, "description", info->description);
         json_add_u64(object, "dimensions", info->dimensions);

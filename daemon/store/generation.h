@@ -73,6 +73,7 @@ const char *generation_state_name(enum generation_state state);
 struct generation_info {
         uint32_t number; /* gNNNN */
         enum generation_state state;
+        bool serving; /* collection_serving() finds it */
         uint8_t identity[GENERATION_IDENTITY_BYTES];
         uint64_t applied_seq, documents, chunks_live, chunks_dead, bytes;
         uint64_t created_usec;

@@ -85,10 +85,13 @@ int generation_get_info(struct generation *generation, struct generation_info *r
                 .dimensions = generation->spec.fingerprint.dimensions,
                 .bytes = folder_bytes(generation->dirfd),
         };
+        struct generation *serving = collection_serving(generation->collection);
         struct generation_view *view;
         uint64_t staged;
         int r = db_pool_take(generation->readers, &reader, reterr);
 
+        info.serving = serving == generation;
+        (void) generation_unref(serving);
         if (r == 0)
                 r = db_prepare(reader.db, "SELECT sum(count) FROM version WHERE state = 0",
                                &statement, reterr);

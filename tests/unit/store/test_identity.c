@@ -106,8 +106,10 @@ static void test_the_generation_that_the_release_in_force_asks_for_serves(void *
 
         (void) generation_unref(make(fixture, 512, "flat"));
         assert_int_equal(serving(fixture), 1);
+        assert_true(look(fixture->generation).serving);
         serve(fixture, 512);
         assert_int_equal(serving(fixture), 2); /* although it is being built */
+        assert_false(look(fixture->generation).serving);
         assert_ok(collection_list(fixture->store, fixture->tenant, NULL, 10, &infos, &n, &error));
         assert_int_equal(infos[0].serving_generation, 2);
         (void) collection_infos_free(infos, n);
@@ -205,6 +207,7 @@ static void test_one_that_is_finished_takes_the_place_of_the_older_ones(void **s
         assert_int_equal(n, 1);
         assert_int_equal(infos[0].number, 2);
         assert_int_equal(infos[0].state, GENERATION_READY);
+        assert_true(infos[0].serving);
         free(infos);
         fixture_reopen(fixture);
         assert_int_equal(generation_number(fixture->generation), 2);
