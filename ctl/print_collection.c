@@ -98,8 +98,8 @@ void print_chunks(const struct ctl *ctl, struct json_object *reply)
 
 void print_generations(const struct ctl *ctl, struct json_object *reply)
 {
-        static const char *const headers[] = { ">NUMBER", "STATE", ">DOCUMENTS", ">CHUNKS",
-                                               ">SIZE", "CREATED", "IDENTITY", NULL };
+        static const char *const headers[] = { ">NUMBER", "STATE", "SERVES", ">DOCUMENTS",
+                                               ">CHUNKS", ">SIZE", "CREATED", "IDENTITY", NULL };
         struct json_object *rows = rows_of(reply, "generations", "no generations yet");
         struct table table;
 
@@ -111,6 +111,9 @@ void print_generations(const struct ctl *ctl, struct json_object *reply)
 
                 table_add_member(&table, row, "number");
                 table_add_member(&table, row, "state");
+                table_add(&table, json_object_get_boolean(json_object_object_get(row, "serving"))
+                                          ? "yes"
+                                          : NULL);
                 table_add_member(&table, row, "documents");
                 table_add_member(&table, row, "chunks_live");
                 add_bytes(&table, row, "bytes");

@@ -87,7 +87,7 @@ const struct command_type command_types[] = {
           " started_at: ?string, finished_at: ?string)",
           "Work that survives a restart." },
         { "Generation",
-          "(number: int, state: (building, ready, resting), identity: string,"
+          "(number: int, state: (building, ready, resting), serving: bool, identity: string,"
           " description: string, dimensions: int, applied_seq: int, documents: int,"
           " chunks_live: int, chunks_dead: int, bytes: int, created_at: string)",
           "One complete index of one collection." },

@@ -58,7 +58,8 @@ static const struct schema schemas[] = {
         { "Generation",
           "{\"type\":\"object\",\"required\":[\"number\",\"state\"],\"properties\":{"
           MEMBER("number", INTEGER) ","
-          MEMBER("state", "{\"type\":\"string\",\"enum\":[\"building\",\"ready\",\"resting\"]}")
+          MEMBER("state", "{\"type\":\"string\",\"enum\":[\"building\",\"ready\",\"resting\"]}") ","
+          MEMBER("serving", BOOLEAN)
           "}}" },
         { "JobReference",
           "{\"type\":\"object\",\"required\":[\"job_id\"],\"properties\":{"
