@@ -44,7 +44,7 @@ struct client {
         size_t scanned;
         bool eof;
         int patience_msec;
-        void (*tick)(void *data);
+        int (*tick)(void *data);
         void *tick_data;
         struct json_object *about; /* the last error's parameters, or NULL */
 };
@@ -160,7 +160,7 @@ void client_set_patience(struct client *client, unsigned seconds)
         client->patience_msec = (int) seconds * 1000;
 }
 
-void client_set_tick(struct client *client, void (*tick)(void *data), void *data)
+void client_set_tick(struct client *client, int (*tick)(void *data), void *data)
 {
         client->tick = tick;
         client->tick_data = data;
@@ -194,7 +194,9 @@ static int wait_for_reply(struct client *client)
                 left -= step;
                 if (r != -ETIMEDOUT || left <= 0)
                         return r;
-                client->tick(client->tick_data);
+                r = client->tick(client->tick_data);
+                if (r != 0)
+                        return r;
         }
 }
 
@@ -291,7 +293,7 @@ static int next_reply(struct client *client, struct varlink_reply *ret,
                                       "ragd closed the connection; whether it did what was asked "
                                       "is unknown");
                 r = wait_for_reply(client);
-                if (r == -EINTR)
+                if (r == -EINTR || r > 0)
                         return r;
                 if (r == -ETIMEDOUT)
                         return broken(failure, r, "ragd does not answer; whether it did what was "
@@ -337,7 +339,7 @@ int client_call(struct client *client, const char *method, struct json_object *p
 {
         int r = send_call(client, method, parameters, flag, ret_failure);
 
-        while (r >= 0) {
+        while (r == 0) {
                 cleanup_(varlink_reply_done) struct varlink_reply reply = { 0 };
 
                 r = next_reply(client, &reply, ret_failure);

@@ -41,8 +41,8 @@ int client_call(struct client *client, const char *method, struct json_object *p
 struct json_object *client_about(const struct client *client);
 /* How long a reply may take from now on (a minute): for calls that try what may take long. */
 void client_set_patience(struct client *client, unsigned seconds);
-/* Called about once a second while a reply is waited for. */
-void client_set_tick(struct client *client, void (*tick)(void *data), void *data);
+/* Called about once a second while a reply is waited for; above 0 it ends the call with that. */
+void client_set_tick(struct client *client, int (*tick)(void *data), void *data);
 
 /* ---- After an upgrade: lines of JSON against bytes ---------------------------------------- */
 

@@ -26,6 +26,7 @@ struct following {
         char phase[32];
         uint64_t phase_usec;  /* since when, monotonic */
         uint64_t phase_begin; /* how much was done then */
+        bool window_told;
 };
 
 /* What a phase is called while it goes on, and when it is over. */
@@ -76,10 +77,13 @@ static void write_window(struct json_object *reply, char *text, size_t size)
 {
         double left = seconds_until(member_text(member(reply, "confirm"), "deadline", NULL));
         unsigned seconds = left > 0 ? (unsigned) left : 0;
+        char within[32] = "";
 
-        (void) snprintf(text, size, "serving %s, unconfirmed: `ragctl confirm` within %u:%02u, "
-                                    "else %s returns",
-                        member_text(reply, "release", "?"), seconds / 60, seconds % 60,
+        if (left >= 0)
+                (void) snprintf(within, sizeof within, " within %u:%02u", seconds / 60,
+                                seconds % 60);
+        (void) snprintf(text, size, "serving %s, unconfirmed: `ragctl confirm`%s, else %s returns",
+                        member_text(reply, "release", "?"), within,
                         member_text(reply, "base", "?"));
 }
 
@@ -123,13 +127,6 @@ static void draw(struct following *following)
         }
 }
 
-static void on_tick(void *data)
-{
-        struct following *following = data;
-
-        if (following->told)
-                draw(following);
-}
 
 /* A line that stays, for the phase that is over. */
 static void leave_line(struct following *following)
@@ -147,22 +144,39 @@ static void leave_line(struct following *following)
                                screen_duration(seconds, text), ctl->err.plain);
 }
 
+/* What goes on in the phase, where that is more than its name. */
+static const char *what_of(const struct following *following)
+{
+        const char *what = member_text(following->told, "what", "");
+
+        return strcmp(what, following->phase) == 0 ? "" : what;
+}
+
 /* Without a terminal: a line for each phase. */
 static void print_phase(const struct following *following)
 {
         struct json_object *reply = following->told;
-        char window[256];
+        const char *what = what_of(following);
+        char text[256];
 
         if (following->ctl->progress || following->ctl->words.json)
                 return;
+        if (strcmp(following->phase, "canary") == 0 && !*what) /* there is none */
+                return;
         if (strcmp(following->phase, "confirm") == 0)
-                write_window(reply, window, sizeof window);
+                write_window(reply, text, sizeof text);
         else
-                (void) snprintf(window, sizeof window, "%s", member_text(reply, "what", ""));
-        (void) printf("%s release %s: %s%s%s\n", member_text(reply, "op", "?"),
-                      member_text(reply, "release", "?"), phase_word(following->phase, false),
-                      *window ? ": " : "", window);
+                (void) snprintf(text, sizeof text, "%s%s%s", phase_word(following->phase, false),
+                                *what ? ": " : "", what);
+        (void) printf("%s release %s: %s\n", member_text(reply, "op", "?"),
+                      member_text(reply, "release", "?"), text);
         (void) fflush(stdout);
+}
+
+/* A window that is open; a release that needs no confirmation passes by here, too. */
+static bool has_window(const struct following *following)
+{
+        return strcmp(following->phase, "confirm") == 0 && member(following->told, "confirm");
 }
 
 static void enter_phase(struct following *following, const char *phase)
@@ -173,7 +187,8 @@ static void enter_phase(struct following *following, const char *phase)
         (void) snprintf(following->phase, sizeof following->phase, "%s", phase);
         following->phase_usec = clock_monotonic_usec();
         following->phase_begin = member_u64(following->told, "done");
-        if (strcmp(phase, "done") != 0)
+        if (strcmp(phase, "done") != 0 && strcmp(phase, "recorded") != 0 &&
+            strcmp(phase, "confirm") != 0)
                 print_phase(following);
 }
 
@@ -181,12 +196,25 @@ static void enter_phase(struct following *following, const char *phase)
 static bool may_stop(const struct following *following)
 {
         bool person = following->ctl->progress;
+        bool bakes = strcmp(following->phase, "bake") == 0;
 
         if (following->until == FOLLOW_END)
                 return false;
-        return strcmp(following->phase, "bake") == 0 ||
-               (!person && strcmp(following->phase, "confirm") == 0) ||
-               (!person && is_held(following->told));
+        /* One that need not be watched is over at once. */
+        return (bakes && clock_monotonic_usec() - following->phase_usec > USEC_PER_SEC) ||
+               (!person && (has_window(following) || is_held(following->told)));
+}
+
+static int on_tick(void *data)
+{
+        struct following *following = data;
+
+        if (!following->told)
+                return 0;
+        if (may_stop(following))
+                return STOPPED;
+        draw(following);
+        return 0;
 }
 
 static int on_reply(void *data, struct json_object *reply)
@@ -196,6 +224,10 @@ static int on_reply(void *data, struct json_object *reply)
         json_object_put(following->told);
         following->told = json_object_get(reply);
         enter_phase(following, member_text(reply, "phase", ""));
+        if (has_window(following) && !following->window_told) {
+                following->window_told = true;
+                print_phase(following);
+        }
         if (may_stop(following))
                 return STOPPED;
         draw(following);
@@ -223,6 +255,22 @@ static void print_pending(const struct ctl *ctl, struct json_object *result)
                               json_object_get_string(json_object_array_get_idx(keys, i)));
 }
 
+/* What the gates found, where that is why. */
+static void print_failed_gates(const struct ctl *ctl, struct json_object *result)
+{
+        struct json_object *rows = member(result, "evidence");
+
+        for (size_t i = 0; i < member_count(result, "evidence"); i++) {
+                struct json_object *row = json_object_array_get_idx(rows, i);
+                struct json_object *value = member(row, "value");
+                const char *verdict = member_text(value, "verdict", "pass");
+
+                if (strcmp(member_text(row, "name", ""), "gate") == 0 &&
+                    (strcmp(verdict, "fail") == 0 || strcmp(verdict, "hold") == 0))
+                        print_gates(ctl, value);
+        }
+}
+
 void print_operation(const struct ctl *ctl, struct json_object *reply)
 {
         struct json_object *result = member(reply, "result");
@@ -237,9 +285,14 @@ void print_operation(const struct ctl *ctl, struct json_object *reply)
                 (void) printf("%s●%s %s\n", ctl->out.yellow, ctl->out.plain, window);
                 return;
         }
-        (void) printf("%s●%s release %s is %s%s%s; %s serves", good ? ctl->out.green : ctl->out.red,
-                      ctl->out.plain, release, ctl->out.bold, member_text(reply, "state", "?"),
-                      ctl->out.plain, member_text(reply, "serving", "?"));
+        if (strcmp(release, member_text(reply, "base", "")) == 0) /* there was nothing to do */
+                (void) printf("%s●%s release %s serves", good ? ctl->out.green : ctl->out.red,
+                              ctl->out.plain, release);
+        else
+                (void) printf("%s●%s release %s is %s%s%s; %s serves",
+                              good ? ctl->out.green : ctl->out.red, ctl->out.plain, release,
+                              ctl->out.bold, member_text(reply, "state", "?"), ctl->out.plain,
+                              member_text(reply, "serving", "?"));
         if (why) {
                 (void) fputs(": ", stdout);
                 screen_write(stdout, why, strlen(why), false);
@@ -249,6 +302,8 @@ void print_operation(const struct ctl *ctl, struct json_object *reply)
                 (void) printf("  %s goes on (%s): ragctl watch %s\n", member_text(reply, "op", "?"),
                               phase_word(phase, false), member_text(reply, "op", ""));
         print_pending(ctl, result);
+        if (!good)
+                print_failed_gates(ctl, result);
         print_diagnostics(ctl, member(result, "diagnostics"));
 }
 
@@ -274,8 +329,7 @@ int follow_call(const struct ctl *ctl, struct client *client, const char *method
 
         interrupt_catch();
         progress_begin(&following.progress, ctl);
-        if (ctl->progress)
-                client_set_tick(client, on_tick, &following);
+        client_set_tick(client, on_tick, &following);
         r = client_call(client, method, parameters, detach ? VARLINK_PLAIN : VARLINK_MORE, on_reply,
                         &following, &reply, &failure);
         if (r == 0 && !detach && reply)

@@ -110,7 +110,7 @@ int deploy_plan(const struct ctl *ctl, struct client *client, const char *plan_i
 int deploy_shown(const struct ctl *ctl, struct client *client, struct json_object *plan)
 {
         if (!ctl->words.json)
-                print_plan(ctl, plan);
+                (void) print_plan_alone(ctl, plan);
         if (plan_is_refused(plan))
                 return ctl_fail(ctl, EXIT_DENIED, "the plan is refused");
         (void) fflush(stdout);

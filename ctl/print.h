@@ -38,6 +38,8 @@ void print_trace(const struct ctl *ctl, struct json_object *reply);
 
 void print_operation(const struct ctl *ctl, struct json_object *reply);
 void print_plan(const struct ctl *ctl, struct json_object *plan);
+/* Without the command that deploys it.  False: it is refused. */
+bool print_plan_alone(const struct ctl *ctl, struct json_object *plan);
 void print_history(const struct ctl *ctl, struct json_object *reply);
 void print_release(const struct ctl *ctl, struct json_object *reply);
 void print_release_diff(const struct ctl *ctl, struct json_object *reply);
@@ -45,6 +47,8 @@ void print_drift(const struct ctl *ctl, struct json_object *reply);
 void print_gc(const struct ctl *ctl, struct json_object *reply);
 void print_overrides(const struct ctl *ctl, struct json_object *reply);
 void print_gate(const struct ctl *ctl, struct json_object *reply);
+/* The report of the gates. */
+void print_gates(const struct ctl *ctl, struct json_object *report);
 void print_golden(const struct ctl *ctl, struct json_object *reply);
 void print_receipt(const struct ctl *ctl, struct json_object *reply);
 

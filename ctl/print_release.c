@@ -121,7 +121,7 @@ static bool print_refusals(const struct ctl *ctl, struct json_object *plan)
         return refused;
 }
 
-void print_plan(const struct ctl *ctl, struct json_object *plan)
+bool print_plan_alone(const struct ctl *ctl, struct json_object *plan)
 {
         bool refused;
 
@@ -138,8 +138,14 @@ void print_plan(const struct ctl *ctl, struct json_object *plan)
         print_cost(ctl, member(plan, "cost"));
         print_keys(ctl, "restart", member(plan, "pending_restart"));
         refused = print_refusals(ctl, plan);
+        (void) fflush(stdout);
         print_diagnostics(ctl, member(plan, "diagnostics"));
-        if (!refused)
+        return !refused;
+}
+
+void print_plan(const struct ctl *ctl, struct json_object *plan)
+{
+        if (print_plan_alone(ctl, plan))
                 (void) printf("\nragctl deploy --plan %s --reason \"…\"\n",
                               member_text(plan, "plan_id", "?"));
 }
@@ -234,6 +240,7 @@ static void print_rest(const struct ctl *ctl, struct json_object *object,
 void print_release(const struct ctl *ctl, struct json_object *reply)
 {
         static const char *const apart[] = { "plan", "evidence", "states", "files", "inputs", NULL };
+        static const char *const gates[] = { "gate", NULL };
         struct json_object *release = member(reply, "release");
         struct json_object *plan = member(release, "plan"), *evidence = member(release, "evidence");
 
@@ -247,9 +254,13 @@ void print_release(const struct ctl *ctl, struct json_object *reply)
                 print_changes(ctl, member(plan, "changes"));
                 print_cost(ctl, member(plan, "cost"));
         }
-        if (evidence && json_object_object_length(evidence) > 0) {
+        if (member(evidence, "gate")) {
+                (void) printf("\n%sgates%s\n", ctl->out.bold, ctl->out.plain);
+                print_gates(ctl, member(evidence, "gate"));
+        }
+        if (evidence && json_object_object_length(evidence) > (member(evidence, "gate") ? 1 : 0)) {
                 (void) printf("\n%sevidence%s\n", ctl->out.bold, ctl->out.plain);
-                print_object(ctl, evidence);
+                print_rest(ctl, evidence, gates);
         }
 }
 
@@ -328,13 +339,15 @@ static void add_figure(struct table *table, struct json_object *row, const char 
                 table_add(table, NULL);
 }
 
-void print_gate(const struct ctl *ctl, struct json_object *reply)
+void print_gates(const struct ctl *ctl, struct json_object *report)
 {
         static const char *const headers[] = { "GATE",   ">OLD",  ">NEW", ">PASS",
                                                ">FAIL", "VERDICT", "NOTE", NULL };
-        struct json_object *report = member(reply, "report"), *rows = member(report, "rows");
+        struct json_object *rows = member(report, "rows");
         const char *verdict = member_text(report, "verdict", "?");
-        bool good = strcmp(verdict, "pass") == 0;
+        const char *colour = strcmp(verdict, "pass") == 0   ? ctl->out.green
+                             : strcmp(verdict, "fail") == 0 ? ctl->out.red
+                                                            : ctl->out.yellow;
         struct table table;
 
         table_init(&table, headers);
@@ -350,12 +363,16 @@ void print_gate(const struct ctl *ctl, struct json_object *reply)
                 table_add(&table, member_text(row, "note", ""));
         }
         print_table(ctl, &table);
-        (void) printf("\n%s%s%s: %s question%s of %zu golden set%s\n",
-                      good ? ctl->out.green : ctl->out.yellow, verdict, ctl->out.plain,
+        (void) printf("%s%s%s: %s question%s of %zu golden set%s\n", colour, verdict, ctl->out.plain,
                       member_text(report, "questions", "0"),
                       member_u64(report, "questions") == 1 ? "" : "s",
                       member_count(report, "collections"),
                       member_count(report, "collections") == 1 ? "" : "s");
+}
+
+void print_gate(const struct ctl *ctl, struct json_object *reply)
+{
+        print_gates(ctl, member(reply, "report"));
 }
 
 void print_golden(const struct ctl *ctl, struct json_object *reply)
