@@ -82,7 +82,6 @@ void follower_go_on(struct follower *follower)
         follower->anew.wait.retry_usec = 0;
         for (size_t i = 0; i < ELEMENTSOF(follower->paces); i++)
                 follower->paces[i].wait.retry_usec = 0;
-        follower->behind = true;
         workers_post(follower->ingest->settings.workers, &follower->task);
 }
 
