@@ -18,7 +18,11 @@ SYSTEM_TESTS = \
 	tests/system/90-providers \
 	tests/system/91-failures \
 	tests/system/92-resilience \
-	tests/system/93-money
+	tests/system/93-money \
+	tests/system/95-deploy \
+	tests/system/96-promotion \
+	tests/system/97-crash-steps \
+	tests/system/98-release-bad-input
 
 STRUCTURE_TESTS = tests/structure/floors tests/structure/unread tests/structure/unit
 
@@ -27,7 +31,7 @@ TESTS += $(STRUCTURE_TESTS) $(SYSTEM_TESTS)
 EXTRA_DIST += tests/lib/provider.py tests/lib/provider_faults.py tests/lib/provider_openai.py
 EXTRA_DIST += tests/lib/provider_vendors.py tests/lib/provider_wire.py tests/lib/gatewaytest.py
 EXTRA_DIST += tests/soak/gateway tests/peers/litellm
-EXTRA_DIST += tests/lib/ragdtest.py tests/demo tests/bench/run tests/fuzz/run
+EXTRA_DIST += tests/lib/ragdtest.py tests/lib/deploytest.py tests/demo tests/bench/run tests/bench/release/run tests/fuzz/run
 EXTRA_DIST += tests/structure/lint .clang-tidy
 
 AM_TESTS_ENVIRONMENT = \
@@ -88,7 +92,7 @@ fuzz:
 EXTRA_PROGRAMS += tests/bench/http_load
 tests_bench_http_load_SOURCES = tests/bench/http_load.c
 
-bench: ragd ragctl tests/bench/http_load$(EXEEXT) bench-gateway
+bench: ragd ragctl tests/bench/http_load$(EXEEXT) bench-gateway bench-release
 	$(AM_TESTS_ENVIRONMENT) $(PYTHON) $(srcdir)/tests/bench/run
 
 # config.h is what the sources need from a build; nothing else is generated into C.
@@ -101,3 +105,8 @@ clean-local:
 	rm -rf sanitized
 
 .PHONY: check-kills check-soak check-peers check-asan check-tsan check-sanitized fuzz bench lint
+
+# What a deployment costs those who search meanwhile.
+bench-release: ragd ragctl tests/bench/http_load$(EXEEXT)
+	$(AM_TESTS_ENVIRONMENT) $(PYTHON) $(srcdir)/tests/bench/release/run
+.PHONY: bench-release
