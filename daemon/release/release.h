@@ -60,8 +60,9 @@ struct release_room {
         int (*prepare)(void *data, const struct snapshot *now, const struct snapshot *next,
                        void **ret_prepared, struct error *reterr);
         void (*commit)(void *data, void *prepared, const struct snapshot *next); /* cannot fail */
-        void (*abort)(void *data, void *prepared);
-        /* After success was told: ends what the former release had, without a lock; may wait. */
+        void (*abort)(void *data, void *prepared); /* or NULL */
+        /* After success was told: ends what the former release had, without a lock; may wait.  Or
+         * NULL. */
         void (*retire)(void *data, void *prepared);
         void *data;
 };

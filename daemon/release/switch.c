@@ -97,7 +97,7 @@ static void rooms_done(struct change_rooms *rooms)
 static void abort_rooms(struct releases *releases, struct change_rooms *rooms, size_t n)
 {
         while (n-- > 0)
-                if (!rooms->refused[n])
+                if (!rooms->refused[n] && releases->rooms[n].abort)
                         releases->rooms[n].abort(releases->rooms[n].data, rooms->prepared[n]);
         rooms_done(rooms);
 }
