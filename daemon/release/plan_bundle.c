@@ -109,7 +109,6 @@ static int plan_of(struct releases *releases, const struct bundle *bundle,
 {
         cleanup_(plan_free_cleanup) struct plan *plan = NULL;
         cleanup_(config_free_cleanup) struct config *bundled = NULL;
-        cleanup_(snapshot_unref_cleanup) struct snapshot *serving = releases_serving(releases);
         struct json_object *json = NULL;
         struct refusal refusal = { 0 };
         char name[96];

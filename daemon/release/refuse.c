@@ -47,13 +47,19 @@ static int count(struct store *store, const struct store_collection *at, struct 
         return 0;
 }
 
-static int count_all(struct store *store, struct served *ret, struct error *reterr)
+/* Opens every collection, so only where a rule asks. */
+static int count_all(struct store *store, const struct config *base, const struct config *candidate,
+                     struct served *ret, struct error *reterr)
 {
         struct store_collection *list = NULL;
         size_t n = 0;
-        int r = store_list_collections(store, &list, &n, reterr);
+        int r;
 
         *ret = (struct served){ 0 };
+        if (candidate->vector_storage.hnsw.max_elements >= base->vector_storage.hnsw.max_elements &&
+            candidate->vector_storage.backend == base->vector_storage.backend)
+                return 0;
+        r = store_list_collections(store, &list, &n, reterr);
         for (size_t i = 0; r == 0 && i < n; i++)
                 r = count(store, &list[i], ret, reterr);
         free(list);
@@ -133,7 +139,7 @@ int plan_refusals(struct releases *releases, const struct config *base,
 {
         cleanup_json_ struct json_object *refusals = json_object_new_array();
         struct served served;
-        int r = refusals ? count_all(releases->settings.store, &served, reterr)
+        int r = refusals ? count_all(releases->settings.store, base, candidate, &served, reterr)
                          : error_oom(reterr);
 
         if (r < 0)

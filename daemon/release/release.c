@@ -119,7 +119,8 @@ int releases_know(struct releases *releases, struct snapshot *snapshot, struct e
         struct snapshot **alive;
 
         (void) pthread_mutex_lock(&releases->lock);
-        alive = reallocarray(releases->alive, releases->n_alive + 1, sizeof *alive);
+        alive = reallocarray(releases->alive, releases->n_alive + 1,
+                             sizeof(struct snapshot *));
         if (alive) {
                 releases->alive = alive;
                 alive[releases->n_alive++] = snapshot;

@@ -115,17 +115,23 @@ int forecast_json(struct releases *releases, const struct config *config,
                   struct error *reterr)
 {
         const struct provider_config *embedder = NULL;
+        struct snapshot *serving;
         struct generation_spec spec;
         uint8_t identity[GENERATION_IDENTITY_BYTES];
         int r = release_wants(config, &spec, identity, &embedder, reterr);
-        bool remote;
+        bool remote, same;
 
         if (r < 0)
                 return r;
         *ret_forecast = (struct ingest_forecast){ 0 };
+        serving = releases_serving(releases);
+        same = memcmp(identity, serving->identity, sizeof identity) == 0;
+        snapshot_unref(serving);
         remote = embedder->kind != PROVIDER_KIND_HASHING && embedder->kind != PROVIDER_KIND_MOCK &&
                  embedder->kind != PROVIDER_KIND_CLIENT;
-        r = ingest_forecast_release(releases->settings.ingest, &spec, remote, ret_forecast, reterr);
+        if (!same) /* what serves is there */
+                r = ingest_forecast_release(releases->settings.ingest, &spec, remote, ret_forecast,
+                                            reterr);
         if (r < 0)
                 return r;
         *ret = cost_json(ret_forecast, embedder);
@@ -258,8 +264,11 @@ int releases_rollback(struct releases *releases, const struct release_request *r
 
         if (r < 0)
                 return r;
-        if (is_cancel(releases, target))
-                return releases_cancel(releases, NULL, &request->author, ret_operation, reterr);
+        if (is_cancel(releases, target)) {
+                r = releases_cancel(releases, NULL, &request->author, ret_operation, reterr);
+                if (r != -ENOENT && r != -EALREADY) /* else it has just ended */
+                        return r;
+        }
         r = operation_reserve(releases, request, ret_operation, reterr);
         if (r == -EALREADY)
                 return 0;

@@ -1,7 +1,9 @@
 if HAVE_CMOCKA
 release_tests = \
 	tests/unit/release/test_engine \
+	tests/unit/release/test_engine_change \
 	tests/unit/release/test_engine_crash \
+	tests/unit/release/test_promote \
 	tests/unit/release/test_engine_deploy \
 	tests/unit/release/test_canary \
 	tests/unit/release/test_observe \
@@ -64,6 +66,11 @@ release_engine_libs = $(RELEASE_LIBS) $(PROVIDER_LIBS) $(STORE_LIBS) $(EVENT_LIB
 	$(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 tests_unit_release_test_engine_SOURCES = tests/unit/release/test_engine.c $(release_engine)
 tests_unit_release_test_engine_LDADD = $(release_engine_libs)
+tests_unit_release_test_engine_change_SOURCES = tests/unit/release/test_engine_change.c \
+	$(release_engine)
+tests_unit_release_test_engine_change_LDADD = $(release_engine_libs)
+tests_unit_release_test_promote_SOURCES = tests/unit/release/test_promote.c $(release_engine)
+tests_unit_release_test_promote_LDADD = $(release_engine_libs)
 tests_unit_release_test_engine_crash_SOURCES = tests/unit/release/test_engine_crash.c \
 	$(release_engine)
 tests_unit_release_test_engine_crash_LDADD = $(release_engine_libs)
