@@ -198,7 +198,7 @@ static bool may_stop(const struct following *following)
         bool person = following->ctl->progress;
         bool bakes = strcmp(following->phase, "bake") == 0;
 
-        if (following->until == FOLLOW_END)
+        if (following->until != FOLLOW_SERVING)
                 return false;
         /* One that need not be watched is over at once. */
         return (bakes && clock_monotonic_usec() - following->phase_usec > USEC_PER_SEC) ||
@@ -307,10 +307,22 @@ void print_operation(const struct ctl *ctl, struct json_object *reply)
         print_diagnostics(ctl, member(result, "diagnostics"));
 }
 
-static int finish(const struct ctl *ctl, struct json_object *reply)
+/* A deploy whose base was asked back ends as that: reverted, or given up before it served. */
+static bool has_returned(struct json_object *result)
+{
+        const char *state = member_text(result, "state", "");
+
+        return strcmp(member_text(result, "kind", ""), "deploy") == 0 &&
+               (strcmp(state, "reverted") == 0 || strcmp(state, "aborted") == 0);
+}
+
+static int finish(const struct ctl *ctl, struct json_object *reply, enum follow_until until)
 {
         struct json_object *result = member(reply, "result");
         int exit_code = exit_of(reply);
+
+        if (until == FOLLOW_RETURN && exit_code == EXIT_REVERTED && has_returned(result))
+                exit_code = EXIT_OK;
 
         if (ctl->words.json)
                 (void) ctl_print_json(result ? result : reply);
@@ -342,7 +354,7 @@ int follow_call(const struct ctl *ctl, struct client *client, const char *method
         } else if (r < 0) {
                 exit_code = run_refused(ctl, r, client, &failure);
         } else {
-                exit_code = finish(ctl, r == STOPPED ? following.told : reply);
+                exit_code = finish(ctl, r == STOPPED ? following.told : reply, until);
         }
         json_object_put(following.told);
         return exit_code;

@@ -12,6 +12,7 @@ enum follow_until {
         FOLLOW_SERVING, /* until it serves and nobody has to do anything, or somebody has to and no
                          * person is there */
         FOLLOW_END,     /* until it is over */
+        FOLLOW_RETURN,  /* the same; where it ended a deploy, that is what was wanted */
 };
 
 /* Calls a method that begins or watches an operation, and follows it; Ctrl-C detaches.  `detach`:

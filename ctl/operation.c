@@ -160,7 +160,7 @@ static int run_followed(struct ctl *ctl, const char *method, bool id, enum follo
 
 int run_rollback(struct ctl *ctl)
 {
-        return run_followed(ctl, CONTROL_INTERFACE ".Rollback", true, FOLLOW_SERVING,
+        return run_followed(ctl, CONTROL_INTERFACE ".Rollback", true, FOLLOW_RETURN,
                             words_bool(&ctl->words, "detach"));
 }
 

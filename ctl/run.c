@@ -177,6 +177,29 @@ void print_diagnostics(const struct ctl *ctl, struct json_object *diagnostics)
                 print_diagnostic(ctl, json_object_array_get_idx(diagnostics, i));
 }
 
+/* What to do about an error of a release. */
+static void print_hint(const struct client_failure *failure, struct json_object *about)
+{
+        static const struct {
+                const char *error, *member, *hint; /* with this member, or NULL */
+        } hints[] = {
+                { ".StalePlan", NULL,
+                  "what runs, or the profile, has changed: make a new plan with `ragctl plan`" },
+                { ".ConfirmPending", NULL,
+                  "`ragctl confirm` keeps what serves, `ragctl cancel` takes it back" },
+                { ".Busy", "op", "`ragctl watch` follows it" },
+                { ".CostNotAccepted", NULL, "with --accept-cost it is done" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(hints); i++) {
+                const char *dot = strrchr(failure->name, '.');
+
+                if (dot && strcmp(dot, hints[i].error) == 0 &&
+                    (!hints[i].member || member(about, hints[i].member)))
+                        (void) fprintf(stderr, "        %s\n", hints[i].hint);
+        }
+}
+
 int run_refused(const struct ctl *ctl, int code, const struct client *client,
                 const struct client_failure *failure)
 {
@@ -188,7 +211,10 @@ int run_refused(const struct ctl *ctl, int code, const struct client *client,
         if (!ctl->words.json) {
                 print_diagnostics(ctl, member(about, "diagnostics"));
                 print_cost(ctl, member(about, "cost"));
-                return run_failed(ctl, code, failure);
+                (void) fflush(stdout);
+                (void) run_failed(ctl, code, failure);
+                print_hint(failure, about);
+                return failure->exit_code;
         }
         json = json_object_new_object();
         json_add_bool(json, "ok", false);
@@ -196,6 +222,7 @@ int run_refused(const struct ctl *ctl, int code, const struct client *client,
         json_object_object_foreach(about, key, value)
                 json_add(json, key, json_object_get(value));
         (void) fprintf(stderr, "ragctl: %s\n", failure->message);
+        print_hint(failure, about);
         (void) ctl_print_json(json);
         return failure->exit_code;
 }
