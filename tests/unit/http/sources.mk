@@ -1,7 +1,11 @@
 if HAVE_CMOCKA
-check_PROGRAMS += tests/unit/http/test_rebind tests/unit/http/test_reject tests/unit/http/test_routes \
+http_tests = \
+	tests/unit/http/test_rebind \
+	tests/unit/http/test_reject \
+	tests/unit/http/test_routes \
 	tests/unit/http/test_server
-TESTS += tests/unit/http/test_rebind tests/unit/http/test_reject tests/unit/http/test_routes tests/unit/http/test_server
+check_PROGRAMS += $(http_tests)
+TESTS += $(http_tests)
 HTTP_TEST_FAKES = \
 	tests/lib/http_client.c tests/lib/http_client.h \
 	tests/lib/http_fakes.c tests/lib/http_fakes.h
@@ -14,4 +18,10 @@ tests_unit_http_test_routes_SOURCES = tests/unit/http/test_routes.c $(HTTP_TEST_
 tests_unit_http_test_routes_LDADD = $(HTTP_TEST_LIBS)
 tests_unit_http_test_server_SOURCES = tests/unit/http/test_server.c $(HTTP_TEST_FAKES)
 tests_unit_http_test_server_LDADD = $(HTTP_TEST_LIBS)
+if HAVE_GNUTLS
+check_PROGRAMS += tests/unit/http/test_rebind_tls
+TESTS += tests/unit/http/test_rebind_tls
+tests_unit_http_test_rebind_tls_SOURCES = tests/unit/http/test_rebind_tls.c $(HTTP_TEST_FAKES)
+tests_unit_http_test_rebind_tls_LDADD = $(HTTP_TEST_LIBS) $(GNUTLS_LIBS)
+endif
 endif
