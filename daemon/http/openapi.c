@@ -67,6 +67,14 @@ static void add_parameter(struct buf *out, const struct route *route, bool *firs
         *first = false;
 }
 
+/* What says who asks: one person sees one release while a canary has a share of the traffic. */
+static const char *const arm_headers[] = { "X-Ragd-Session", "X-Ragd-User" };
+
+static bool has_arms(const struct route *route)
+{
+        return route->run == search_post || route->run == answer_post;
+}
+
 static void add_parameters(struct buf *out, const struct route *route)
 {
         bool first = true;
@@ -85,6 +93,9 @@ static void add_parameters(struct buf *out, const struct route *route)
         if (route->flags & ROUTE_KEY)
                 add_parameter(out, route, &first, "Idempotency-Key", strlen("Idempotency-Key"),
                               "header", false);
+        for (size_t i = 0; i < ELEMENTSOF(arm_headers) && has_arms(route); i++)
+                add_parameter(out, route, &first, arm_headers[i], strlen(arm_headers[i]), "header",
+                              false);
         buf_append_char(out, ']');
 }
 
