@@ -42,7 +42,7 @@ static bool breaches(const struct operation *operation, uint64_t now_usec, char 
                          figures.spent_month_microusd, why) == GATE_FAIL;
 }
 
-/* Until somebody confirms (*ret_confirmed), or the time is over; else it was reverted or is left. */
+/* Until somebody confirms (*ret_confirmed) or the time is over; else it was reverted or is left. */
 static enum step watch(struct releases *releases, struct operation *operation,
                        const uint64_t *until_usec, bool *ret_confirmed)
 {

@@ -166,6 +166,10 @@ int releases_cancel(struct releases *releases, const char *id, const struct rele
 
         (void) pthread_mutex_lock(&releases->lock);
         r = find_running(releases, id, &operation, reterr);
+        if (r == 0 && operation->record.kind != OPERATION_DEPLOY &&
+            operation->record.phase >= PHASE_SWITCH)
+                r = error_set(reterr, -EALREADY, "%s switches already, and has no way back but a "
+                                                 "rollback", operation->id);
         if (r == 0) {
                 operation->cancel = true;
                 remember(operation, author);

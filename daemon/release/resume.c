@@ -69,17 +69,19 @@ static int settle_all(struct releases *releases, const struct operation *operati
 
 /* ---- The operation ------------------------------------------------------------------------ */
 
-static int copy_pending_restart(struct releases *releases, struct operation *operation,
-                                struct error *reterr)
+/* What the operation is told with; where a record is gone by now, it is told without. */
+static void describe(struct releases *releases, struct operation *operation)
 {
-        struct config *config = NULL;
-        int r = recorded_config(releases, operation->record.release, &config, reterr);
+        cleanup_(config_free_cleanup) struct config *base = NULL, *candidate = NULL;
+        cleanup_(config_diff_done) struct config_diff diff = CONFIG_DIFF_EMPTY;
 
-        if (r == 0)
-                r = pending_restart_json(releases->serving->config, config,
-                                         &operation->pending_restart, reterr);
-        (void) config_free(config);
-        return r;
+        if (recorded_config(releases, operation->record.release, &candidate, NULL) < 0)
+                return;
+        (void) pending_restart_json(releases->serving->config, candidate,
+                                    &operation->pending_restart, NULL);
+        if (recorded_config(releases, operation->record.base, &base, NULL) == 0 &&
+            config_diff(base, candidate, &diff) == 0)
+                operation->impact = impact_json(&diff);
 }
 
 /* It serves, confirmed: the base is followed again, and the bake goes on. */
@@ -168,8 +170,7 @@ static int resume(struct releases *releases, struct operation *takes_operation,
                 operation_finish(releases, operation, RELEASE_FAILED, error_text(reterr));
                 return settle_all(releases, NULL, reterr);
         }
-        if (operation->state != RELEASE_PRUNED)
-                (void) copy_pending_restart(releases, operation, NULL);
+        describe(releases, operation);
         go_on = judge(releases, operation, reterr);
         if (go_on < 0)
                 return go_on;

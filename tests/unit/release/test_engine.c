@@ -290,7 +290,8 @@ static void serve(struct engine *engine, uint32_t chunks)
         float vector[384] = { 1.0F };
 
         assert_int_equal(spec.fingerprint.dimensions, 384);
-        assert_int_equal(collection_create(engine->store, tenant, "things", NULL, NULL, &info, NULL),
+        assert_int_equal(collection_create(engine->store, tenant, "things", NULL, NULL, &info,
+                                           NULL),
                          0);
         spec.language = info.language;
         assert_int_equal(collection_open(engine->store, tenant, "things", &collection, NULL), 0);
