@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PATIENCE_USEC (60 * USEC_PER_SEC)
+#define PATIENCE_USEC (240 * USEC_PER_SEC)
 
 static const struct release_request asked = { .reason = "a step of the model",
                                               .author = { .uid = 7, .via = "model" } };

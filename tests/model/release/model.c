@@ -79,7 +79,7 @@ static void live(struct model *model, const char *path, const char *point, unsig
         else
                 (void) unsetenv("RAGD_CRASH_AT");
         (void) snprintf(world.profile, sizeof world.profile, "%s.toml", path);
-        (void) alarm(240);
+        (void) alarm(900);
         world_live(&world, actions);
         _exit(0);
 }

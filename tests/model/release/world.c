@@ -22,7 +22,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PATIENCE_USEC (60 * USEC_PER_SEC)
+#define PATIENCE_USEC (240 * USEC_PER_SEC)
 
 static const char common[] = "stage = \"development\"\n"
                              "rag.enabled = true\n"

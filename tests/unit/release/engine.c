@@ -223,7 +223,7 @@ uint32_t engine_deploy(struct engine *engine, const struct engine_deploy *deploy
 static struct json_object *until(struct engine *engine, uint32_t operation, const char *phase,
                                  bool told)
 {
-        for (int i = 0; i < 20000; i++) {
+        for (int i = 0; i < 120000; i++) {
                 struct json_object *json = NULL, *exit = NULL;
                 bool finished = false;
 
