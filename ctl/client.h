@@ -37,7 +37,8 @@ int client_call(struct client *client, const char *method, struct json_object *p
                 enum varlink_flag flag, client_function function, void *data,
                 struct json_object **ret_reply, struct client_failure *ret_failure);
 
-/* What the last error said beside its message; an object, or NULL.  Borrowed until the next call. */
+/* What the last error said beside its message; an object, or NULL.  Borrowed until the next
+ * call. */
 struct json_object *client_about(const struct client *client);
 /* How long a reply may take from now on (a minute): for calls that try what may take long. */
 void client_set_patience(struct client *client, unsigned seconds);

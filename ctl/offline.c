@@ -70,8 +70,8 @@ static int validate_live(struct ctl *ctl, const char *path)
                 return exit_code;
         client = run_connect(ctl, &exit_code);
         if (!client) {
-                (void) fputs("--live needs a ragd that runs; without it `ragctl validate` reads the "
-                             "file alone\n", stderr);
+                (void) fputs("--live needs a ragd that runs; without it `ragctl validate` reads "
+                             "the file alone\n", stderr);
                 return exit_code;
         }
         client_set_patience(client, LIVE_PATIENCE_SECONDS);

@@ -218,8 +218,8 @@ int run_status(struct ctl *ctl)
         client = run_connect(ctl, &exit_code);
         if (!client)
                 return exit_code;
-        r = client_call(client, CONTROL_INTERFACE ".Status", NULL, VARLINK_PLAIN, NULL, NULL, &reply,
-                        &failure);
+        r = client_call(client, CONTROL_INTERFACE ".Status", NULL, VARLINK_PLAIN, NULL, NULL,
+                        &reply, &failure);
         if (r < 0)
                 return run_failed(ctl, r, &failure);
         if (ctl->words.json)

@@ -72,10 +72,12 @@ void print_cost(const struct ctl *ctl, struct json_object *cost)
         }
         (void) printf("%scost%s      %ju document%s in %ju collection%s: %ju chunks, %ju tokens to "
                       "embed with %s; %ju chunks copied\n",
-                      ctl->out.dim, ctl->out.plain, (uintmax_t) documents, documents == 1 ? "" : "s",
+                      ctl->out.dim, ctl->out.plain, (uintmax_t) documents,
+                      documents == 1 ? "" : "s",
                       (uintmax_t) member_u64(cost, "collections"),
                       member_u64(cost, "collections") == 1 ? "" : "s",
-                      (uintmax_t) member_u64(cost, "chunks"), (uintmax_t) member_u64(cost, "tokens"),
+                      (uintmax_t) member_u64(cost, "chunks"),
+                      (uintmax_t) member_u64(cost, "tokens"),
                       member_text(cost, "embedder", "?"), (uintmax_t) member_u64(cost, "copied"));
         (void) printf("          %s, %s, about %s\n",
                       member(cost, "cost_microusd")
@@ -239,7 +241,8 @@ static void print_rest(const struct ctl *ctl, struct json_object *object,
 
 void print_release(const struct ctl *ctl, struct json_object *reply)
 {
-        static const char *const apart[] = { "plan", "evidence", "states", "files", "inputs", NULL };
+        static const char *const apart[] = { "plan",  "evidence", "states",
+                                             "files", "inputs",   NULL };
         static const char *const gates[] = { "gate", NULL };
         struct json_object *release = member(reply, "release");
         struct json_object *plan = member(release, "plan"), *evidence = member(release, "evidence");
@@ -363,8 +366,8 @@ void print_gates(const struct ctl *ctl, struct json_object *report)
                 table_add(&table, member_text(row, "note", ""));
         }
         print_table(ctl, &table);
-        (void) printf("%s%s%s: %s question%s of %zu golden set%s\n", colour, verdict, ctl->out.plain,
-                      member_text(report, "questions", "0"),
+        (void) printf("%s%s%s: %s question%s of %zu golden set%s\n", colour, verdict,
+                      ctl->out.plain, member_text(report, "questions", "0"),
                       member_u64(report, "questions") == 1 ? "" : "s",
                       member_count(report, "collections"),
                       member_count(report, "collections") == 1 ? "" : "s");

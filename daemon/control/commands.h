@@ -82,8 +82,8 @@ extern const size_t n_command_types;
  * evidence, why}. */
 #define COMMAND_OPERATION                                                                     \
         "op: string, phase: string, done: int, total: int, what: ?string, release: int,"     \
-        " base: int, serving: int, state: string, why: ?string, confirm: ?(id: string, deadline: ?string), held: bool," \
-        " result: ?object"
+        " base: int, serving: int, state: string, why: ?string,"              \
+        " confirm: ?(id: string, deadline: ?string), held: bool, result: ?object"
 
 /* An error of io.ragd.Control.  All carry (message, parameter, line), some more. */
 struct command_error {

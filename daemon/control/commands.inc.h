@@ -17,8 +17,9 @@ CONTROL("status", Status, on_daemon_status, READ, OBSERVE, PLAIN, ONCE,
         OUT("version: string, stage: string, release: int, profile: string, state: string,"
             " pid: int, started_at: string, uptime_sec: int, log_level: LogLevel,"
             " listen: ?[]string, control: []string, collections: int, line: ?string,"
-            " free_bytes: ?int, index_bytes: ?int, index_limit_bytes: ?int, documents_put: ?int, documents_applied: ?int,"
-            " documents_failed: ?int, collections_behind: ?int, releases: object,"
+            " free_bytes: ?int, index_bytes: ?int, index_limit_bytes: ?int,"
+            " documents_put: ?int, documents_applied: ?int, documents_failed: ?int,"
+            " collections_behind: ?int, releases: object,"
             " control_clients: int, control_calls: int, control_denied: int,"
             " control_malformed: int"))
 
@@ -208,7 +209,8 @@ CONTROL("release import <file> [<profile>]", ReleaseImport, on_bundle_import,
            WIRE("source", "?Source", "Its text.")),
         OUT(""))
 
-LOCAL("promote", "Carry the release that serves from one stage to the next one and deploy it there.",
+LOCAL("promote",
+      "Carry the release that serves from one stage to the next one and deploy it there.",
       IN(CLIENT("from", "string", "A stage of this host (ragd@STAGE), or a control socket's path."),
          CLIENT("to", "string", "Another one."),
          CLIENT("reason", "string", "Why; it is kept with the release."),

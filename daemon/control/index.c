@@ -219,7 +219,8 @@ void on_index_tune(struct call *call)
         r = json_get_double(call_parameters(call), "recall", RECALL_MIN, 1, &request.recall,
                             &error);
         if (r >= 0)
-                r = tune_run(call_release(call)->answer, services->tenant, &request, &report, &error);
+                r = tune_run(call_release(call)->answer, services->tenant, &request, &report,
+                             &error);
         if (r < 0)
                 call_fail(call, r, &error);
         else

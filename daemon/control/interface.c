@@ -89,7 +89,8 @@ int interface_write(const char *interface, struct buf *out)
         for (size_t i = 0; control && i < n_command_errors; i++) {
                 write_doc(out, command_errors[i].doc);
                 buf_append_format(out,
-                                  "error %s (message: string, parameter: ?string, line: ?int%s%s)\n",
+                                  "error %s (message: string, parameter: ?string,"
+                                  " line: ?int%s%s)\n",
                                   command_errors[i].name, command_errors[i].about ? ", " : "",
                                   command_errors[i].about ? command_errors[i].about : "");
         }

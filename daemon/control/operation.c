@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Commands that begin, follow and end the one operation of the release engine.  The operation is
  * the daemon's: a client that goes away detaches, and changes nothing. */
-#include "control/operation.h"
-
 #include "base/clock.h"
 #include "control/handlers.h"
+#include "control/operation.h"
 #include "control/source.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#define HEARTBEAT_USEC (UINT64_C(5) * USEC_PER_SEC)
-#define LOOK_FIRST_USEC (UINT64_C(5) * USEC_PER_MSEC)
-#define LOOK_LAST_USEC (UINT64_C(160) * USEC_PER_MSEC)
 #define SECONDS_MAX UINT64_C(604800) /* a week */
 #define CANARY_MAX 8
 #define PATIENCE_USEC (UINT64_C(45) * USEC_PER_SEC) /* for what was asked to take effect */
@@ -22,211 +17,15 @@ static struct releases *releases_of(const struct call *call)
         return call_services(call)->releases;
 }
 
-/* ---- As replies ----------------------------------------------------------------------------- */
-
-uint32_t operation_number(const char *text)
-{
-        const char *digits = strncmp(text, "o-", 2) == 0 ? text + 2 : text;
-        size_t len = strlen(digits);
-
-        if (len == 0 || len > 9 || strspn(digits, "0123456789") != len)
-                return 0;
-        return (uint32_t) strtoul(digits, NULL, 10);
-}
-
-static bool is_true(struct json_object *object, const char *key)
-{
-        bool value = false;
-
-        (void) json_get_bool(object, key, &value, NULL);
-        return value;
-}
-
-bool operation_is_finished(struct json_object *operation)
-{
-        return is_true(operation, "finished");
-}
-
-struct json_object *operation_reply(struct json_object *operation, bool result)
-{
-        static const char *const told[] = { "op",      "phase", "done",    "total", "what", "release",
-                                            "base", "serving", "state", "confirm", "held",  "why", NULL };
-        struct json_object *reply = json_object_new_object();
-
-        for (size_t i = 0; reply && told[i]; i++) {
-                struct json_object *value = NULL;
-
-                (void) json_object_object_get_ex(operation, told[i], &value);
-                json_add(reply, told[i], json_object_get(value));
-        }
-        if (result)
-                json_add(reply, "result", json_object_get(operation));
-        return reply;
-}
-
-/* ---- Following ------------------------------------------------------------------------------ */
-
-struct following {
-        uint32_t number;
-        uint64_t told_change, told_usec;
-        uint64_t look_usec; /* how long to wait before looking again */
-        uint64_t until_usec; /* not longer (monotonic); 0: to the end */
-        char from[32];       /* only until it waits for something else than this; or "" */
-        bool silent;         /* the method has one reply */
-        void (*end)(struct call *call, struct json_object *operation);
-};
-
-/* What it is at, and whether it is held there. */
-static void name_place(struct json_object *operation, char text[static 32])
-{
-        const char *phase = "";
-
-        (void) json_get_string(operation, "phase", &phase, NULL);
-        (void) snprintf(text, 32, "%.20s%s", phase, is_true(operation, "held") ? " held" : "");
-}
-
-static bool is_over(const struct following *following, struct json_object *operation)
-{
-        char place[32];
-
-        if (operation_is_finished(operation) ||
-            (following->until_usec && clock_monotonic_usec() > following->until_usec))
-                return true;
-        name_place(operation, place);
-        return following->from[0] && strcmp(following->from, place) != 0;
-}
-
-/* Tells what is news, or that the daemon is alive. */
-static void tell(struct call *call, struct following *following, struct json_object *operation,
-                 uint64_t change)
-{
-        uint64_t now_usec = clock_monotonic_usec();
-        bool news = following->told_usec == 0 || following->told_change != change;
-
-        following->look_usec = news ? LOOK_FIRST_USEC : 2 * following->look_usec;
-        if (following->look_usec > LOOK_LAST_USEC)
-                following->look_usec = LOOK_LAST_USEC;
-        if (!news && now_usec - following->told_usec < HEARTBEAT_USEC)
-                return;
-        following->told_change = change;
-        following->told_usec = now_usec;
-        if (!following->silent)
-                (void) call_notify(call, operation_reply(operation, false));
-}
-
-static void look(struct call *call, struct following *following)
-{
-        cleanup_json_ struct json_object *operation = NULL;
-        struct error error = { 0 };
-        uint64_t change;
-        int r = releases_operation(releases_of(call), following->number, &operation, &change,
-                                   &error);
-
-        if (r < 0) {
-                call_fail(call, r, &error);
-                return;
-        }
-        if (is_over(following, operation) || call_gone(call)) {
-                following->end(call, operation);
-                return;
-        }
-        tell(call, following, operation, change);
-        call_again(call, following->look_usec);
-}
-
-static void end_with_result(struct call *call, struct json_object *operation)
-{
-        call_reply(call, operation_reply(operation, true));
-}
-
-/* Kept with the call; NULL: it has failed. */
-static struct following *new_following(struct call *call, uint32_t number,
-                                       void (*end)(struct call *call,
-                                                   struct json_object *operation))
-{
-        struct following *following = calloc(1, sizeof *following);
-
-        if (!following) {
-                call_fail(call, -ENOMEM, NULL);
-                return NULL;
-        }
-        following->number = number;
-        following->end = end;
-        call_keep(call, following, free);
-        return following;
-}
-
-static void follow(struct call *call, uint32_t number,
-                   void (*end)(struct call *call, struct json_object *operation))
-{
-        struct following *following = new_following(call, number, end);
-
-        if (following)
-                look(call, following);
-}
-
-static void follow_silently(struct call *call, uint32_t number,
-                            void (*end)(struct call *call, struct json_object *operation))
-{
-        struct following *following = new_following(call, number, end);
-
-        if (!following)
-                return;
-        following->silent = true;
-        look(call, following);
-}
-
-/* As it is now. */
-static void reply_now(struct call *call, uint32_t number)
-{
-        cleanup_json_ struct json_object *operation = NULL;
-        struct error error = { 0 };
-        int r = releases_operation(releases_of(call), number, &operation, NULL, &error);
-
-        if (r < 0)
-                call_fail(call, r, &error);
-        else
-                call_reply(call, operation_reply(operation, true));
-}
-
 static void reply_begun(struct call *call, uint32_t number)
 {
         if (call_wants_more(call))
-                follow(call, number, end_with_result);
+                following_begin(call, number, following_end);
         else
-                reply_now(call, number);
+                operation_reply_now(call, number);
 }
 
 /* ---- Beginning ------------------------------------------------------------------------------ */
-
-void read_request(struct call *call, struct release_request *ret)
-{
-        *ret = (struct release_request){ .request_id = call_string(call, "request_id", NULL),
-                                         .reason = call_string(call, "reason", NULL),
-                                         .author.via = "ragctl" };
-        call_get_caller(call, &ret->author.uid, &ret->author.pid);
-}
-
-const struct release_profile *source_read(struct call *call, struct source *source)
-{
-        struct json_object *sent = NULL, *extends = NULL;
-
-        (void) json_get_object(call_parameters(call), "source", &sent, NULL);
-        if (!sent)
-                return NULL;
-        *source = (struct source){ 0 };
-        (void) json_get_string(sent, "name", &source->profile.name, NULL);
-        (void) json_get_string(sent, "text", &source->profile.text, NULL);
-        source->profile.len = strlen(source->profile.text);
-        (void) json_get_object(sent, "extends", &extends, NULL);
-        if (extends) {
-                (void) json_get_string(extends, "name", &source->extends.name, NULL);
-                (void) json_get_string(extends, "text", &source->extends.text, NULL);
-                source->extends.len = strlen(source->extends.text);
-                source->profile.extends = &source->extends;
-        }
-        return &source->profile;
-}
 
 /* What holds the write slot says which error it is. */
 static void fail_busy(struct call *call, const struct error *error)
@@ -299,7 +98,7 @@ void on_operation_deploy(struct call *call)
         int r;
 
         if (following) {
-                look(call, following);
+                following_look(call, following);
                 return;
         }
         if (!read_number(call, "confirm_sec", 0, SECONDS_MAX, UINT64_MAX, &seconds))
@@ -328,7 +127,7 @@ void on_operation_rollback(struct call *call)
         int r;
 
         if (following) {
-                look(call, following);
+                following_look(call, following);
                 return;
         }
         if (!read_number(call, "release", 1, UINT32_MAX, 0, &target))
@@ -372,7 +171,7 @@ void on_operation_reload(struct call *call)
         uint32_t number = 0;
 
         if (following)
-                look(call, following);
+                following_look(call, following);
         else if (begin_reload(call, "ragctl", &number))
                 reply_begun(call, number);
 }
@@ -403,9 +202,9 @@ void on_service_reload(struct call *call)
         uint32_t number = 0;
 
         if (following)
-                look(call, following);
+                following_look(call, following);
         else if (begin_reload(call, "varlink", &number))
-                follow_silently(call, number, end_service_reload);
+                following_begin_silently(call, number, end_service_reload);
 }
 
 /* ---- Watching ------------------------------------------------------------------------------- */
@@ -418,7 +217,7 @@ void on_operation_watch(struct call *call)
         struct error error = { 0 };
 
         if (following) {
-                look(call, following);
+                following_look(call, following);
         } else if (op && number == 0) {
                 (void) error_set(&error, -ENOENT, "there is no operation %.64s", op);
                 call_fail(call, -ENOENT, &error);
@@ -443,7 +242,7 @@ static void end(struct call *call, bool to_the_end,
         int r;
 
         if (following) {
-                look(call, following);
+                following_look(call, following);
                 return;
         }
         (void) releases_operation(releases_of(call), 0, &before, NULL, NULL);
@@ -454,14 +253,14 @@ static void end(struct call *call, bool to_the_end,
                 call_fail(call, r, &error);
                 return;
         }
-        following = new_following(call, number, end_with_result);
+        following = following_new(call, number, following_end);
         if (!following)
                 return;
         following->silent = true;
         following->until_usec = clock_monotonic_usec() + PATIENCE_USEC;
         if (!to_the_end && before)
-                name_place(before, following->from);
-        look(call, following);
+                operation_place(before, following->from);
+        following_look(call, following);
 }
 
 void on_operation_confirm(struct call *call)
@@ -487,5 +286,5 @@ void on_operation_extend(struct call *call)
         if (r < 0)
                 call_fail(call, r, &error);
         else
-                reply_now(call, 0);
+                operation_reply_now(call, 0);
 }

@@ -150,7 +150,8 @@ void on_release_gc(struct call *call)
 /* A day means its end. */
 static int read_until(const char *text, uint64_t *ret_usec, struct error *reterr)
 {
-        static const char *const formats[] = { "%Y-%m-%d", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%SZ" };
+        static const char *const formats[] = { "%Y-%m-%d", "%Y-%m-%dT%H:%MZ",
+                                               "%Y-%m-%dT%H:%M:%SZ" };
 
         for (size_t i = 0; i < ELEMENTSOF(formats); i++) {
                 struct tm tm = { 0 };

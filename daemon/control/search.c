@@ -26,11 +26,13 @@ void on_search_search(struct call *call)
         cleanup_free_ char *text = NULL;
         struct error error = { 0 };
         size_t len;
-        int r = search_request_parse(call_release(call)->answer, call_parameters(call), &request, &error);
+        int r = search_request_parse(call_release(call)->answer, call_parameters(call), &request,
+                                     &error);
 
         request.check = (struct index_check){ check_client, call };
         if (r >= 0)
-                r = search_run(call_release(call)->answer, services->tenant, &request, &response, &error);
+                r = search_run(call_release(call)->answer, services->tenant, &request, &response,
+                               &error);
         if (r < 0) {
                 call_fail(call, r, &error);
                 return;

@@ -18,6 +18,7 @@ libcontrol_a_SOURCES = \
 	daemon/control/control.c daemon/control/control.h \
 	daemon/control/daemon.c \
 	daemon/control/document.c \
+	daemon/control/follow.c \
 	daemon/control/generation.c \
 	daemon/control/golden.c \
 	daemon/control/handlers.c daemon/control/handlers.h \
@@ -28,7 +29,7 @@ libcontrol_a_SOURCES = \
 	daemon/control/provider.c \
 	daemon/control/release.c \
 	daemon/control/search.c \
-	daemon/control/source.h \
+	daemon/control/source.c daemon/control/source.h \
 	daemon/control/trace.c \
 	daemon/control/usage.c
 CONTROL_LIBS = libcontrol.a $(CONTROLPROTO_LIBS) $(SYSTEMD_LIBS)

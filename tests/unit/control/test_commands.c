@@ -295,8 +295,8 @@ static void test_a_description_of_nothing_is_refused(void **state)
 {
         static const char *const texts[] = {
                 "{\"method\":\"org.varlink.service.GetInterfaceDescription\"}",
-                "{\"method\":\"org.varlink.service.GetInterfaceDescription\",\"parameters\":"
-                "{\"interface\":\"a.b\"}}",
+                ("{\"method\":\"org.varlink.service.GetInterfaceDescription\",\"parameters\":"
+                 "{\"interface\":\"a.b\"}}"),
                 "{\"method\":\"org.varlink.service.GetInfo\",\"parameters\":{\"x\":1}}",
         };
         static const char *const errors[] = { "InvalidParameter", "InterfaceNotFound",
