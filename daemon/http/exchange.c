@@ -345,7 +345,8 @@ static void take_address(struct exchange *exchange)
         size_t size = sizeof exchange->request.address;
 
         if (address && address->sa_family == AF_INET)
-                (void) inet_ntop(AF_INET, &((const struct sockaddr_in *) (const void *) address)->sin_addr,
+                (void) inet_ntop(AF_INET,
+                                 &((const struct sockaddr_in *) (const void *) address)->sin_addr,
                                  text, (socklen_t) size);
         else if (address && address->sa_family == AF_INET6)
                 (void) inet_ntop(AF_INET6,

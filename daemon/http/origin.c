@@ -53,7 +53,8 @@ bool origin_check(struct request *request)
         if (origin->value_len < sizeof request->origin_text) {
                 memcpy(request->origin_text, origin->value, origin->value_len);
                 request->origin_text[origin->value_len] = '\0';
-                if (is_listed(&request_config(request)->server.allowed_origins, request->origin_text) ||
+                if (is_listed(&request_config(request)->server.allowed_origins,
+                              request->origin_text) ||
                     is_own(request, request->origin_text))
                         request->origin = request->origin_text;
         }
