@@ -198,11 +198,13 @@ static bool may_stop(const struct following *following)
         bool person = following->ctl->progress;
         bool bakes = strcmp(following->phase, "bake") == 0;
 
+        if (!person && is_held(following->told) && following->until != FOLLOW_RETURN)
+                return true;
         if (following->until != FOLLOW_SERVING)
                 return false;
         /* One that need not be watched is over at once. */
         return (bakes && clock_monotonic_usec() - following->phase_usec > USEC_PER_SEC) ||
-               (!person && (has_window(following) || is_held(following->told)));
+               (!person && has_window(following));
 }
 
 static int on_tick(void *data)

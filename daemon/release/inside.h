@@ -163,6 +163,9 @@ void operation_tell(struct releases *releases, struct operation *operation, int 
                     const char *why);
 void operation_add_evidence(struct releases *releases, struct operation *operation,
                             const char *name, struct json_object *takes_value);
+/* Evidence of what automation did by itself, and why. */
+void operation_add_incident(struct releases *releases, struct operation *operation,
+                            const char *why);
 /* The end: PHASE_DONE with its result, durable, and the slot is free. */
 void operation_finish(struct releases *releases, struct operation *operation, int exit,
                       const char *why);

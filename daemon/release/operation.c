@@ -225,6 +225,18 @@ void operation_add_evidence(struct releases *releases, struct operation *operati
                                     takes_value, NULL);
 }
 
+void operation_add_incident(struct releases *releases, struct operation *operation, const char *why)
+{
+        struct json_object *incident = json_object_new_object();
+
+        json_add_string(incident, "why", why);
+        json_add_time(incident, "at", clock_wall_usec());
+        json_add_u64(incident, "release", operation->record.release);
+        json_add_u64(incident, "base", operation->record.base);
+        json_add_string(incident, "phase", operation_phase_name(operation->record.phase));
+        operation_add_evidence(releases, operation, "incident", incident);
+}
+
 void operation_finish(struct releases *releases, struct operation *operation, int exit,
                       const char *why)
 {

@@ -156,7 +156,7 @@ int plan_take(struct releases *releases, const char *id, struct plan **ret, stru
         (void) pthread_mutex_unlock(&releases->lock);
         if (!plan)
                 return error_set(reterr, -ESTALE,
-                                 "there is no plan %.40s (any more): make a new one", id);
+                                 "there is no plan %.40s (any more): run `ragctl plan` again", id);
         *ret = plan;
         return 0;
 }
@@ -204,7 +204,8 @@ static int check_base(struct releases *releases, const struct plan *plan, struct
 
         if (plan->base != serving->release)
                 return error_set(reterr, -ESTALE,
-                                 "the plan was made on release %" PRIu32 ", and %" PRIu32 " serves",
+                                 "the plan was made on release %" PRIu32 ", and %" PRIu32
+                                 " serves: run `ragctl plan` again",
                                  plan->base, serving->release);
         return plan_check_sources(plan, reterr);
 }

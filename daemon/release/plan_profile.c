@@ -151,7 +151,8 @@ int plan_check_sources(const struct plan *plan, struct error *reterr)
                         continue;
                 if (r < 0 || len != source->len || memcmp(text, source->text, len) != 0)
                         return error_set(reterr, -ESTALE,
-                                         "%s is not what it was when the plan was made",
+                                         "%s has changed since the plan was made: run "
+                                         "`ragctl plan` again",
                                          source->path);
         }
         return 0;

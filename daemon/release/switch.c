@@ -279,14 +279,7 @@ void revert_run(struct releases *releases, struct operation *operation, const ch
                 degraded = true;
         }
         if (by_itself) {
-                struct json_object *incident = json_object_new_object();
-
-                json_add_string(incident, "why", why);
-                json_add_time(incident, "at", clock_wall_usec());
-                json_add_u64(incident, "release", operation->record.release);
-                json_add_u64(incident, "base", operation->record.base);
-                json_add_string(incident, "phase", operation_phase_name(operation->record.phase));
-                operation_add_evidence(releases, operation, "incident", incident);
+                operation_add_incident(releases, operation, why);
                 releases_tell(releases, RELEASE_EVENT_REVERTED, operation->record.release,
                               operation->record.base, RELEASE_REVERTED, why);
         }

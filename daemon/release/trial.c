@@ -28,6 +28,15 @@ static enum step hold(struct releases *releases, struct operation *operation, co
         }
 }
 
+/* "a gate failed: recall_at_100 is …", from the report's own words. */
+static void write_why(char *ret, size_t size, const char *what, struct json_object *report)
+{
+        const char *why = NULL;
+
+        (void) json_get_string(report, "why", &why, NULL);
+        (void) snprintf(ret, size, "%s%s%s", what, why ? ": " : "", why ? why : "");
+}
+
 /* ---- The gate ----------------------------------------------------------------------------- */
 
 struct asking {
@@ -48,16 +57,14 @@ static int on_gate(void *data, const char *what, size_t done, size_t total)
 }
 
 static enum step ended_gate(struct releases *releases, struct operation *operation,
-                            enum gate_verdict verdict)
+                            enum gate_verdict verdict, const char *why)
 {
         struct error error = { 0 };
 
         if (verdict == GATE_FAIL)
-                return step_give_up(releases, operation, RELEASE_REJECTED,
-                               "a gate failed: see its evidence");
+                return step_give_up(releases, operation, RELEASE_REJECTED, why);
         if (verdict == GATE_HOLD) {
-                enum step step = hold(releases, operation,
-                                      "a gate is between its bands: confirm or cancel");
+                enum step step = hold(releases, operation, why);
 
                 if (step != STEP_ON)
                         return step;
@@ -82,6 +89,7 @@ enum step step_gate(struct releases *releases, struct operation *operation)
         struct json_object *report = NULL;
         enum gate_verdict verdict = GATE_NO_DATA;
         struct error error = { 0 };
+        char why[256];
         int r;
 
         if (operation->state != RELEASE_BUILDING && operation->state != RELEASE_PLANNED)
@@ -93,8 +101,10 @@ enum step step_gate(struct releases *releases, struct operation *operation)
                                : step_cancelled(releases, operation);
         if (r < 0)
                 return step_give_up(releases, operation, RELEASE_REJECTED, error_text(&error));
+        write_why(why, sizeof why,
+                  verdict == GATE_HOLD ? "a gate is between its bands" : "a gate failed", report);
         operation_add_evidence(releases, operation, "gate", report);
-        return ended_gate(releases, operation, verdict);
+        return ended_gate(releases, operation, verdict, why);
 }
 
 /* ---- The canary --------------------------------------------------------------------------- */
@@ -112,15 +122,30 @@ static enum canary_verdict look_at_canary(struct operation *operation, const str
 }
 
 static enum step stop_canary(struct releases *releases, struct operation *operation,
-                             uint32_t percent)
+                             const char *why)
 {
-        char why[128];
-
-        (void) snprintf(why, sizeof why, "the canary at %u%% was worse than the base: see its "
-                                         "evidence", percent);
+        operation_add_incident(releases, operation, why);
         releases_tell(releases, RELEASE_EVENT_REVERTED, operation->record.release,
                       operation->record.base, RELEASE_ABORTED, why);
         return step_give_up(releases, operation, RELEASE_ABORTED, why);
+}
+
+/* What a step's verdict leads to; the report is kept as evidence. */
+static enum step ended_canary(struct releases *releases, struct operation *operation,
+                              uint32_t percent, enum canary_verdict verdict,
+                              struct json_object *takes_report)
+{
+        char name[32], what[64], why[256];
+
+        (void) snprintf(name, sizeof name, "canary-%u", percent);
+        (void) snprintf(what, sizeof what, "the canary at %u%% is %s", percent,
+                        verdict == CANARY_HOLD ? "inconclusive" : "worse than the base");
+        write_why(why, sizeof why, what, takes_report);
+        operation_add_evidence(releases, operation, name, takes_report);
+        if (verdict == CANARY_GO)
+                return STEP_ON;
+        return verdict == CANARY_STOP ? stop_canary(releases, operation, why)
+                                      : hold(releases, operation, why);
 }
 
 /* One step: looks until there is a verdict. */
@@ -133,27 +158,18 @@ static enum step canary_step(struct releases *releases, struct operation *operat
                 .percent = percent,
                 .begun_usec = clock_monotonic_usec(),
         };
-        char what[64], name[32];
+        char what[64];
 
         releases_set_canary(releases, operation->candidate, percent);
         (void) snprintf(what, sizeof what, "canary at %u%%", percent);
-        (void) snprintf(name, sizeof name, "canary-%u", percent);
         operation_progress(releases, operation, what, 0, 0);
         for (;;) {
                 struct json_object *report = NULL;
                 enum canary_verdict verdict = look_at_canary(operation, &canary, &report);
 
-                if (verdict == CANARY_GO_ON)
-                        json_object_put(report);
-                else
-                        operation_add_evidence(releases, operation, name, report);
-                if (verdict == CANARY_GO)
-                        return STEP_ON;
-                if (verdict == CANARY_STOP)
-                        return stop_canary(releases, operation, percent);
-                if (verdict == CANARY_HOLD)
-                        return hold(releases, operation,
-                                    "the canary is inconclusive: confirm or cancel");
+                if (verdict != CANARY_GO_ON)
+                        return ended_canary(releases, operation, percent, verdict, report);
+                json_object_put(report);
                 operation_wait(releases, LOOK_USEC);
                 switch (operation_wish(releases, operation)) {
                 case WISH_CANCEL:
