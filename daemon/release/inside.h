@@ -209,6 +209,11 @@ struct change {
         bool remove_active;            /* `next` is what the profile on disk says */
         bool forced;                   /* back to what ran: a room that refuses stays as it is */
 };
+/* How long its parts took: rooms made ready; journal and `active` durable, followers told; rooms
+ * and pointer changed over. */
+struct change_times {
+        uint64_t prepare_usec, durable_usec, commit_usec;
+};
 struct change_rooms {
         void **prepared; /* one for each room; heap */
         bool *refused;   /* a room that stayed as it was (forced) */
@@ -251,6 +256,7 @@ struct releases {
         _Atomic uint64_t change;
         char degraded[256]; /* empty: all agree */
         uint32_t followed[2]; /* releases: what serves, and another one or 0 */
+        struct change_times times; /* of the newest switch */
         bool active; /* `active` names what serves (or, in a window, the candidate) */
 
         pthread_mutex_t override_lock;

@@ -22,13 +22,22 @@ static void add_copy(struct json_object *object, const char *key, struct json_ob
         json_add(object, key, copy ? copy : empty());
 }
 
+static struct json_object *times_json(const struct change_times *times)
+{
+        struct json_object *object = json_object_new_object();
+
+        json_add_u64(object, "prepare_usec", times->prepare_usec);
+        json_add_u64(object, "durable_usec", times->durable_usec);
+        json_add_u64(object, "commit_usec", times->commit_usec);
+        return object;
+}
+
 struct json_object *operation_json(const struct releases *releases,
                                    const struct operation *operation)
 {
         struct json_object *object = json_object_new_object(), *confirm = NULL;
         bool serves = operation->switched;
 
-        (void) releases;
         if (!object)
                 return NULL;
         json_add_bool(object, "ok", operation->exit == RELEASE_OK ||
@@ -56,6 +65,7 @@ struct json_object *operation_json(const struct releases *releases,
         add_copy(object, "diagnostics", operation->diagnostics, json_object_new_array);
         add_copy(object, "evidence", operation->evidence, json_object_new_array);
         json_add_string(object, "why", operation->why[0] ? operation->why : NULL);
+        json_add(object, "switch", serves ? times_json(&releases->times) : NULL);
         json_add_bool(object, "held", operation->held);
         json_add_bool(object, "finished", operation->finished);
         return object;

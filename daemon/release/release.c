@@ -300,33 +300,36 @@ struct releases *releases_free(struct releases *releases)
 
 /* ---- One line ----------------------------------------------------------------------------- */
 
+/* ", deploy of 43: building 61%"; empty where nothing goes on.  Under `lock`. */
+static void write_goes_on(const struct operation *operation, char *ret, size_t size)
+{
+        const struct operation_record *record = &operation->record;
+        char share[16] = "";
+
+        if (operation->total > 0 && !operation->held)
+                (void) snprintf(share, sizeof share, " %u%%",
+                                (unsigned) (operation->done * 100 / operation->total));
+        (void) snprintf(ret, size, ", %s of %u%s: %s%s", operation_kind_name(record->kind),
+                        record->release, operation->held ? " is held" : "",
+                        operation->held ? operation->why : operation->what, share);
+}
+
 void releases_line(struct releases *releases, char *ret, size_t size)
 {
+        struct snapshot *serving = releases_serving(releases);
+        const char *stage = stage_name(serving->config->stage);
         const struct operation *operation;
-        uint32_t serving;
+        char goes_on[320] = "";
 
         (void) pthread_mutex_lock(&releases->lock);
-        (void) pthread_mutex_lock(&releases->pin_lock);
-        serving = releases->serving->release;
-        (void) pthread_mutex_unlock(&releases->pin_lock);
         operation = releases->operation;
+        if (operation && !operation->finished)
+                write_goes_on(operation, goes_on, sizeof goes_on);
         if (releases->degraded[0])
-                (void) snprintf(ret, size, "release %u, DEGRADED: %s", serving,
+                (void) snprintf(ret, size, "release %u %s, DEGRADED: %s", serving->release, stage,
                                 releases->degraded);
-        else if (!operation || operation->finished)
-                (void) snprintf(ret, size, "release %u", serving);
-        else if (operation->held)
-                (void) snprintf(ret, size, "release %u; %s of %u is held: %s", serving,
-                                operation_kind_name(operation->record.kind),
-                                operation->record.release, operation->why);
-        else if (operation->total > 0)
-                (void) snprintf(ret, size, "release %u; %s of %u: %s %u%%", serving,
-                                operation_kind_name(operation->record.kind),
-                                operation->record.release, operation->what,
-                                (unsigned) (operation->done * 100 / operation->total));
         else
-                (void) snprintf(ret, size, "release %u; %s of %u: %s", serving,
-                                operation_kind_name(operation->record.kind),
-                                operation->record.release, operation->what);
+                (void) snprintf(ret, size, "release %u %s%s", serving->release, stage, goes_on);
         (void) pthread_mutex_unlock(&releases->lock);
+        snapshot_unref(serving);
 }

@@ -215,13 +215,25 @@ static int durable(struct releases *releases, struct snapshot *now, const struct
         return r;
 }
 
+/* Since *since, which is now then. */
+static uint64_t lap(uint64_t *since)
+{
+        uint64_t now = clock_monotonic_usec(), took = now - *since;
+
+        *since = now;
+        return took;
+}
+
 int change_run(struct releases *releases, const struct change *change, struct change_rooms *ret,
                struct error *reterr)
 {
         struct snapshot *now = releases_serving(releases);
         struct change_rooms rooms = { 0 };
+        struct change_times times = { 0 };
+        uint64_t begun = clock_monotonic_usec();
         int r = prepare_rooms(releases, now, change, &rooms, reterr);
 
+        times.prepare_usec = lap(&begun);
         if (r == 0) {
                 crash_point("switch.prepared");
                 r = durable(releases, now, change, reterr);
@@ -229,9 +241,12 @@ int change_run(struct releases *releases, const struct change *change, struct ch
                         abort_rooms(releases, &rooms, releases->n_rooms);
         }
         if (r == 0) {
+                times.durable_usec = lap(&begun);
                 commit_rooms(releases, change, &rooms);
                 releases_serve(releases, snapshot_ref(change->next));
+                times.commit_usec = lap(&begun);
                 (void) pthread_mutex_lock(&releases->lock);
+                releases->times = times;
                 releases->active = !change->remove_active;
                 if (!change->forced) /* now all of them agree again */
                         releases->degraded[0] = '\0';
