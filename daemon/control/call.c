@@ -465,7 +465,8 @@ void call_audit(const struct command *command, const struct call_origin *origin,
 {
         const char *listener =
                 origin->listener == CONTROL_ADMIN ? CONTROL_SOCKET_ADMIN : CONTROL_SOCKET_OBSERVE;
-        const char *about = parameters ? json_text(parameters, NULL) : "{}";
+        cleanup_json_ struct json_object *logged = command_logged(command, parameters);
+        const char *about = logged ? json_text(logged, NULL) : "{}";
         char uid[16], pid[16];
         const char *const fields[] = {
                 "RAGD_COMMAND", command->method, "RAGD_UID",     uid,     "RAGD_PID",     pid,

@@ -2,16 +2,19 @@
 #include "control/commands.h"
 
 #include "base/cleanup.h"
+#include "base/json.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define IN(...) (const struct command_field[]){ __VA_ARGS__ __VA_OPT__(,) { 0 } }
 #define OUT(fields) fields
-#define ARG(name, type, doc) { name, type, doc, COMMAND_BOTH, NULL }
-#define ARG_AS(option, name, type, doc) { name, type, doc, COMMAND_BOTH, option }
-#define WIRE(name, type, doc) { name, type, doc, COMMAND_WIRE, NULL }
-#define CLIENT(name, type, doc) { name, type, doc, COMMAND_CLIENT, NULL }
+#define ARG(name, type, doc) { name, type, doc, COMMAND_BOTH, NULL, false }
+#define ARG_AS(option, name, type, doc) { name, type, doc, COMMAND_BOTH, option, false }
+#define ARG_TEXT(name, type, doc) { name, type, doc, COMMAND_BOTH, NULL, true }
+#define WIRE(name, type, doc) { name, type, doc, COMMAND_WIRE, NULL, false }
+#define WIRE_TEXT(name, type, doc) { name, type, doc, COMMAND_WIRE, NULL, true }
+#define CLIENT(name, type, doc) { name, type, doc, COMMAND_CLIENT, NULL, false }
 
 #define CONTROL(usage, method, handler, effect, role, audit, style, doc, input, output)          \
         { usage, CONTROL_INTERFACE, #method, COMMAND_##effect, CONTROL_##role, COMMAND_##audit, \
@@ -42,6 +45,34 @@ const struct command *command_find(const char *method)
                         return command;
         }
         return NULL;
+}
+
+static void add_length(struct json_object *object, const char *name, struct json_object *value)
+{
+        char text[32];
+        size_t len = 0;
+
+        if (json_object_is_type(value, json_type_string))
+                len = (size_t) json_object_get_string_len(value);
+        else
+                (void) json_text(value, &len);
+        (void) snprintf(text, sizeof text, "%zu bytes", len);
+        json_add_string(object, name, text);
+}
+
+struct json_object *command_logged(const struct command *command, struct json_object *parameters)
+{
+        struct json_object *object = json_object_new_object(), *value;
+
+        for (const struct command_field *field = command->input; object && field->name; field++) {
+                if (!json_object_object_get_ex(parameters, field->name, &value))
+                        continue;
+                if (field->text && value)
+                        add_length(object, field->name, value);
+                else
+                        json_add(object, field->name, json_object_get(value));
+        }
+        return object;
 }
 
 /* The shapes that the HTTP API answers with. */

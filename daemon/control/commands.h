@@ -44,6 +44,7 @@ struct command_field {
         const char *doc;
         enum command_side side;
         const char *option; /* ragctl's name for it, where that is not the parameter's; or NULL */
+        bool text; /* of a document, a question or a profile, or made from one: never logged */
 };
 
 struct command {
@@ -67,6 +68,11 @@ extern const size_t n_commands;
 
 /* "interface.Method" → its row, or NULL. */
 const struct command *command_find(const char *method);
+
+struct json_object;
+/* The parameters of a call as the log may have them: of texts their length alone, and nothing
+ * that the row does not know.  A new reference; NULL: no memory.  `parameters` may be NULL. */
+struct json_object *command_logged(const struct command *command, struct json_object *parameters);
 
 /* A type of the interface: "Job" and "(id: string, …)". */
 struct command_type {

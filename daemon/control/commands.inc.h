@@ -8,6 +8,7 @@
  * ARG(name, type, doc)               on the command line and on the wire
  * ARG_AS(option, name, type, doc)    the same, under another name on the command line
  * WIRE(name, type, doc)              on the wire only
+ * ARG_TEXT, WIRE_TEXT                the same for texts of documents, questions and profiles
  * CLIENT(name, type, doc)            on the command line only                              */
 
 /* ---- The daemon ------------------------------------------------------------------------- */
@@ -37,7 +38,8 @@ CONTROL("stop", Stop, on_daemon_stop, WRITE, ADMIN, AUDITED, ONCE,
 
 CONTROL("validate <profile>", Validate, on_release_validate, READ, ADMIN, PLAIN, ONCE,
         "Check a profile and report every mistake in it.",
-        IN(CLIENT("profile", "string", "The TOML file."), WIRE("source", "?Source", "Its text."),
+        IN(CLIENT("profile", "string", "The TOML file."),
+           WIRE_TEXT("source", "?Source", "Its text."),
            ARG("live", "?bool",
                "Let the daemon try what only a try can tell: addresses, secrets, providers, the"
                " width of a vector, room on disk and in memory.")),
@@ -61,7 +63,7 @@ LOCAL("config schema", "Print the JSON Schema of a profile.", IN())
 CONTROL("plan [<profile>]", Plan, on_release_plan, READ, ADMIN, PLAIN, ONCE,
         "Say what a profile would change, which class each change is of, and what it costs.",
         IN(CLIENT("profile", "?string", "The TOML file (the daemon's own one)."),
-           WIRE("source", "?Source", "Its text."),
+           WIRE_TEXT("source", "?Source", "Its text."),
            CLIENT("detailed_exitcode", "?bool", "Exit with 10 where there are changes.")),
         OUT("plan: object"))
 
@@ -161,7 +163,7 @@ CONTROL("golden add <collection> <query> <ids>...", GoldenAdd, on_golden_add,
         WRITE, ADMIN, AUDITED, ONCE,
         "Keep a question with the documents that answer it.",
         IN(ARG("collection", "string", "The collection."),
-           ARG("query", "string", "The question."),
+           ARG_TEXT("query", "string", "The question."),
            ARG("ids", "[]string", "The documents' external ids; id=3 gives one more weight."),
            ARG("set", "?string", "The golden set (default).")),
         OUT("added: int, changed: int, removed: int"))
@@ -176,8 +178,9 @@ CONTROL("golden import <collection> <golden>", GoldenImport, on_golden_import,
         WRITE, ADMIN, AUDITED, ONCE,
         "Take over golden questions from a file.",
         IN(ARG("collection", "string", "The collection."),
-           ARG("golden", "string",
-               "JSON lines of {query, relevant: {external_id: gain}}, or a folder in BEIR form."),
+           ARG_TEXT("golden", "string",
+                    "JSON lines of {query, relevant: {external_id: gain}}, or a folder in BEIR"
+                    " form."),
            ARG("set", "?string", "The golden set (default)."),
            ARG("replace", "?bool", "Remove what the set held before.")),
         OUT("added: int, changed: int, removed: int"))
@@ -186,7 +189,7 @@ CONTROL("golden remove <collection> [<query>]", GoldenRemove, on_golden_remove,
         WRITE, ADMIN, AUDITED, ONCE,
         "Remove a golden question, or a whole set.",
         IN(ARG("collection", "string", "The collection."),
-           ARG("query", "?string", "The question."),
+           ARG_TEXT("query", "?string", "The question."),
            ARG("set", "?string", "The golden set (default)."),
            ARG("all", "?bool", "The whole set.")),
         OUT("removed: int"))
@@ -206,7 +209,7 @@ CONTROL("release import <file> [<profile>]", ReleaseImport, on_bundle_import,
         IN(CLIENT("file", "string", "The file."),
            CLIENT("profile", "?string",
                   "The TOML file with what is this stage's own (the daemon's own one)."),
-           WIRE("source", "?Source", "Its text.")),
+           WIRE_TEXT("source", "?Source", "Its text.")),
         OUT(""))
 
 LOCAL("promote",
@@ -302,7 +305,7 @@ CONTROL("document delete <collection> <external_id>", DocumentDelete, on_documen
 
 CONTROL("search <query>...", Search, on_search_search, READ, ADMIN, PLAIN, ONCE,
         "Search by meaning and by words.",
-        IN(ARG("query", "?string", "What to look for."),
+        IN(ARG_TEXT("query", "?string", "What to look for."),
            ARG_AS("collection", "collections", "?[]string",
                   "A collection to search; several are allowed (default)."),
            ARG("limit", "?int", "How many results (the profile's top_k)."),
@@ -311,8 +314,8 @@ CONTROL("search <query>...", Search, on_search_search, READ, ADMIN, PLAIN, ONCE,
            ARG("exact", "?bool", "Compare with every vector instead of using the index."),
            ARG("ef_search", "?int", "Candidates that the index keeps (the profile's ef_search)."),
            ARG("explain", "?bool", "Say how each score came about."),
-           WIRE("vector", "?[]float", "The query's vector, where the client embeds."),
-           WIRE("vector_base64", "?string", "The same as little-endian float32."),
+           WIRE_TEXT("vector", "?[]float", "The query's vector, where the client embeds."),
+           WIRE_TEXT("vector_base64", "?string", "The same as little-endian float32."),
            WIRE("cursor", "?string", "next_cursor of the page before."),
            WIRE("fusion", "?object", "{method, k, weights}."),
            WIRE("mmr", "?object", "{lambda}."),
@@ -326,20 +329,21 @@ CONTROL("search <query>...", Search, on_search_search, READ, ADMIN, PLAIN, ONCE,
 
 CONTROL("ask <question>...", Ask, on_search_ask, READ, ADMIN, PLAIN, MAY_MORE,
         "Answer a question from the documents, with citations.",
-        IN(ARG("question", "string", "The question."),
+        IN(ARG_TEXT("question", "string", "The question."),
            ARG("max_tokens", "?int", "How long the answer may be."),
            ARG_AS("collection", "collections", "?[]string",
                   "A collection to search; several are allowed (default)."),
            ARG("limit", "?int", "How many passages to consider."),
            ARG("mode", "?SearchMode", "Which legs of the search to use (hybrid)."),
            ARG("filter", "?object", "Only documents whose attributes match, as JSON."),
-           WIRE("messages", "?[]object", "The conversation before the question.")),
+           WIRE_TEXT("messages", "?[]object", "The conversation before the question.")),
         OUT("event: (sources, delta, citation, done), data: object"))
 
 CONTROL("eval <golden>", Eval, on_search_eval, READ, ADMIN, PLAIN, MAY_MORE,
         "Measure retrieval quality with questions whose answers are known.",
-        IN(ARG("golden", "string",
-               "JSON lines of {query, relevant: {external_id: gain}}, or a folder in BEIR form."),
+        IN(ARG_TEXT("golden", "string",
+                    "JSON lines of {query, relevant: {external_id: gain}}, or a folder in BEIR"
+                    " form."),
            ARG("collection", "?string", "The collection (default)."),
            ARG("mode", "?SearchMode", "One leg only (all three, one after the other).")),
         OUT("mode: ?string, done: ?int, total: ?int, modes: ?[](mode: string, ndcg_at_10: float,"
@@ -435,7 +439,7 @@ CONTROL("provider bench <a> <b>", ProviderBench, on_provider_bench,
         "Compare two language models on the same questions: latency, errors, tokens, price.",
         IN(ARG("a", "string", "A provider."), ARG("b", "string", "Another one."),
            CLIENT("questions", "?string", "A file with a question on each line (built-in ones)."),
-           WIRE("texts", "?[]string", "The questions."),
+           WIRE_TEXT("texts", "?[]string", "The questions."),
            ARG("rounds", "?int", "How often each question is asked (3).")),
         OUT("what: ?string, done: ?int, total: ?int, report: ?(questions: int, rounds: int,"
             " providers: []Measured)"))

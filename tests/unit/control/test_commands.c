@@ -316,6 +316,75 @@ static void test_a_description_of_nothing_is_refused(void **state)
         }
 }
 
+/* ---- What the log may have ------------------------------------------------------------------ */
+
+#define SECRET "whatever was asked"
+
+static bool carries_text(const struct command_field *field)
+{
+        static const char *const names[] = { "golden", "messages", "query", "question", "source",
+                                             "texts",  "vector",   "vector_base64" };
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (strcmp(field->name, names[i]) == 0)
+                        return true;
+        return strstr(field->type, "Source") != NULL;
+}
+
+/* A value that hides the secret as deep as the types do. */
+static struct json_object *secret_value(unsigned kind)
+{
+        static const char *const values[] = { "\"" SECRET "\"", "[\"" SECRET "\"]",
+                                              "{\"text\":\"" SECRET "\"}",
+                                              "[{\"text\":\"" SECRET "\"}]" };
+
+        return json(values[kind % ELEMENTSOF(values)]);
+}
+
+static void test_no_text_of_a_call_is_logged(void **state)
+{
+        unsigned texts = 0;
+
+        (void) state;
+        for (size_t i = 0; i < n_commands; i++)
+                for (const struct command_field *field = commands[i].input; field->name; field++) {
+                        if (field->side == COMMAND_CLIENT)
+                                continue;
+                        if (field->text != carries_text(field))
+                                fail_msg("%s: is %s a text?", commands[i].method, field->name);
+                        for (unsigned kind = 0; kind < 4; kind++) {
+                                cleanup_json_ struct json_object *call = json_object_new_object();
+                                cleanup_json_ struct json_object *logged = NULL;
+                                const char *text;
+
+                                json_add(call, field->name, secret_value(kind));
+                                logged = command_logged(&commands[i], call);
+                                assert_int_equal(json_object_object_length(logged), 1);
+                                text = json_text(logged, NULL);
+                                if (field->text == (strstr(text, SECRET) != NULL))
+                                        fail_msg("%s: %s", commands[i].method, text);
+                        }
+                        texts += field->text;
+                }
+        assert_true(texts > 10);
+}
+
+static void test_a_text_is_logged_as_its_length(void **state)
+{
+        const struct command *command = command_find(CONTROL_INTERFACE ".GoldenAdd");
+        cleanup_json_ struct json_object *call =
+                json("{\"collection\":\"c\",\"query\":\"\u00e4b\",\"set\":null,\"ids\":[\"1\"],"
+                     "\"more\":\"" SECRET "\"}");
+        cleanup_json_ struct json_object *logged = command_logged(command, call);
+        cleanup_json_ struct json_object *nothing = command_logged(command, NULL);
+
+        (void) state;
+        assert_string_equal(json_text(logged, NULL),
+                            "{\"collection\":\"c\",\"query\":\"3 bytes\",\"ids\":[\"1\"],"
+                            "\"set\":null}");
+        assert_string_equal(json_text(nothing, NULL), "{}");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -328,6 +397,8 @@ int main(void)
                 cmocka_unit_test(test_calls_are_checked_against_the_rows),
                 cmocka_unit_test(test_the_service_describes_every_interface),
                 cmocka_unit_test(test_a_description_of_nothing_is_refused),
+                cmocka_unit_test(test_no_text_of_a_call_is_logged),
+                cmocka_unit_test(test_a_text_is_logged_as_its_length),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
