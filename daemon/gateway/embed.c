@@ -30,7 +30,7 @@ static void wanted_done(struct wanted *wanted)
         free(wanted->rows);
 }
 
-static const char *purpose_name(enum embed_purpose purpose)
+const char *gateway_purpose_name(enum embed_purpose purpose)
 {
         return purpose == EMBED_QUERY ? "query" : "document";
 }
@@ -45,7 +45,7 @@ static int look_up(struct gateway *gateway, const char *tenant, enum embed_purpo
         if (!wanted->keys)
                 return error_oom(reterr);
         for (size_t i = 0; r == 0 && i < n; i++)
-                r = embedding_cache_key(gateway->cache, tenant, purpose_name(purpose),
+                r = embedding_cache_key(gateway->cache, tenant, gateway_purpose_name(purpose),
                                         texts[i].text, texts[i].len, &wanted->keys[i], reterr);
         if (r == 0)
                 embedding_cache_get(gateway->cache, wanted->keys, n, clock_wall_usec(),

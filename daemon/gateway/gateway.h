@@ -146,6 +146,23 @@ int gateway_embed(struct gateway *gateway, struct tenant_id tenant, enum embed_p
 int gateway_admit_vector(const struct gateway *gateway, float *vector, size_t width,
                          struct error *reterr);
 
+/* Vectors that another ragd had from the same embedder: gateway_embed() finds them as if they had
+ * been asked for here, as vectors of documents.  They are not checked against the embedder.
+ *
+ * Whether `n` of them fit: -E2BIG with the figures and the remedy. */
+int gateway_check_room(const struct embedding_config *embedding, uint64_t n, struct error *reterr);
+/* The same of one that runs, before the first is taken; also -EOPNOTSUPP: the embedder is built in
+ * or the client; -EIO: the cache has no file. */
+int gateway_expect_vectors(struct gateway *gateway, uint64_t n, struct error *reterr);
+/* `text`: without a prefix, as gateway_embed() takes it.  The vector is copied, and scaled where
+ * the profile normalises.  -EBADMSG: not finite, all zero, or of another width. */
+int gateway_take_vector(struct gateway *gateway, struct tenant_id tenant,
+                        const struct embed_text *text, const float *vector, uint32_t dimensions,
+                        struct error *reterr);
+/* Waits until those that were taken are in the file, from where a killed process finds them again;
+ * due after some MB at most, for what waits longer is forgotten: then it fails. */
+int gateway_flush_vectors(struct gateway *gateway, struct error *reterr);
+
 bool gateway_reranks(const struct gateway *gateway);
 /* The best top_n of n documents, best first: writes top_n scores.  Errors as gateway_embed(). */
 int gateway_rerank(struct gateway *gateway, struct tenant_id tenant,

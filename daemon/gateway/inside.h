@@ -68,5 +68,7 @@ uint64_t gateway_deadline(const struct gateway_terms *terms, uint64_t now_usec);
 #define GATEWAY_TENANT_NAME_SIZE (STORE_NAME_MAX + 1)
 void gateway_name_tenant(struct gateway *gateway, struct tenant_id tenant,
                          char ret[static GATEWAY_TENANT_NAME_SIZE]);
+/* What a text is embedded for, in the embedding cache. */
+const char *gateway_purpose_name(enum embed_purpose purpose);
 /* Tells a tenant's users apart. */
 uint64_t gateway_user(const struct gateway_terms *terms);

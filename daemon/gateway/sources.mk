@@ -32,7 +32,7 @@ libgateway_a_SOURCES = \
 	daemon/gateway/responses.c daemon/gateway/responses.h \
 	daemon/gateway/retry.c daemon/gateway/retry.h \
 	daemon/gateway/routing.c daemon/gateway/routing.h \
-	daemon/gateway/thread.c daemon/gateway/thread.h \
+	daemon/gateway/take.c daemon/gateway/thread.c daemon/gateway/thread.h \
 	daemon/gateway/vectors.c daemon/gateway/vectors.h \
 	daemon/gateway/window.c daemon/gateway/window.h
 # What a program that links libgateway.a needs beside the floors below.
