@@ -89,6 +89,27 @@ void print_cost(const struct ctl *ctl, struct json_object *cost)
                               : "as long as it takes: nothing was measured yet");
 }
 
+/* Those that came with a bundle. */
+static void print_vectors(const struct ctl *ctl, struct json_object *vectors)
+{
+        uintmax_t count = member_u64(vectors, "count");
+        uintmax_t passed_over = member_u64(vectors, "passed_over");
+        const char *why = member_text(vectors, "why", NULL);
+
+        if (!vectors)
+                return;
+        if (why)
+                (void) printf("%svectors%s   %ju came along and are not used: %s\n", ctl->out.dim,
+                              ctl->out.plain, count + passed_over, why);
+        else
+                (void) printf("%svectors%s   %ju came along: their texts are not embedded anew, "
+                              "which the cost does not count\n",
+                              ctl->out.dim, ctl->out.plain, count);
+        if (!why && passed_over > 0)
+                (void) printf("          %ju more are of tenants that are not known here\n",
+                              passed_over);
+}
+
 static void print_keys(const struct ctl *ctl, const char *label, struct json_object *keys)
 {
         for (size_t i = 0; keys && i < json_object_array_length(keys); i++)
@@ -138,6 +159,7 @@ bool print_plan_alone(const struct ctl *ctl, struct json_object *plan)
                 (void) putchar('\n');
         }
         print_cost(ctl, member(plan, "cost"));
+        print_vectors(ctl, member(plan, "vectors"));
         print_keys(ctl, "restart", member(plan, "pending_restart"));
         refused = print_refusals(ctl, plan);
         (void) fflush(stdout);

@@ -35,8 +35,8 @@ int gateway_expect_vectors(struct gateway *gateway, uint64_t n, struct error *re
 
         if (!gateway_embeds_remotely(gateway))
                 return error_set(reterr, -EOPNOTSUPP,
-                                 "provider %s embeds without another machine: nothing is remembered "
-                                 "of its vectors",
+                                 "provider %s embeds without another machine: nothing is "
+                                 "remembered of its vectors",
                                  gateway->lanes[0].provider->config->name);
         r = gateway_check_room(gateway->settings.embedding, n, reterr);
         if (r < 0)

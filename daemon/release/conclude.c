@@ -171,5 +171,6 @@ int conclude_run(struct releases *releases, struct operation *operation, struct 
                 r = follow(releases, serving, NULL, reterr);
         if (r == 0)
                 sweep(releases);
+        plan_drop_stale(releases);
         return r;
 }

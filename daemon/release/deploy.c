@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/crash.h"
+#include "release/vectors.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -99,6 +100,8 @@ int build_run(struct releases *releases, struct operation *operation, struct err
         if (!operation->candidate)
                 r = snapshot_open(releases, operation->record.release, &operation->candidate,
                                   reterr);
+        if (r == 0 && operation->state == RELEASE_BUILDING)
+                r = vectors_take(releases, operation, reterr);
         if (r == 0)
                 r = follow(releases, operation->base, operation->candidate, reterr);
         if (r < 0)

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "config/diff.h"
 #include "ingest/ingest.h"
+#include "release/bundle.h"
 #include "release/gate.h"
 #include "release/journal.h"
 #include "release/ops.h"
@@ -47,7 +48,8 @@ struct plan {
         struct plan_source sources[PLAN_SOURCES_MAX];
         size_t n_sources;
         struct json_object *json;
-        struct plan *next; /* newest first */
+        struct bundle bundle; /* whose vectors are to be used (vectors.h); or empty */
+        struct plan *next;    /* newest first */
 };
 struct plan *plan_free(struct plan *plan); /* returns NULL */
 DEFINE_CLEANUP(struct plan *, plan_free)
@@ -68,6 +70,8 @@ int plan_finish(struct releases *releases, struct plan *plan,
                 struct error *reterr);
 /* Keeps it, for releases_deploy(); the oldest goes where there are PLANS_MAX. */
 void plan_keep(struct releases *releases, struct plan *takes_plan);
+/* Frees those that were made on a release that does not serve any more. */
+void plan_drop_stale(struct releases *releases);
 /* Takes it out of those that are kept.  -ESTALE. */
 int plan_take(struct releases *releases, const char *id, struct plan **ret, struct error *reterr);
 /* -EPERM with message and hint of the first refusal that no override lets pass. */
@@ -269,6 +273,7 @@ void releases_serve(struct releases *releases, struct snapshot *takes_next);
 void releases_set_canary(struct releases *releases, struct snapshot *candidate, uint32_t percent);
 /* Remembers one that was opened, until it is freed. */
 int releases_know(struct releases *releases, struct snapshot *snapshot, struct error *reterr);
+/* A step begins; NULL: the last one is over. */
 void releases_changed(struct releases *releases);
 void releases_degrade(struct releases *releases, const struct error *error, const char *what);
 void releases_tell(struct releases *releases, enum release_event_kind kind, uint32_t release,

@@ -3,6 +3,7 @@
 #include "release/inside.h"
 
 #include "base/clock.h"
+#include "release/vectors.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -264,6 +265,7 @@ void operation_finish(struct releases *releases, struct operation *operation, in
                 releases_degrade(releases, &error, "the end of an operation cannot be logged");
         snapshot_unref(base);
         snapshot_unref(candidate);
+        vectors_remove(releases, operation->record.release);
         (void) pthread_mutex_lock(&releases->lock);
         operation->finished = true;
         (void) pthread_mutex_unlock(&releases->lock);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "config/load.h"
+#include "release/vectors.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -112,6 +113,26 @@ int plan_finish(struct releases *releases, struct plan *plan,
 
 /* ---- Those that are kept ------------------------------------------------------------------ */
 
+/* Without `lock`: a bundle's folder may have to be removed. */
+static void free_all(struct plan *first)
+{
+        while (first) {
+                struct plan *next = first->next;
+
+                plan_free(first);
+                first = next;
+        }
+}
+
+static void move_plan(struct plan **from, struct plan **to)
+{
+        struct plan *plan = *from;
+
+        *from = plan->next;
+        plan->next = *to;
+        *to = plan;
+}
+
 void plan_keep(struct releases *releases, struct plan *takes_plan)
 {
         struct plan *gone = NULL, **at;
@@ -121,24 +142,31 @@ void plan_keep(struct releases *releases, struct plan *takes_plan)
         takes_plan->next = releases->plans;
         releases->plans = takes_plan;
         for (at = &takes_plan->next; *at;) {
-                struct plan *plan = *at;
+                const struct plan *plan = *at;
 
                 if (strcmp(plan->id, takes_plan->id) != 0 && plan->base == takes_plan->base &&
-                    ++n <= PLANS_MAX) {
-                        at = &plan->next;
-                        continue;
-                }
-                *at = plan->next;
-                plan->next = gone;
-                gone = plan;
+                    ++n <= PLANS_MAX)
+                        at = &(*at)->next;
+                else
+                        move_plan(at, &gone);
         }
         (void) pthread_mutex_unlock(&releases->lock);
-        while (gone) {
-                struct plan *next = gone->next;
+        free_all(gone);
+}
 
-                plan_free(gone);
-                gone = next;
-        }
+void plan_drop_stale(struct releases *releases)
+{
+        cleanup_(snapshot_unref_cleanup) struct snapshot *serving = releases_serving(releases);
+        struct plan *gone = NULL, **at;
+
+        (void) pthread_mutex_lock(&releases->lock);
+        for (at = &releases->plans; *at;)
+                if ((*at)->base == serving->release)
+                        at = &(*at)->next;
+                else
+                        move_plan(at, &gone);
+        (void) pthread_mutex_unlock(&releases->lock);
+        free_all(gone);
 }
 
 int plan_take(struct releases *releases, const char *id, struct plan **ret, struct error *reterr)
@@ -244,8 +272,15 @@ static int begin(struct releases *releases, const struct deploy_request *request
         if (request->request.request_id)
                 (void) snprintf(record->request_id, sizeof record->request_id, "%s",
                                 request->request.request_id);
-        return operation_hand_over(releases, record, member(plan, "impact"),
-                                   member(plan, "pending_restart"), false, ret_operation, reterr);
+        if (plan->bundle.vectors)
+                r = vectors_move(releases, &plan->bundle, record->release, reterr);
+        if (r < 0)
+                return r;
+        r = operation_hand_over(releases, record, member(plan, "impact"),
+                                member(plan, "pending_restart"), false, ret_operation, reterr);
+        if (r < 0 && plan->bundle.vectors)
+                vectors_move_back(releases, &plan->bundle, record->release);
+        return r;
 }
 
 int releases_deploy(struct releases *releases, const struct deploy_request *request,

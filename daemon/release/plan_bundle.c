@@ -8,7 +8,7 @@
 #include "config/providers.h"
 #include "config/toml.h"
 #include "config/value.h"
-#include "release/bundle.h"
+#include "release/vectors.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -103,7 +103,25 @@ static bool skips_a_stage(const char *from, enum stage to, struct refusal *ret)
         return true;
 }
 
-static int plan_of(struct releases *releases, const struct bundle *bundle,
+/* What becomes of the vectors is part of the plan; where they are used, it keeps the bundle. */
+static int add_vectors(struct releases *releases, struct plan *plan, struct bundle *bundle,
+                       struct config_diagnostics *diagnostics, struct error *reterr)
+{
+        struct json_object *vectors = NULL;
+        bool used;
+        int r = vectors_look(releases, bundle, plan->config, diagnostics, &vectors, &used, reterr);
+
+        if (r < 0)
+                return r;
+        json_add(plan->json, "vectors", vectors);
+        if (used) {
+                plan->bundle = *bundle;
+                *bundle = (struct bundle){ 0 };
+        }
+        return 0;
+}
+
+static int plan_of(struct releases *releases, struct bundle *bundle,
                    const struct release_profile *profile, struct config_diagnostics *diagnostics,
                    struct json_object **ret, struct error *reterr)
 {
@@ -126,6 +144,8 @@ static int plan_of(struct releases *releases, const struct bundle *bundle,
                 r = plan_finish(releases, plan, diagnostics, skips ? &refusal : NULL, reterr);
         if (r == 0 && skips)
                 r = plan_check_refusals(releases, plan, reterr);
+        if (r == 0)
+                r = add_vectors(releases, plan, bundle, diagnostics, reterr);
         if (r == 0 && json_object_deep_copy(plan->json, &json, NULL) < 0)
                 r = error_oom(reterr);
         if (r < 0)

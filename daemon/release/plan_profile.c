@@ -25,6 +25,7 @@ struct plan *plan_free(struct plan *plan)
         }
         (void) config_free(plan->config);
         json_object_put(plan->json);
+        bundle_done(&plan->bundle);
         free(plan->profile);
         free(plan);
         return NULL;

@@ -10,10 +10,12 @@
  *                                        return it is
  *     releases/000042/state.json         its state, since when, why; and the states before
  *     releases/000042/evidence.json      what gates, canary and bake found; absent until then
+ *     releases/000042/vectors/           of a bundle, until the deploy of it has ended
  *
  * A folder is written beside its name, synced and renamed: it is there whole or not at all.  Only
- * the last two files are replaced later, each as one step, and no digest covers them.  Numbers are
- * never used twice (the greatest ever stands in releases/last).  One writer: the engine. */
+ * state and evidence are replaced later, each as one step; no digest covers these and vectors.
+ * Numbers are never used twice (the greatest ever stands in releases/last).  One writer: the
+ * engine. */
 #pragma once
 #include "base/error.h"
 #include "release/state.h"

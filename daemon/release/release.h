@@ -146,7 +146,8 @@ int releases_plan(struct releases *releases, const struct release_profile *profi
                   struct error *reterr);
 /* The same for a bundle that was opened (promotion): the bundle's values, but this stage's own
  * for the keys that are stage-variant, from `profile`.  -EPERM E_LADDER: the source's stage is not
- * the one before this one's. */
+ * the one before this one's.  Of a bundle with vectors the plan keeps these, and says what becomes
+ * of them: vectors: {count, passed_over, used, why|null}. */
 int releases_plan_bundle(struct releases *releases, int fd, const struct release_profile *profile,
                          struct config_diagnostics *diagnostics, struct json_object **ret,
                          struct error *reterr);

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "config/load.h"
+#include "release/vectors.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +60,7 @@ static int settle_all(struct releases *releases, const struct operation *operati
         size_t n = 0, damaged;
         int r = release_list(releases->state_dirfd, &infos, &n, &damaged, reterr);
 
+        vectors_sweep(releases, working);
         for (size_t i = 0; r == 0 && i < n; i++)
                 if (infos[i].number != working && infos[i].number != base)
                         r = settle(releases, &infos[i],

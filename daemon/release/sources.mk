@@ -28,6 +28,7 @@ librelease_a_SOURCES = \
 	daemon/release/snapshot.c daemon/release/snapshot.h \
 	daemon/release/spec.c daemon/release/spec.h \
 	daemon/release/state.c daemon/release/state.h \
-	daemon/release/steps.h daemon/release/switch.c daemon/release/trial.c
+	daemon/release/steps.h daemon/release/switch.c daemon/release/trial.c \
+	daemon/release/vectors.c daemon/release/vectors.h
 
 RELEASE_LIBS = librelease.a $(LIBARCHIVE_LIBS) $(ZLIB_LIBS)

@@ -10,7 +10,9 @@
 #define TEXTS 3
 
 static const struct embed_text texts[TEXTS] = { { "a", 1 }, { "bb", 2 }, { "ccc", 3 } };
-static const float brought[TEXTS][NETWORK_WIDTH] = { { 3, 0, 4, 0 }, { 0, 2, 0, 0 }, { 1, 1, 1, 1 } };
+static const float brought[TEXTS][NETWORK_WIDTH] = { { 3, 0, 4, 0 },
+                                                     { 0, 2, 0, 0 },
+                                                     { 1, 1, 1, 1 } };
 
 static void open_network(struct network *network)
 {
@@ -38,8 +40,8 @@ static void embed(struct network *network, enum embed_purpose purpose,
         struct embed_usage usage = { 0 };
         struct error error = { 0 };
 
-        if (gateway_embed(network->gateway, network->tenant, purpose, texts, TEXTS, NULL, vectors[0],
-                          &usage, &error) < 0)
+        if (gateway_embed(network->gateway, network->tenant, purpose, texts, TEXTS, NULL,
+                          vectors[0], &usage, &error) < 0)
                 fail_msg("%s", error_text(&error));
 }
 
