@@ -411,16 +411,15 @@ static void generate(struct answering *answering, const struct answer_request *r
 static int search(struct answering *answering, const struct answer_request *request,
                   struct error *reterr)
 {
-        struct search_request search = request->search; /* borrows what the request owns */
+        struct search_request search = answer_request_search(request);
         uint64_t begin = clock_monotonic_usec();
         int r;
 
-        search.include_text = search.include_position = true;
-        search.highlight = search.remember = false;
         search.attempt = trace_attempt;
         search.attempt_data = &answering->trace;
-        r = search_untold(answering->answer, answering->tenant, &search,
-                          &answering->writing.response, reterr);
+        r = (search.told_alone ? search_run : search_untold)(answering->answer, answering->tenant,
+                                                             &search, &answering->writing.response,
+                                                             reterr);
         answering->search_usec = clock_monotonic_usec() - begin;
         if (r >= 0)
                 r = text_analyzer_new(
@@ -440,7 +439,7 @@ static struct answering *answering_new(struct answer *answer, struct tenant_id t
         answering->answer = answer;
         answering->tenant = tenant;
         answering->events = *events;
-        answering->arm = request->search.arm;
+        answering->arm = request->search.told_alone ? 0 : request->search.arm;
         answering->writing = (struct writing){ .answer = answer,
                                                .question = strdup(request->question),
                                                .max_tokens = request->max_tokens,

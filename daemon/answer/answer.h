@@ -100,6 +100,8 @@ struct answer_request {
 int answer_request_parse(const struct answer *answer, struct json_object *json,
                          struct answer_request *ret, struct error *reterr);
 void answer_request_done(struct answer_request *request);
+/* The search that an answer begins with; borrows what the request owns. */
+struct search_request answer_request_search(const struct answer_request *request);
 
 /* Where the parts of an answer go: sources, then deltas and citations.  Each takes one reference
  * of its JSON object; a negative return (the client is gone) stops.

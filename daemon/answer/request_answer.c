@@ -207,6 +207,15 @@ int request_parse_answer(const struct request_rules *rules, struct json_object *
         return 0;
 }
 
+struct search_request answer_request_search(const struct answer_request *request)
+{
+        struct search_request search = request->search;
+
+        search.include_text = search.include_position = true;
+        search.highlight = search.remember = false;
+        return search;
+}
+
 void answer_request_done(struct answer_request *request)
 {
         search_request_done(&request->search);

@@ -89,6 +89,9 @@ struct search_request {
          * machines (monotonic; 0: as long as the profile says); who is told of each attempt, see
          * struct gateway_terms. */
         uint32_t arm; /* told back when it ended: see struct answer_ended */
+        /* Of an answer: `arm` is that of its search, which is told by itself as one, and the
+         * answer's is 0. */
+        bool told_alone;
         struct index_check check;
         uint64_t deadline_usec;
         void (*attempt)(void *data, const struct gateway_attempt *attempt);

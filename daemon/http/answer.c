@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "http/routes.h"
+#include "http/shadow.h"
 #include "http/stream.h"
 #include "metrics/metrics.h"
 #include "release/snapshot.h"
@@ -23,6 +24,7 @@ struct running_answer {
         const struct http_services *services;
         struct snapshot *snapshot; /* a reference: it may outlive the request */
         struct answer_request request;
+        struct replay *replay;       /* of its search, when it has ended; or NULL */
         struct answering *answering; /* once it was started */
         uint64_t begin_usec;
 
@@ -41,6 +43,7 @@ static void free_running(void *data)
         struct running_answer *running = data;
 
         (void) answering_free(running->answering);
+        replay_submit(running->replay);
         answer_request_done(&running->request);
         request_done(&running->problems);
         json_object_put(running->whole);
@@ -69,6 +72,9 @@ static struct running_answer *new_running(struct request *request, struct answer
         running->snapshot = snapshot_ref(request->snapshot);
         running->request = *takes;
         running->request.search.arm = request->arm;
+        running->request.search.told_alone = request->shadow_step > 0;
+        if (request->shadow)
+                running->replay = replay_new(request, REPLAY_ANSWER, NULL, NULL);
         running->request.search.deadline_usec = request_deadline(request);
         running->begin_usec = clock_monotonic_usec();
         return running;

@@ -4,6 +4,7 @@
 #include "answer/answer.h"
 #include "base/clock.h"
 #include "config/values.h"
+#include "http/shadow.h"
 #include "http/stream.h"
 #include "metrics/metrics.h"
 #include "release/release.h"
@@ -88,7 +89,10 @@ int door_init(struct door *door, const struct server_config *server,
         if (r < 0)
                 return r;
         r = streams_new(door, &door->streams, reterr);
+        if (r >= 0)
+                r = shadow_new(door->workers, services, &door->shadow, reterr);
         if (r < 0) {
+                door->streams = streams_free(door->streams);
                 door->workers = workers_free(door->workers);
                 return r;
         }
@@ -103,6 +107,8 @@ void door_done(struct door *door)
                 for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++)
                         metrics_set_source(door->services.metrics, sources[i].id, NULL, NULL);
         streams_stop(door->streams);
+        shadow_stop(door->shadow);
         door->workers = workers_free(door->workers);
         door->streams = streams_free(door->streams);
+        door->shadow = shadow_free(door->shadow); /* an answer that ends still looks at it */
 }

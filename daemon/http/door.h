@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct server_config;
+struct shadow;
 struct streams;
 struct workers;
 
@@ -21,6 +22,7 @@ struct door {
         _Atomic bool metrics_apart;    /* /metrics has a listener of its own */
         struct workers *workers;
         struct streams *streams;
+        struct shadow *shadow;
         _Atomic bool draining;
         _Atomic uint32_t requests;    /* being carried out */
         _Atomic uint32_t connections; /* open */

@@ -36,6 +36,8 @@ void request_pin(struct request *request)
 
         request->snapshot = pin.snapshot;
         request->arm = (uint32_t) pin.arm;
+        request->shadow_step = pin.shadow_step;
+        request->shadow = pin.shadow;
 }
 
 const struct config *request_config(const struct request *request)

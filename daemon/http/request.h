@@ -83,6 +83,8 @@ struct request {
         /* What answers it: pinned by dispatch_head(), until request_done(). */
         struct snapshot *snapshot;
         uint32_t arm; /* enum release_arm */
+        uint64_t shadow_step;    /* see struct release_pin */
+        struct snapshot *shadow; /* the same; a reference, or NULL */
 
         /* What dispatch_head() made of it. */
         const struct route *route;

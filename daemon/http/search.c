@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "http/routes.h"
+#include "http/shadow.h"
 #include "metrics/metrics.h"
 #include "release/snapshot.h"
 
@@ -98,7 +99,8 @@ static bool query_too_long(struct request *request, const char *query)
         return true;
 }
 
-static void run(struct request *request, const struct search_request *search)
+static void run(struct request *request, const struct search_request *search,
+                struct json_object *vector_options)
 {
         const struct http_services *services = &request->door->services;
         struct search_response *response = NULL;
@@ -114,28 +116,30 @@ static void run(struct request *request, const struct search_request *search)
                                 search_response_count(response));
                 text = search_response_text(response, &len);
                 request_reply_text(request, 200, "application/json", text, len);
-                (void) search_response_free(response);
         } else {
                 problem_set_error(request, &error, PROBLEM_FROM_ANSWER);
         }
+        if (request->shadow)
+                replay_submit(replay_new(request, REPLAY_SEARCH, vector_options, response));
+        (void) search_response_free(response);
         metrics_observe(services->metrics, METRIC_SEARCH_SECONDS,
                         (size_t) (r < 0 ? METRIC_ERROR : METRIC_OK), 0,
                         clock_monotonic_usec() - begin);
 }
 
 /* False: the problem is set. */
-static bool parse(struct request *request, struct search_request *ret)
+static bool parse(struct request *request, struct json_object **ret_options,
+                  struct search_request *ret)
 {
         const struct answer *answer = request->snapshot->answer;
-        cleanup_json_ struct json_object *json = NULL;
         struct error error = { 0 };
         int r;
 
         if (request_is_type(request, "application/octet-stream")) {
-                json = read_options(request);
-                if (!json)
+                *ret_options = read_options(request);
+                if (!*ret_options)
                         return false;
-                r = search_request_parse_vector(answer, json, buf_text(&request->body),
+                r = search_request_parse_vector(answer, *ret_options, buf_text(&request->body),
                                                 request->body.len, ret, &error);
         } else if (request->query && *request->query) {
                 problem_set(request, PROBLEM_BAD_REQUEST,
@@ -152,14 +156,15 @@ static bool parse(struct request *request, struct search_request *ret)
 
 void search_post(struct request *request)
 {
+        cleanup_json_ struct json_object *vector_options = NULL;
         struct search_request search = { 0 };
 
-        if (!parse(request, &search))
+        if (!parse(request, &vector_options, &search))
                 return;
         search.arm = request->arm;
         search.check = (struct index_check){ request_check_time, request };
         search.deadline_usec = request_deadline(request);
         if (!query_too_long(request, search.query))
-                run(request, &search);
+                run(request, &search, vector_options);
         search_request_done(&search);
 }

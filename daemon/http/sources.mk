@@ -26,6 +26,7 @@ libhttp_a_SOURCES = \
 	daemon/http/schemas.c daemon/http/schemas.h \
 	daemon/http/search.c \
 	daemon/http/server.c daemon/http/server.h \
+	daemon/http/shadow.c daemon/http/shadow.h \
 	daemon/http/stream.c daemon/http/stream.h
 
 HTTP_LIBS = libhttp.a $(MHD_LIBS)

@@ -354,6 +354,22 @@ static struct json_object *slower_json(const struct slower *slower)
         return object;
 }
 
+static struct json_object *shadow_json(const struct canary_shadow *shadow)
+{
+        struct json_object *object;
+
+        if (!shadow)
+                return NULL;
+        object = json_object_new_object();
+        json_add_u64(object, "replayed", shadow->replayed);
+        json_add_u64(object, "refused", shadow->refused);
+        json_add_u64(object, "dropped", shadow->dropped);
+        json_add_double(object, "overlap",
+                        shadow->expected > 0 ? (double) shadow->found / (double) shadow->expected
+                                             : NAN);
+        return object;
+}
+
 static struct json_object *report(const struct look *look)
 {
         struct json_object *object = json_object_new_object();
@@ -367,6 +383,7 @@ static struct json_object *report(const struct look *look)
         for (size_t i = 0; i < LATENCIES; i++)
                 json_add(tests, NULL, slower_json(&look->slower[i]));
         json_add(object, "tests", tests);
+        json_add(object, "shadow", shadow_json(look->canary->shadow));
         json_add_string(object, "verdict", canary_verdict_name(look->verdict));
         json_add_string(object, "why", look->why);
         return object;

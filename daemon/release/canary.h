@@ -38,19 +38,30 @@ enum canary_verdict {
 };
 const char *canary_verdict_name(enum canary_verdict verdict);
 
+/* What became of requests that were repeated on a candidate in shadow mode, in one step. */
+struct canary_shadow {
+        uint64_t replayed;
+        uint64_t refused; /* the candidate does not take a request like this */
+        uint64_t dropped; /* there was no room to let them wait */
+        /* Of searches whose results both sides have as such: documents among the base's first ten,
+         * and how many of them are among the candidate's. */
+        uint64_t expected, found;
+};
+
 struct canary {
         const struct canary_config *config; /* the candidate's */
         const struct promotion_config *promotion;
         uint32_t percent;
         uint64_t begun_usec; /* of this step, monotonic */
+        const struct canary_shadow *shadow; /* NULL: the candidate answers */
 };
 /* One look.  GO not before step_minutes are over, both arms have min_samples, and every test says
  * so; STOP at any time; HOLD when three times step_minutes are over without either, or after
  * CANARY_FAULTS_IN_A_ROW faults of providers.  At 100 percent there is no baseline: then p0 and p1
  * are max_error_rate and rollback_error_rate.  *ret_report: {percent, baseline, canary, tests:
- * [{test, baseline, canary, p0, p1, evidence, verdict}], verdict, why}; a new reference; may be
- * NULL.  The canary is worse where `evidence` (a logarithm of odds) reaches 4.55, as good at
- * -2.94; of latency it is the ratio. */
+ * [{test, baseline, canary, p0, p1, evidence, verdict}], shadow: null | {replayed, refused,
+ * dropped, overlap}, verdict, why}; a new reference; may be NULL.  The canary is worse where
+ * `evidence` (a logarithm of odds) reaches 4.55, as good at -2.94; of latency it is the ratio. */
 #define CANARY_FAULTS_IN_A_ROW 5
 enum canary_verdict canary_look(const struct canary *canary, const struct observed *baseline,
                                 const struct observed *candidate, uint64_t now_usec,

@@ -246,6 +246,9 @@ struct releases {
         struct snapshot *serving; /* one reference */
         struct snapshot *canary;  /* one reference while its arm is open; or NULL */
         uint32_t percent;
+        struct canary_shadow shadow; /* of this step */
+        uint64_t steps;              /* that there ever were */
+        _Atomic uint64_t shadow_step; /* which one of them goes on in shadow mode; or 0 */
 
         pthread_mutex_t lock;
         pthread_cond_t wake;
@@ -270,10 +273,11 @@ struct releases {
 struct snapshot *releases_serving(struct releases *releases);
 /* The pointer; takes the reference and gives back the former one's. */
 void releases_serve(struct releases *releases, struct snapshot *takes_next);
+/* A step begins; NULL: the last one is over. */
 void releases_set_canary(struct releases *releases, struct snapshot *candidate, uint32_t percent);
+struct canary_shadow releases_get_shadow(struct releases *releases); /* of this step */
 /* Remembers one that was opened, until it is freed. */
 int releases_know(struct releases *releases, struct snapshot *snapshot, struct error *reterr);
-/* A step begins; NULL: the last one is over. */
 void releases_changed(struct releases *releases);
 void releases_degrade(struct releases *releases, const struct error *error, const char *what);
 void releases_tell(struct releases *releases, enum release_event_kind kind, uint32_t release,

@@ -32,6 +32,12 @@ struct release_pin releases_pin(struct releases *releases, const struct arm_key 
         (void) pthread_mutex_lock(&releases->pin_lock);
         if (key && releases->canary)
                 pin.arm = canary_arm(releases->canary->release, releases->percent, key);
+        if (pin.arm != RELEASE_ARM_REST)
+                pin.shadow_step = atomic_load(&releases->shadow_step);
+        if (pin.shadow_step > 0 && pin.arm == RELEASE_ARM_CANARY) {
+                pin.shadow = snapshot_ref(releases->canary);
+                pin.arm = RELEASE_ARM_REST; /* of the base, which answers */
+        }
         pin.snapshot = snapshot_ref(pin.arm == RELEASE_ARM_CANARY ? releases->canary
                                                                   : releases->serving);
         (void) pthread_mutex_unlock(&releases->pin_lock);
@@ -59,8 +65,43 @@ void releases_set_canary(struct releases *releases, struct snapshot *candidate, 
         former = releases->canary;
         releases->canary = next;
         releases->percent = percent;
+        releases->shadow = (struct canary_shadow){ 0 };
+        releases->steps++;
+        atomic_store(&releases->shadow_step,
+                     next && next->config->canary.shadow ? releases->steps : 0);
         (void) pthread_mutex_unlock(&releases->pin_lock);
         snapshot_unref(former);
+}
+
+bool releases_shadow_goes_on(const struct releases *releases, uint64_t step)
+{
+        return atomic_load(&releases->shadow_step) == step;
+}
+
+void releases_count_shadow(struct releases *releases, uint64_t step,
+                           const struct canary_shadow *more)
+{
+        struct canary_shadow *shadow = &releases->shadow;
+
+        (void) pthread_mutex_lock(&releases->pin_lock);
+        if (atomic_load(&releases->shadow_step) == step) {
+                shadow->replayed += more->replayed;
+                shadow->refused += more->refused;
+                shadow->dropped += more->dropped;
+                shadow->expected += more->expected;
+                shadow->found += more->found;
+        }
+        (void) pthread_mutex_unlock(&releases->pin_lock);
+}
+
+struct canary_shadow releases_get_shadow(struct releases *releases)
+{
+        struct canary_shadow shadow;
+
+        (void) pthread_mutex_lock(&releases->pin_lock);
+        shadow = releases->shadow;
+        (void) pthread_mutex_unlock(&releases->pin_lock);
+        return shadow;
 }
 
 /* ---- What is told ------------------------------------------------------------------------- */

@@ -113,9 +113,20 @@ void releases_bury(struct releases *releases, struct snapshot *snapshot);
 struct release_pin {
         struct snapshot *snapshot; /* one reference: snapshot_unref() */
         enum release_arm arm;
+        /* Of both arms while a candidate is tried in shadow mode, else 0: retrieval alone is
+         * compared. */
+        uint64_t shadow_step;
+        /* Not NULL (one reference): the request has the canary's arm, but nobody is answered by
+         * the candidate: what it searches is repeated on this one afterwards. */
+        struct snapshot *shadow;
 };
 /* What this request is answered by.  Never waits, never fails.  `key` NULL: the serving one. */
 struct release_pin releases_pin(struct releases *releases, const struct arm_key *key);
+/* Whether this step is not over: else nothing more is to be repeated.  Any thread. */
+bool releases_shadow_goes_on(const struct releases *releases, uint64_t step);
+/* Adds to what the step's evidence will say; nothing where the step is over.  Any thread. */
+void releases_count_shadow(struct releases *releases, uint64_t step,
+                           const struct canary_shadow *more);
 /* Number and state of what serves, and a line on what goes on ("deploying 43: building 61%"). */
 void releases_line(struct releases *releases, char *ret, size_t size);
 

@@ -109,16 +109,20 @@ enum step step_gate(struct releases *releases, struct operation *operation)
 
 /* ---- The canary --------------------------------------------------------------------------- */
 
-static enum canary_verdict look_at_canary(struct operation *operation, const struct canary *canary,
+static enum canary_verdict look_at_canary(struct releases *releases, struct operation *operation,
+                                          const struct canary *canary,
                                           struct json_object **ret_report)
 {
+        struct canary_shadow shadow = releases_get_shadow(releases);
         struct observed baseline = { 0 }, candidate = { 0 };
+        struct canary look = *canary;
 
+        look.shadow = canary->config->shadow ? &shadow : NULL;
         observations_read(operation->base->observations, RELEASE_ARM_BASELINE, canary->begun_usec,
                           &baseline);
         observations_read(operation->candidate->observations, RELEASE_ARM_CANARY,
                           canary->begun_usec, &candidate);
-        return canary_look(canary, &baseline, &candidate, clock_monotonic_usec(), ret_report);
+        return canary_look(&look, &baseline, &candidate, clock_monotonic_usec(), ret_report);
 }
 
 static enum step stop_canary(struct releases *releases, struct operation *operation,
@@ -161,11 +165,12 @@ static enum step canary_step(struct releases *releases, struct operation *operat
         char what[64];
 
         releases_set_canary(releases, operation->candidate, percent);
-        (void) snprintf(what, sizeof what, "canary at %u%%", percent);
+        (void) snprintf(what, sizeof what, "%scanary at %u%%",
+                        canary.config->shadow ? "shadow " : "", percent);
         operation_progress(releases, operation, what, 0, 0);
         for (;;) {
                 struct json_object *report = NULL;
-                enum canary_verdict verdict = look_at_canary(operation, &canary, &report);
+                enum canary_verdict verdict = look_at_canary(releases, operation, &canary, &report);
 
                 if (verdict != CANARY_GO_ON)
                         return ended_canary(releases, operation, percent, verdict, report);

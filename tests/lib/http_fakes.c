@@ -24,6 +24,8 @@ struct ingest_batch {
 };
 struct search_response {
         char query[64];
+        const char *const *ids;
+        size_t n;
 };
 
 struct fakes fakes;
@@ -136,9 +138,32 @@ struct release_pin releases_pin(struct releases *releases, const struct arm_key 
                 note(fakes.address, key->address);
                 if (key->session && strcmp(key->session, "canary") == 0)
                         pin.arm = RELEASE_ARM_CANARY;
+                if (fakes.shadow && pin.arm == RELEASE_ARM_CANARY) {
+                        pin.arm = RELEASE_ARM_REST;
+                        pin.shadow = snapshot_ref(fakes.shadow);
+                        pin.shadow_step = fakes.shadow_step;
+                }
         }
         (void) pthread_mutex_unlock(&releases->lock);
         return pin;
+}
+
+bool releases_shadow_goes_on(const struct releases *releases, uint64_t step)
+{
+        (void) releases;
+        return fakes.shadow_step == step;
+}
+
+void releases_count_shadow(struct releases *releases, uint64_t step,
+                           const struct canary_shadow *more)
+{
+        (void) releases;
+        (void) step;
+        fakes.replayed += more->replayed;
+        fakes.refused += more->refused;
+        fakes.dropped += more->dropped;
+        fakes.expected += more->expected;
+        fakes.found += more->found;
 }
 
 static int known(const char *name, struct error *reterr)
@@ -684,6 +709,24 @@ uint64_t ingest_wait_change(struct ingest *ingest, uint64_t seen, uint64_t timeo
 
 /* ---- Search and answer --------------------------------------------------------------------- */
 
+static bool is_candidate(const struct answer *answer)
+{
+        return fakes.shadow && answer && answer == fakes.shadow->answer;
+}
+
+static int wait_as_replay(const struct search_request *request, struct error *reterr)
+{
+        int r = 0;
+
+        fakes.replays++;
+        while (fakes.replays_wait && r == 0) {
+                (void) usleep(1000);
+                r = request->check.check(request->check.userdata);
+        }
+        fakes.replays_ended++;
+        return r < 0 ? error_set(reterr, r, "the replay was ended early") : 0;
+}
+
 int search_request_parse_text(const struct answer *answer, const char *text, size_t len,
                               struct search_request *ret, struct error *reterr)
 {
@@ -691,12 +734,13 @@ int search_request_parse_text(const struct answer *answer, const char *text, siz
         cleanup_json_ struct json_object *json = NULL;
         int r = json_parse(text, len, &json, reterr);
 
-        (void) answer;
         memset(ret, 0, sizeof *ret);
         if (r < 0)
                 return r;
         if (!json_object_is_type(json, json_type_object))
                 return error_set(reterr, -EINVAL, "not an object");
+        if (is_candidate(answer) && strstr(text, "unfit"))
+                return error_set(reterr, -EINVAL, "not on a candidate");
         if ((r = json_refuse_unknown(json, members, reterr)) < 0 ||
             (r = json_get_string(json, "query", &ret->query, reterr)) < 0)
                 return r;
@@ -727,10 +771,16 @@ void search_request_done(struct search_request *request)
 int search_run(struct answer *answer, struct tenant_id tenant, const struct search_request *request,
                struct search_response **ret, struct error *reterr)
 {
+        static const char *const ids[] = { "a", "b" };
         const char *query = request->query ? request->query : "";
 
-        (void) answer;
         (void) tenant;
+        if (is_candidate(answer)) {
+                int r = wait_as_replay(request, reterr);
+
+                if (r < 0)
+                        return r;
+        }
         fakes.arm = request->arm;
         if (strcmp(query, "stale") == 0)
                 return known("stale", reterr);
@@ -744,6 +794,8 @@ int search_run(struct answer *answer, struct tenant_id tenant, const struct sear
         }
         *ret = calloc(1, sizeof **ret);
         (void) snprintf((*ret)->query, sizeof (*ret)->query, "%zu", strlen(query));
+        (*ret)->ids = ids;
+        (*ret)->n = strcmp(query, "few") != 0 ? 0 : is_candidate(answer) ? 1 : 2;
         return 0;
 }
 
@@ -764,8 +816,12 @@ char *search_response_text(const struct search_response *response, size_t *ret_l
 
 size_t search_response_count(const struct search_response *response)
 {
-        (void) response;
-        return 0;
+        return response->n;
+}
+
+const char *search_response_external_id(const struct search_response *response, size_t at)
+{
+        return at < response->n ? response->ids[at] : NULL;
 }
 
 int answer_request_parse(const struct answer *answer, struct json_object *json,
@@ -787,8 +843,17 @@ int answer_request_parse(const struct answer *answer, struct json_object *json,
         return 0;
 }
 
+struct search_request answer_request_search(const struct answer_request *request)
+{
+        struct search_request search = request->search;
+
+        search.query = request->question;
+        return search;
+}
+
 void answer_request_done(struct answer_request *request)
 {
+        search_request_done(&request->search);
         json_object_put(request->json);
         request->json = NULL;
 }

@@ -7,7 +7,8 @@
  *   a question "forever" streams until its client is gone, "flood" does it as fast as it can,
  *   "broken" fails, "never" has no answer, "later" has one after a while; each is answered on a
  *   thread of its own
- *   the query "slow" takes a while, "late" all the time that it may                         */
+ *   the query "slow" takes a while, "late" all the time that it may; "few" finds two documents
+ *   on what serves and one of them on a candidate, which does not take "unfit"               */
 #pragma once
 #include "http/http.h"
 
@@ -39,6 +40,13 @@ struct fakes {
         _Atomic bool not_ready, waits;
         char session[64], user[64], address[64]; /* of the key that was pinned last */
         _Atomic uint32_t arm; /* of the last search */
+        /* A candidate in shadow mode: who has a session "canary" is answered by what serves. */
+        struct snapshot *shadow; /* borrowed; or NULL */
+        _Atomic uint64_t shadow_step;
+        _Atomic uint32_t replays; /* searches on it: of its room, which is no other's */
+        _Atomic bool replays_wait; /* they go on when this is false again, or when they are ended */
+        _Atomic uint32_t replays_ended;
+        _Atomic uint64_t replayed, refused, dropped, expected, found; /* that were counted */
 };
 extern struct fakes fakes;
 

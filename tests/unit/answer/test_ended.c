@@ -8,7 +8,7 @@
 #include <string.h>
 
 struct told {
-        struct answer_ended last;
+        struct answer_ended last, before;
         unsigned n;
 };
 
@@ -16,6 +16,7 @@ static void on_ended(void *data, const struct answer_ended *ended)
 {
         struct told *told = data;
 
+        told->before = told->last;
         told->last = *ended;
         told->n++;
 }
@@ -41,7 +42,7 @@ static void listen_to(struct fixture *fixture, struct told *told)
         assert_ok(answer_new(&settings, &fixture->answer, &error));
 }
 
-static int ask_arm(struct fixture *fixture, const char *question, uint32_t arm)
+static int ask_with(struct fixture *fixture, const char *question, uint32_t arm, bool told_alone)
 {
         cleanup_json_ struct json_object *json = json_object_new_object(), *whole = NULL;
         cleanup_(answer_request_done) struct answer_request request = { 0 };
@@ -54,7 +55,13 @@ static int ask_arm(struct fixture *fixture, const char *question, uint32_t arm)
         json_add(json, "search", search);
         assert_ok(answer_request_parse(fixture->answer, json, &request, &error));
         request.search.arm = arm;
+        request.search.told_alone = told_alone;
         return answer_run(fixture->answer, fixture->tenant, &request, NULL, &whole, &error);
+}
+
+static int ask_arm(struct fixture *fixture, const char *question, uint32_t arm)
+{
+        return ask_with(fixture, question, arm, false);
 }
 
 static int search_arm(struct fixture *fixture, const char *collection, const char *query,
@@ -136,6 +143,21 @@ static void test_an_answer_is_told_once_and_its_search_is_not(void **state)
         assert_false(told.last.degraded);
 }
 
+static void test_where_retrieval_is_compared_the_search_of_an_answer_has_the_arm(void **state)
+{
+        struct fixture *fixture = *state;
+        struct told told;
+
+        fixture_models(fixture, "mock", NULL, false);
+        listen_to(fixture, &told);
+        assert_int_equal(ask_with(fixture, "Where is Cologne?", 1, true), 0);
+        assert_int_equal(told.n, 2);
+        assert_true(!told.before.answer && told.before.arm == 1);
+        assert_int_equal(told.before.outcome, ANSWER_WELL);
+        assert_true(told.last.answer && told.last.arm == 0);
+        assert_true(told.before.took_usec <= told.last.took_usec);
+}
+
 static void test_quotes_in_the_place_of_a_model_that_is_away_are_its_fault(void **state)
 {
         struct fixture *fixture = *state;
@@ -176,6 +198,8 @@ int main(void)
                 cmocka_unit_test(test_codes_say_whose_fault_it_was),
                 cmocka_unit_test(test_a_search_is_told_once_with_its_arm),
                 cmocka_unit_test(test_an_answer_is_told_once_and_its_search_is_not),
+                cmocka_unit_test(
+                        test_where_retrieval_is_compared_the_search_of_an_answer_has_the_arm),
                 cmocka_unit_test(
                         test_quotes_in_the_place_of_a_model_that_is_away_are_its_fault),
                 cmocka_unit_test(test_golden_questions_are_not_told),

@@ -350,6 +350,29 @@ static void test_the_report_says_what_was_compared(void **state)
         json_object_put(json);
 }
 
+static void test_the_report_says_what_became_of_a_shadow(void **state)
+{
+        struct canary_shadow shadow = { .replayed = 7, .refused = 1, .dropped = 3 };
+        struct canary of_shadow = canary;
+        struct observed base = healthy(500), candidate = healthy(500);
+        struct json_object *json = NULL, *at = NULL, *told = NULL;
+
+        (void) state;
+        of_shadow.shadow = &shadow;
+        (void) canary_look(&of_shadow, &base, &candidate, canary.begun_usec, &json);
+        assert_true(json_object_object_get_ex(json, "shadow", &told));
+        assert_string_equal(json_text(told, NULL),
+                            "{\"replayed\":7,\"refused\":1,\"dropped\":3,\"overlap\":null}");
+        json_object_put(json);
+        shadow.expected = 40;
+        shadow.found = 30;
+        (void) canary_look(&of_shadow, &base, &candidate, canary.begun_usec, &json);
+        assert_true(json_object_object_get_ex(json, "shadow", &told));
+        assert_true(json_object_object_get_ex(told, "overlap", &at));
+        assert_true(json_object_get_double(at) == 0.75);
+        json_object_put(json);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -366,6 +389,7 @@ int main(void)
                 cmocka_unit_test(test_at_all_of_the_traffic_the_limits_are_absolute),
                 cmocka_unit_test(test_a_few_errors_more_are_no_reason),
                 cmocka_unit_test(test_the_report_says_what_was_compared),
+                cmocka_unit_test(test_the_report_says_what_became_of_a_shadow),
         };
 
         if (sodium_init() < 0)

@@ -260,6 +260,50 @@ static void test_a_canary_gets_its_arm_and_a_worse_one_is_stopped(void **state)
         snapshot_unref(of_canary.snapshot);
 }
 
+static void test_a_candidate_in_shadow_mode_answers_nobody(void **state)
+{
+        const struct canary_shadow three = { .replayed = 3, .expected = 4, .found = 2 };
+        struct engine *engine = *state;
+        struct release_pin of_canary, of_base;
+        uint32_t operation;
+
+        engine->play.canary = CANARY_GO_ON;
+        operation = engine_deploy(engine, &(struct engine_deploy){
+                                                  .more = "rag.vector_storage.dimensions = 256\n"
+                                                          "rag.canary.shadow = true\n",
+                                                  .canary = 10 });
+        engine_until(engine, "canary");
+        for (of_canary = pin(engine, "somebody"); !of_canary.shadow;
+             of_canary = pin(engine, "somebody")) {
+                snapshot_unref(of_canary.snapshot);
+                (void) usleep(1000);
+        }
+        of_base = pin(engine, NULL);
+        assert_int_equal(of_canary.snapshot->release, 1);
+        assert_int_equal(of_canary.arm, RELEASE_ARM_REST);
+        assert_int_equal(of_canary.shadow->release, 2);
+        assert_int_equal(of_base.arm, RELEASE_ARM_BASELINE);
+        assert_null(of_base.shadow);
+        assert_true(of_canary.shadow_step > 0 && of_base.shadow_step == of_canary.shadow_step);
+        assert_true(releases_shadow_goes_on(engine->releases, of_canary.shadow_step));
+        releases_count_shadow(engine->releases, of_canary.shadow_step, &three);
+        releases_count_shadow(engine->releases, of_canary.shadow_step + 1, &three);
+        assert_int_equal(releases_get_shadow(engine->releases).replayed, 3);
+        engine->play.canary = CANARY_STOP;
+        json_object_put(engine_finished(engine, operation));
+        assert_false(releases_shadow_goes_on(engine->releases, of_canary.shadow_step));
+        releases_count_shadow(engine->releases, of_canary.shadow_step, &three);
+        assert_int_equal(releases_get_shadow(engine->releases).replayed, 0);
+        /* Who still repeats something has it until then. */
+        assert_int_equal(of_canary.shadow->release, 2);
+        snapshot_unref(of_canary.shadow);
+        snapshot_unref(of_canary.snapshot);
+        snapshot_unref(of_base.snapshot);
+        of_canary = pin(engine, "somebody");
+        assert_true(of_canary.shadow_step == 0 && !of_canary.shadow);
+        snapshot_unref(of_canary.snapshot);
+}
+
 static void test_an_inconclusive_canary_is_held(void **state)
 {
         struct engine *engine = *state;
@@ -459,6 +503,7 @@ int main(void)
                 TEST(test_a_gate_between_its_bands_waits_for_a_person),
                 TEST(test_a_breach_in_the_bake_reverts_once_with_an_incident),
                 TEST(test_a_canary_gets_its_arm_and_a_worse_one_is_stopped),
+                TEST(test_a_candidate_in_shadow_mode_answers_nobody),
                 TEST(test_an_inconclusive_canary_is_held),
                 TEST(test_a_room_that_refuses_leaves_everything_as_it_was),
                 TEST(test_followers_that_cannot_be_changed_undo_the_switch),
