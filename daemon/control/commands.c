@@ -173,7 +173,7 @@ const struct command_error command_errors[] = {
           { 0 } },
         { "ConfirmPending", EXIT_BUSY, "A release waits to be confirmed.",
           "op: ?string, id: ?string, deadline: ?string", { 0 } },
-        { "CostNotAccepted", EXIT_INVALID, "It takes work, which has to be accepted.",
+        { "CostNotAccepted", EXIT_CHANGES, "It takes work, which has to be accepted.",
           "cost: ?object", { 0 } },
         { "Refused", EXIT_DENIED, "A rule forbids it; some an override lifts.", NULL, { 0 } },
         { "RolledBack", EXIT_REVERTED, "It failed, and what was before runs.", "result: ?object",
