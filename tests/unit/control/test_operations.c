@@ -340,7 +340,7 @@ static void test_each_refusal_has_its_error_and_its_exit_code(void **state)
                 { ROLLBACK, -EPERM, NULL, "Refused", 12 },
                 { ROLLBACK, -ESTALE, NULL, "Mismatch", 3 },
                 { ROLLBACK, -ENOENT, NULL, "NotFound", 3 },
-                { ROLLBACK, -ECANCELED, NULL, "CostNotAccepted", 3 },
+                { ROLLBACK, -ECANCELED, NULL, "CostNotAccepted", 10 },
                 { "Reload", on_operation_reload, "{}", -EUCLEAN, NULL, "InvalidConfig", 3 },
                 { "Reload", on_operation_reload, "{}", -EPERM, NULL, "InvalidConfig", 3 },
                 { "Reload", on_operation_reload, "{}", -EBUSY, busy, "Busy", 5 },
