@@ -209,6 +209,24 @@ static struct json_object *as_bytes(struct json_object *value)
         return json_object_new_string(screen_bytes(json_object_get_double(value), text));
 }
 
+/* Former releases that requests still hold. */
+static void print_draining(const struct ctl *ctl, struct json_object *rows)
+{
+        char time[SCREEN_NUMBER_SIZE];
+
+        for (size_t i = 0; rows && i < json_object_array_length(rows); i++) {
+                struct json_object *row = json_object_array_get_idx(rows, i);
+                uint64_t references = member_u64(row, "references");
+
+                (void) printf("  %srelease %s is held by %ju reference%s, %s after it served "
+                              "last%s\n",
+                              ctl->out.yellow, member_text(row, "release", "?"),
+                              (uintmax_t) references, references == 1 ? "" : "s",
+                              screen_duration(member_double(row, "seconds"), time),
+                              ctl->out.plain);
+        }
+}
+
 /* What a person should know of the release that serves: nothing, mostly. */
 static void print_release_state(const struct ctl *ctl, struct json_object *releases)
 {
@@ -233,6 +251,7 @@ static void print_release_state(const struct ctl *ctl, struct json_object *relea
                 (void) printf("  %swaits for the next start: %s%s\n", ctl->out.yellow,
                               json_object_get_string(json_object_array_get_idx(keys, i)),
                               ctl->out.plain);
+        print_draining(ctl, member(releases, "draining"));
         if (json_get_bool(releases, "drift", &drift, NULL) >= 0 && drift)
                 (void) printf("  %sthe profile on disk is another one: ragctl drift%s\n",
                               ctl->out.yellow, ctl->out.plain);

@@ -118,15 +118,18 @@ static int on_reload_signal(sd_event_source *source, const struct signalfd_sigin
 static void on_release(void *data, const struct release_event *event)
 {
         char number[16];
-        const char *const fields[] = { "RAGD_RELEASE", number, "RAGD_RELEASE_STATE",
-                                       release_state_name(event->state), NULL };
+        const char *state = release_state_name(event->state), *why = event->why;
+        const char *const fields[] = { "RAGD_RELEASE", number,
+                                       state ? "RAGD_RELEASE_STATE" : NULL, state, NULL };
         bool bad = event->kind == RELEASE_EVENT_REVERTED || event->kind == RELEASE_EVENT_DEGRADED;
+        enum log_level level = bad                                      ? LOG_LEVEL_ERROR
+                               : event->kind == RELEASE_EVENT_DRAINING ? LOG_LEVEL_WARNING
+                                                                        : LOG_LEVEL_NOTICE;
 
         (void) data;
         (void) snprintf(number, sizeof number, "%u", event->release);
-        log_write(bad ? LOG_LEVEL_ERROR : LOG_LEVEL_NOTICE, fields, "release %u: %s%s%s",
-                  event->release, release_state_name(event->state), event->why ? ": " : "",
-                  event->why ? event->why : "");
+        log_write(level, fields, "release %u: %s%s%s", event->release, state ? state : "",
+                  state && why ? ": " : "", why ? why : "");
 }
 
 /* The last request of a release has ended; before there is an engine no thread could mind. */

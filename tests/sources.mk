@@ -19,6 +19,7 @@ SYSTEM_TESTS = \
 	tests/system/91-failures \
 	tests/system/92-resilience \
 	tests/system/93-money \
+	tests/system/94-draining \
 	tests/system/94-vectors \
 	tests/system/95-deploy \
 	tests/system/96-promotion \

@@ -208,6 +208,7 @@ int releases_status(struct releases *releases, struct json_object **ret, struct 
         json_add(object, "pending_restart", pending ? pending : json_object_new_array());
         json_add_bool(object, "drift", drifts);
         json_add(object, "followed", followed_json(releases));
+        json_add(object, "draining", drain_json(releases));
         json_add_string(object, "degraded", degraded[0] ? degraded : NULL);
         *ret = object;
         return 0;

@@ -22,6 +22,7 @@
 
 #define POLL_USEC (100 * USEC_PER_MSEC) /* how late a wait learns of a cancel, at most */
 #define LOOK_USEC USEC_PER_SEC          /* between two looks at the traffic */
+#define DRAIN_USEC (30 * USEC_PER_SEC)  /* a former release that is held so long is told */
 #define PLANS_MAX 32
 #define OPS_KEPT 200
 #define OPERATION_ID_SIZE 16
@@ -283,6 +284,13 @@ void releases_degrade(struct releases *releases, const struct error *error, cons
 void releases_tell(struct releases *releases, enum release_event_kind kind, uint32_t release,
                    uint32_t base, enum release_state state, const char *why);
 void releases_free_buried(struct releases *releases);
+
+/* The engine's thread, without locks: counts who holds former releases, and tells of those that
+ * are held for long.  Whether there are any to look at again after LOOK_USEC. */
+bool drain_look(struct releases *releases);
+/* It is about to be freed. */
+void drain_end(struct releases *releases, const struct snapshot *snapshot);
+struct json_object *drain_json(struct releases *releases); /* any thread */
 
 /* Whether an override of this code is in force; *ret_until_usec: until when. */
 bool override_in_force(struct releases *releases, const char *code, uint64_t *ret_until_usec);

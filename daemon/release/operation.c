@@ -300,6 +300,7 @@ void operation_wait(struct releases *releases, uint64_t usec)
         const struct operation *operation;
         bool buried;
 
+        (void) drain_look(releases);
         (void) pthread_mutex_lock(&releases->lock);
         operation = releases->operation;
         while (!operation->confirm && !operation->cancel && !releases->stopping &&

@@ -51,6 +51,8 @@ void releases_serve(struct releases *releases, struct snapshot *takes_next)
         (void) pthread_mutex_lock(&releases->pin_lock);
         former = releases->serving;
         releases->serving = takes_next;
+        former->left_usec = clock_monotonic_usec();
+        takes_next->left_usec = 0;
         (void) pthread_mutex_unlock(&releases->pin_lock);
         snapshot_unref(former);
         releases_changed(releases);
@@ -63,6 +65,10 @@ void releases_set_canary(struct releases *releases, struct snapshot *candidate, 
 
         (void) pthread_mutex_lock(&releases->pin_lock);
         former = releases->canary;
+        if (former && former != next && former != releases->serving)
+                former->left_usec = clock_monotonic_usec();
+        if (next)
+                next->left_usec = 0;
         releases->canary = next;
         releases->percent = percent;
         releases->shadow = (struct canary_shadow){ 0 };
@@ -192,12 +198,43 @@ void releases_free_buried(struct releases *releases)
         while (buried) {
                 struct snapshot *next = buried->next;
 
+                drain_end(releases, buried);
                 snapshot_free(buried);
                 buried = next;
         }
 }
 
 /* ---- The thread --------------------------------------------------------------------------- */
+
+/* Under `lock`. */
+static bool has_work(const struct releases *releases)
+{
+        return releases->stopping || releases->buried ||
+               (releases->operation && !releases->operation->finished);
+}
+
+/* Under `lock`, which is given up meanwhile: until there is work, or the next look is due. */
+static void wait_for_work(struct releases *releases)
+{
+        bool drains;
+
+        (void) pthread_mutex_unlock(&releases->lock);
+        drains = drain_look(releases);
+        (void) pthread_mutex_lock(&releases->lock);
+        if (has_work(releases))
+                return;
+        if (drains) {
+                uint64_t until = clock_monotonic_usec() + LOOK_USEC;
+                const struct timespec when = {
+                        .tv_sec = (time_t) (until / USEC_PER_SEC),
+                        .tv_nsec = (long) (until % USEC_PER_SEC) * 1000,
+                };
+
+                (void) pthread_cond_timedwait(&releases->wake, &releases->lock, &when);
+        } else {
+                (void) pthread_cond_wait(&releases->wake, &releases->lock);
+        }
+}
 
 static void *run(void *data)
 {
@@ -216,7 +253,7 @@ static void *run(void *data)
                         releases_free_buried(releases);
                         (void) pthread_mutex_lock(&releases->lock);
                 } else {
-                        (void) pthread_cond_wait(&releases->wake, &releases->lock);
+                        wait_for_work(releases);
                 }
         }
         (void) pthread_mutex_unlock(&releases->lock);

@@ -72,11 +72,14 @@ enum release_event_kind {
         RELEASE_EVENT_REVERTED, /* by itself, with `why`: an incident */
         RELEASE_EVENT_HELD,
         RELEASE_EVENT_DEGRADED,
+        RELEASE_EVENT_DRAINING, /* it served DRAIN_USEC ago, and requests hold it: told once */
+        RELEASE_EVENT_DRAINED,  /* after that: none does any more */
+        RELEASE_EVENT_KIND_MAX,
 };
 struct release_event {
         enum release_event_kind kind;
         uint32_t release, base;
-        enum release_state state;
+        enum release_state state; /* RELEASE_STATE_INVALID: it is not about that */
         const char *why;
 };
 
@@ -164,7 +167,8 @@ int releases_plan_bundle(struct releases *releases, int fd, const struct release
                          struct error *reterr);
 
 /* {serving, state, base, operation|null, pending|null, pending_restart[], drift, followed[],
- * degraded|null}. */
+ * draining:[{release, references, seconds}], degraded|null}.  Draining: served, and is held by
+ * requests still; looked at once a second. */
 int releases_status(struct releases *releases, struct json_object **ret, struct error *reterr);
 int releases_history(struct releases *releases, struct json_object **ret, struct error *reterr);
 int releases_show(struct releases *releases, uint32_t number, struct json_object **ret,

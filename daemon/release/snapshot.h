@@ -32,6 +32,10 @@ struct snapshot {
         const struct snapshot_settings *settings;
         _Atomic unsigned refs;
         struct snapshot *next; /* among those that are buried */
+        /* See drain.c. */
+        uint64_t left_usec; /* monotonic: since when it has no traffic; 0: it has, or never had */
+        unsigned held;      /* references since then, as looked at last */
+        enum drain { DRAIN_QUIET, DRAIN_TOLD, DRAIN_OVER } drain;
 };
 
 /* What all snapshots of a process share; borrowed, and longer-lived than they are. */

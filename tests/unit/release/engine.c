@@ -54,6 +54,8 @@ static void on_news(void *data, const struct release_event *event)
                         event->kind == RELEASE_EVENT_STATE      ? release_state_name(event->state)
                         : event->kind == RELEASE_EVENT_REVERTED ? "INCIDENT"
                         : event->kind == RELEASE_EVENT_HELD     ? "HELD"
+                        : event->kind == RELEASE_EVENT_DRAINING ? "DRAINING"
+                        : event->kind == RELEASE_EVENT_DRAINED  ? "DRAINED"
                                                                 : "DEGRADED");
         pthread_mutex_lock(&play->lock);
         play->incidents += event->kind == RELEASE_EVENT_REVERTED;

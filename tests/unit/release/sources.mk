@@ -5,6 +5,7 @@ release_tests = \
 	tests/unit/release/test_engine_crash \
 	tests/unit/release/test_promote \
 	tests/unit/release/test_engine_deploy \
+	tests/unit/release/test_engine_drain \
 	tests/unit/release/test_canary \
 	tests/unit/release/test_observe \
 	tests/unit/release/test_boot \
@@ -77,4 +78,6 @@ tests_unit_release_test_engine_crash_LDADD = $(release_engine_libs)
 tests_unit_release_test_engine_deploy_SOURCES = tests/unit/release/test_engine_deploy.c \
 	$(release_engine)
 tests_unit_release_test_engine_deploy_LDADD = $(release_engine_libs)
+tests_unit_release_test_engine_drain_SOURCES = tests/unit/release/test_engine_drain.c $(release_engine)
+tests_unit_release_test_engine_drain_LDADD = $(release_engine_libs)
 endif
