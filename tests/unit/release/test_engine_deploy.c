@@ -273,11 +273,13 @@ static void test_a_candidate_in_shadow_mode_answers_nobody(void **state)
                                                           "rag.canary.shadow = true\n",
                                                   .canary = 10 });
         engine_until(engine, "canary");
-        for (of_canary = pin(engine, "somebody"); !of_canary.shadow;
-             of_canary = pin(engine, "somebody")) {
+        of_canary = pin(engine, "somebody");
+        for (int i = 0; !of_canary.shadow && i < 30000; i++) {
                 snapshot_unref(of_canary.snapshot);
                 (void) usleep(1000);
+                of_canary = pin(engine, "somebody");
         }
+        assert_non_null(of_canary.shadow);
         of_base = pin(engine, NULL);
         assert_int_equal(of_canary.snapshot->release, 1);
         assert_int_equal(of_canary.arm, RELEASE_ARM_REST);
