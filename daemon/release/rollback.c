@@ -164,7 +164,7 @@ static int weigh(struct releases *releases, const struct config *config,
                               "be caught up first; accept the cost to begin",
                               (unsigned long long) forecast.documents,
                               (unsigned long long) forecast.tokens);
-        if (ret_cost)
+        if (r < 0 && ret_cost)
                 *ret_cost = take_ptr(cost);
         return r < 0 ? r : 1;
 }
