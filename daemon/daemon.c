@@ -115,23 +115,6 @@ static int on_reload_signal(sd_event_source *source, const struct signalfd_sigin
         return 0;
 }
 
-static void on_release(void *data, const struct release_event *event)
-{
-        char number[16];
-        const char *state = release_state_name(event->state), *why = event->why;
-        const char *const fields[] = { "RAGD_RELEASE", number,
-                                       state ? "RAGD_RELEASE_STATE" : NULL, state, NULL };
-        bool bad = event->kind == RELEASE_EVENT_REVERTED || event->kind == RELEASE_EVENT_DEGRADED;
-        enum log_level level = bad                                      ? LOG_LEVEL_ERROR
-                               : event->kind == RELEASE_EVENT_DRAINING ? LOG_LEVEL_WARNING
-                                                                        : LOG_LEVEL_NOTICE;
-
-        (void) data;
-        (void) snprintf(number, sizeof number, "%u", event->release);
-        log_write(level, fields, "release %u: %s%s%s", event->release, state ? state : "",
-                  state && why ? ": " : "", why ? why : "");
-}
-
 /* The last request of a release has ended; before there is an engine no thread could mind. */
 static void on_bury(void *data, struct snapshot *snapshot)
 {
@@ -291,7 +274,8 @@ static int build_releases(struct daemon *daemon, struct error *reterr)
                 .snapshot = &daemon->snapshot,
                 .profile = daemon->options.profile,
                 .version = daemon->options.version,
-                .news = on_release,
+                .news = news_of_release,
+                .data = &daemon->news,
         };
         r = releases_new(&settings, running, &daemon->releases, reterr);
         daemon->reload.releases = daemon->releases;

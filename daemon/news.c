@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "gateway/gateway.h"
 #include "metrics/metrics.h"
+#include "release/release.h"
 #include "store/ledger.h"
 
 #include <inttypes.h>
@@ -117,6 +118,35 @@ void news_of_gateway(void *data, const struct gateway_event *event)
         default:
                 break;
         }
+}
+
+/* ---- Releases ------------------------------------------------------------------------------ */
+
+static const struct {
+        enum log_level level;
+        enum metric_id counter; /* METRIC_MAX: none */
+} kinds[RELEASE_EVENT_KIND_MAX] = {
+        [RELEASE_EVENT_STATE] = { LOG_LEVEL_NOTICE, METRIC_MAX },
+        [RELEASE_EVENT_REVERTED] = { LOG_LEVEL_ERROR, METRIC_RELEASE_REVERTS },
+        [RELEASE_EVENT_HELD] = { LOG_LEVEL_WARNING, METRIC_RELEASE_HOLDS },
+        [RELEASE_EVENT_DEGRADED] = { LOG_LEVEL_ERROR, METRIC_MAX },
+        [RELEASE_EVENT_DRAINING] = { LOG_LEVEL_WARNING, METRIC_MAX },
+        [RELEASE_EVENT_DRAINED] = { LOG_LEVEL_NOTICE, METRIC_MAX },
+};
+
+void news_of_release(void *data, const struct release_event *event)
+{
+        const struct news *news = data;
+        const char *state = release_state_name(event->state), *why = event->why;
+        char number[NUMBER_SIZE];
+        const char *const fields[] = { "RAGD_RELEASE", number,
+                                       state ? "RAGD_RELEASE_STATE" : NULL, state, NULL };
+
+        (void) snprintf(number, sizeof number, "%u", event->release);
+        log_write(kinds[event->kind].level, fields, "release %u: %s%s%s", event->release,
+                  state ? state : "", state && why ? ": " : "", why ? why : "");
+        if (kinds[event->kind].counter != METRIC_MAX)
+                count(news, kinds[event->kind].counter);
 }
 
 /* ---- Summary ----------------------------------------------------------------------------- */

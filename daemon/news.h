@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the gateway does by itself, told to the operator: a line in the log and a figure each. */
+/* What the gateway and the engine of releases do by themselves, told to the operator: a line in the
+ * log and a figure each. */
 #pragma once
 #include "base/error.h"
 
 struct gateway_event;
 struct metrics;
+struct release_event;
 struct store;
 
 struct news {
@@ -13,6 +15,9 @@ struct news {
 
 /* struct gateway_settings.news; `data` is the struct above.  The provider thread. */
 void news_of_gateway(void *data, const struct gateway_event *event);
+
+/* struct releases_settings.news; `data` is the struct above.  Any thread. */
+void news_of_release(void *data, const struct release_event *event);
 
 /* At the end: what providers were used for today and this month, a line for each. */
 void news_usage(struct store *store);

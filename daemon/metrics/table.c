@@ -36,6 +36,10 @@ _Static_assert(ELEMENTSOF(result_buckets) <= METRIC_BUCKETS_MAX, "too many bucke
 static const struct metric table[METRIC_MAX] = {
         GAUGE(METRIC_BUILD_INFO, "ragd_build_info", "Always 1; the version is its label."),
         GAUGE(METRIC_RELEASE, "ragd_release_number", "Number of the release in force."),
+        COUNTER(METRIC_RELEASE_REVERTS, "ragd_release_reverts_total",
+                "Releases that were stopped or taken back by themselves.", METRIC_LABEL_NONE),
+        COUNTER(METRIC_RELEASE_HOLDS, "ragd_release_holds_total",
+                "Times that a deployment began to wait for a person's word.", METRIC_LABEL_NONE),
         GAUGE(METRIC_START_TIME, "process_start_time_seconds",
               "When the process started, in seconds since 1970."),
         GAUGE(METRIC_RESIDENT_BYTES, "process_resident_memory_bytes", "Resident memory."),
