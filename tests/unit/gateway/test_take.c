@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define TEXTS 3
+#define MANY 20000
 
 static const struct embed_text texts[TEXTS] = { { "a", 1 }, { "bb", 2 }, { "ccc", 3 } };
 static const float brought[TEXTS][NETWORK_WIDTH] = { { 3, 0, 4, 0 },
@@ -89,6 +90,23 @@ static void test_vectors_are_normalised_as_the_profile_says(void **state)
         assert_true(vectors[2][0] == 0.5F && vectors[2][3] == 0.5F);
 }
 
+/* So many that the thread that writes them is behind. */
+static void take_many(struct network *network)
+{
+        static const float vector[NETWORK_WIDTH] = { 1, 0, 0, 0 };
+        char bytes[16];
+
+        for (int i = 0; i < MANY; i++) {
+                const struct embed_text text = {
+                        bytes, (size_t) snprintf(bytes, sizeof bytes, "number %d", i),
+                };
+
+                assert_int_equal(gateway_take_vector(network->gateway, network->tenant, &text,
+                                                     vector, NETWORK_WIDTH, NULL),
+                                 0);
+        }
+}
+
 /* Another process has the same file open: what it finds lies on the disk. */
 static void test_what_was_flushed_is_in_the_file(void **state)
 {
@@ -97,7 +115,9 @@ static void test_what_was_flushed_is_in_the_file(void **state)
         float vectors[TEXTS][NETWORK_WIDTH];
         struct gateway *first;
 
+        embedding->cache_size = MANY + TEXTS;
         open_network(network);
+        take_many(network);
         take_all(network);
         first = network->gateway;
         embedding->cache_size++; /* so that it is not the one that is open already */
