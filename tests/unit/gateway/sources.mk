@@ -26,7 +26,8 @@ tests_unit_gateway_test_gateway_SOURCES = tests/unit/gateway/test_gateway.c
 tests_unit_gateway_test_gateway_LDADD = $(gateway_test_libs)
 tests_unit_gateway_test_gauges_SOURCES = tests/unit/gateway/test_gauges.c \
 	daemon/gateway_gauges.c daemon/gateway_gauges.h daemon/news.c daemon/news.h
-tests_unit_gateway_test_gauges_LDADD = $(GATEWAY_LIBS) $(METRICS_LIBS) $(gateway_test_libs)
+tests_unit_gateway_test_gauges_LDADD = $(RELEASE_LIBS) $(GATEWAY_LIBS) $(METRICS_LIBS) \
+	$(gateway_test_libs)
 tests_unit_gateway_test_limits_SOURCES = tests/unit/gateway/test_limits.c
 tests_unit_gateway_test_limits_LDADD = $(gateway_test_libs)
 tests_unit_gateway_test_money_SOURCES = tests/unit/gateway/test_money.c
