@@ -38,6 +38,19 @@ static int find_request(struct releases *releases, const char *request_id, uint3
         return -EALREADY;
 }
 
+/* One that is over but for its record frees the slot in a moment.  Under `lock`. */
+static void await_end(struct releases *releases)
+{
+        uint64_t until = clock_monotonic_usec() + USEC_PER_SEC;
+        const struct timespec when = { .tv_sec = (time_t) (until / USEC_PER_SEC),
+                                       .tv_nsec = (long) (until % USEC_PER_SEC) * 1000 };
+
+        while (releases->operation && !releases->operation->finished &&
+               releases->operation->record.phase == PHASE_DONE && !releases->stopping)
+                if (pthread_cond_timedwait(&releases->wake, &releases->lock, &when) != 0)
+                        break;
+}
+
 int operation_reserve(struct releases *releases, const struct release_request *request,
                       uint32_t *ret_operation, struct error *reterr)
 {
@@ -49,6 +62,7 @@ int operation_reserve(struct releases *releases, const struct release_request *r
                 return error_set(reterr, -EINVAL, "a request id has 1 to %d bytes",
                                  OPERATION_REQUEST_ID_MAX);
         (void) pthread_mutex_lock(&releases->lock);
+        await_end(releases);
         running = releases->operation;
         if (running && !running->finished && request->request_id &&
             strcmp(running->record.request_id, request->request_id) == 0) {
@@ -268,6 +282,7 @@ void operation_finish(struct releases *releases, struct operation *operation, in
         vectors_remove(releases, operation->record.release);
         (void) pthread_mutex_lock(&releases->lock);
         operation->finished = true;
+        (void) pthread_cond_broadcast(&releases->wake);
         (void) pthread_mutex_unlock(&releases->lock);
         releases_changed(releases);
 }
