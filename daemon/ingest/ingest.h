@@ -96,16 +96,15 @@ int ingest_forecast_release(struct ingest *ingest, const struct generation_spec 
                             bool remote_embedder, struct ingest_forecast *ret,
                             struct error *reterr);
 
-/* Removes resting generations of identities for which `keep` says no; returns how many and their
- * bytes.  `dry_run`: nothing is removed. */
+/* Removes resting generations of identities for which `keep` says no, which is asked by the identity
+ * that releases name: generation_identity() without a language.  How many, and their bytes.
+ * `dry_run`: nothing is removed. */
 struct ingest_sweep {
         uint64_t generations, bytes;
 };
 int ingest_sweep_generations(struct ingest *ingest,
-                             bool (*keep)(void *data, const uint8_t *identity,
-                                          const char *language),
-                             void *data, bool dry_run, struct ingest_sweep *ret,
-                             struct error *reterr);
+                             bool (*keep)(void *data, const uint8_t *identity), void *data,
+                             bool dry_run, struct ingest_sweep *ret, struct error *reterr);
 
 /* ---- Documents ------------------------------------------------------------------------ */
 

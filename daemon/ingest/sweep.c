@@ -10,7 +10,7 @@ DEFINE_CLEANUP(struct collection *, collection_unref)
 
 struct sweep {
         const struct followed *followed; /* or NULL */
-        bool (*keep)(void *data, const uint8_t *identity, const char *language);
+        bool (*keep)(void *data, const uint8_t *identity);
         void *data;
         bool dry_run;
         struct ingest_sweep done;
@@ -32,16 +32,26 @@ static bool is_followed(const struct sweep *sweep, const struct generation *gene
         return false;
 }
 
+/* Releases name identities without a language, which is each collection's own. */
+static bool is_kept(const struct sweep *sweep, const struct generation *generation)
+{
+        struct generation_spec spec = *generation_get_spec(generation);
+        uint8_t identity[GENERATION_IDENTITY_BYTES];
+
+        spec.language = NULL;
+        generation_identity(&spec, identity);
+        return sweep->keep(sweep->data, identity);
+}
+
 static int sweep_generation(struct sweep *sweep, struct collection *collection,
                             struct generation *generation, struct error *reterr)
 {
-        const struct collection_info *of = collection_get(collection);
         struct generation_info info;
         int r;
 
         if (generation_get_state(generation) != GENERATION_RESTING ||
-            is_followed(sweep, generation, of) ||
-            sweep->keep(sweep->data, generation_get_identity(generation), of->language))
+            is_followed(sweep, generation, collection_get(collection)) ||
+            is_kept(sweep, generation))
                 return 0;
         r = generation_get_info(generation, &info, reterr);
         if (r == 0 && !sweep->dry_run)
@@ -74,10 +84,8 @@ static int sweep_collection(struct ingest *ingest, struct sweep *sweep,
 }
 
 int ingest_sweep_generations(struct ingest *ingest,
-                             bool (*keep)(void *data, const uint8_t *identity,
-                                          const char *language),
-                             void *data, bool dry_run, struct ingest_sweep *ret,
-                             struct error *reterr)
+                             bool (*keep)(void *data, const uint8_t *identity), void *data,
+                             bool dry_run, struct ingest_sweep *ret, struct error *reterr)
 {
         cleanup_(followed_unref_cleanup) struct followed *followed = followed_ref(ingest);
         cleanup_free_ struct store_collection *all = NULL;

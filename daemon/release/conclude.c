@@ -3,82 +3,28 @@
 #include "release/inside.h"
 
 #include "base/crash.h"
-#include "config/load.h"
-#include "config/providers.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+/* Releases, and which of them may still be wanted. */
 struct kept {
-        struct config **configs; /* one for each identity that is kept */
-        struct generation_spec *specs;
+        const struct release_info *infos;
+        const bool *stays;
         size_t n;
 };
 
-static void kept_done(struct kept *kept)
-{
-        for (size_t i = 0; i < kept->n; i++)
-                (void) config_free(kept->configs[i]);
-        free(kept->configs);
-        free(kept->specs);
-}
-
-static bool is_kept(void *data, const uint8_t *identity, const char *language)
+/* By what is recorded of them, so that one that cannot be opened just now, as its key is away,
+ * keeps its generations all the same. */
+static bool is_kept(void *data, const uint8_t *identity)
 {
         const struct kept *kept = data;
 
-        for (size_t i = 0; i < kept->n; i++) {
-                struct generation_spec spec = kept->specs[i];
-                uint8_t wanted[GENERATION_IDENTITY_BYTES];
-
-                spec.language = language;
-                generation_identity(&spec, wanted);
-                if (memcmp(wanted, identity, sizeof wanted) == 0)
-                        return true;
-        }
-        return false;
-}
-
-/* The identity in words again.  A release that cannot be read keeps nothing: it cannot run. */
-static int keep(struct releases *releases, struct kept *kept, uint32_t number,
-                struct error *reterr)
-{
-        cleanup_(config_free_cleanup) struct config *config = NULL;
-        uint8_t identity[GENERATION_IDENTITY_BYTES];
-        int r = recorded_config(releases, number, &config, reterr);
-
-        if (r == 0)
-                r = release_wants(config, &kept->specs[kept->n], identity, NULL, reterr);
-        if (r == 0)
-                kept->configs[kept->n++] = take_ptr(config);
-        return r == -ENOMEM ? r : 0;
-}
-
-static bool seen_before(const struct release_info *infos, const bool *stays, size_t at)
-{
-        for (size_t i = 0; i < at; i++)
-                if (stays[i] && memcmp(infos[i].identity, infos[at].identity,
-                                       sizeof infos[at].identity) == 0)
+        for (size_t i = 0; i < kept->n; i++)
+                if (kept->stays[i] && memcmp(kept->infos[i].identity, identity,
+                                             sizeof kept->infos[i].identity) == 0)
                         return true;
         return false;
-}
-
-static int sweep_generations(struct releases *releases, const struct release_info *infos,
-                             const bool *stays, size_t n, bool dry_run, struct ingest_sweep *ret,
-                             struct error *reterr)
-{
-        struct kept kept = { .configs = calloc(n + 1, sizeof(struct config *)),
-                             .specs = calloc(n + 1, sizeof *kept.specs) };
-        int r = kept.configs && kept.specs ? 0 : error_oom(reterr);
-
-        for (size_t i = 0; r == 0 && i < n; i++)
-                if (stays[i] && !seen_before(infos, stays, i))
-                        r = keep(releases, &kept, infos[i].number, reterr);
-        if (r == 0)
-                r = ingest_sweep_generations(releases->settings.ingest, is_kept, &kept, dry_run,
-                                             ret, reterr);
-        kept_done(&kept);
-        return r;
 }
 
 /* The newest targets stay, whatever is younger than the oldest of them, what serves, and what an
@@ -120,9 +66,12 @@ int sweep_run(struct releases *releases, bool dry_run, struct json_object *ret_r
                         r = error_oom(reterr);
         }
         if (r == 0) {
+                struct kept kept = { infos, generations, n };
+
                 choose(releases, infos, n, serving->release,
                        serving->config->release.keep_releases, folders, generations);
-                r = sweep_generations(releases, infos, generations, n, dry_run, ret, reterr);
+                r = ingest_sweep_generations(releases->settings.ingest, is_kept, &kept, dry_run,
+                                             ret, reterr);
         }
         for (size_t i = 0; r == 0 && i < n; i++) {
                 if (folders[i] || infos[i].state == RELEASE_PRUNED)

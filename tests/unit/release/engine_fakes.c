@@ -222,17 +222,15 @@ int ingest_forecast_release(struct ingest *ingest, const struct generation_spec 
 }
 
 int ingest_sweep_generations(struct ingest *ingest,
-                             bool (*keep)(void *data, const uint8_t *identity,
-                                          const char *language),
-                             void *data, bool dry_run, struct ingest_sweep *ret,
-                             struct error *reterr)
+                             bool (*keep)(void *data, const uint8_t *identity), void *data,
+                             bool dry_run, struct ingest_sweep *ret, struct error *reterr)
 {
         static const uint8_t unknown[GENERATION_IDENTITY_BYTES] = { 1 };
 
         (void) ingest;
         (void) dry_run;
         (void) reterr;
-        *ret = (struct ingest_sweep){ .generations = !keep(data, unknown, "english") };
+        *ret = (struct ingest_sweep){ .generations = !keep(data, unknown) };
         return 0;
 }
 
