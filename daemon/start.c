@@ -8,12 +8,9 @@
 #include "config/diagnostics.h"
 #include "config/load.h"
 #include "config/values.h"
-#include "provider/provider.h"
 #include "release/boot.h"
-#include "release/models.h"
 #include "release/record.h"
 #include "release/spec.h"
-#include "store/generation.h"
 #include "store/store.h"
 
 #include <fcntl.h>
@@ -99,22 +96,6 @@ int start_find_state(const char *profile, const char *state, struct start *ret,
 
 /* ---- The release ------------------------------------------------------------------------------- */
 
-static int identity_of(const struct config *config, uint8_t ret[GENERATION_IDENTITY_BYTES],
-                       struct error *reterr)
-{
-        struct generation_spec spec;
-        struct models models;
-        int r = models_choose(config, &models, reterr);
-
-        if (r < 0)
-                return r;
-        release_spec(config, models.embedder,
-                     provider_ops_find(provider_kind_name(models.embedder->kind)), &spec);
-        generation_identity(&spec, ret);
-        models_done(&models);
-        return 0;
-}
-
 /* The profile's text, and that of what it extends. */
 static int read_sources(const struct start *start, struct release_source sources[static 2],
                         char *texts[static 2], size_t *ret_n, struct error *reterr)
@@ -150,6 +131,7 @@ static int record(const struct start *start, int state_dirfd, const char *versio
         struct release_source sources[2];
         char *texts[2] = { NULL, NULL };
         uint8_t identity[GENERATION_IDENTITY_BYTES];
+        struct generation_spec spec;
         char reason[RELEASE_REASON_MAX];
         struct release_draft draft = {
                 .config = start->on_disk,
@@ -161,7 +143,7 @@ static int record(const struct start *start, int state_dirfd, const char *versio
                 .author = { .uid = getuid(), .pid = getpid(), .via = "start" },
                 .state = RELEASE_STABLE,
         };
-        int r = identity_of(start->on_disk, identity, reterr);
+        int r = release_wants(start->on_disk, &spec, identity, NULL, reterr);
 
         (void) snprintf(reason, sizeof reason, "started with %.400s", start->profile);
         if (r == 0)
@@ -173,33 +155,45 @@ static int record(const struct start *start, int state_dirfd, const char *versio
         return r;
 }
 
-/* The newest release that served, where it asks for other generations than the profile on disk and
- * there are collections: 0: there is none such. */
+/* The newest release that may be gone back to; 0: there is none. */
+static int find_newest(struct store *store, uint32_t *ret_number,
+                       uint8_t ret_identity[static GENERATION_IDENTITY_BYTES],
+                       struct error *reterr)
+{
+        struct release_info *infos = NULL;
+        size_t n = 0, damaged;
+        int r = release_list(store_dirfd(store), &infos, &n, &damaged, reterr);
+
+        *ret_number = 0;
+        for (size_t i = n; i > 0 && *ret_number == 0; i--)
+                if (release_state_is_target(infos[i - 1].state)) {
+                        *ret_number = infos[i - 1].number;
+                        memcpy(ret_identity, infos[i - 1].identity, GENERATION_IDENTITY_BYTES);
+                }
+        (void) release_infos_free(infos, n);
+        return r;
+}
+
+/* The release that goes on, where there are collections and the profile on disk asks for other
+ * generations than they have; 0: the profile may be taken. */
 static int find_other_identity(const struct start *start, struct store *store, uint32_t *ret_number,
                                struct error *reterr)
 {
         cleanup_free_ struct store_collection *collections = NULL;
-        uint8_t identity[GENERATION_IDENTITY_BYTES];
-        struct release_info *infos = NULL;
-        size_t n = 0, n_collections = 0, damaged;
-        uint32_t found = 0;
-        int r = identity_of(start->on_disk, identity, reterr);
+        uint8_t wanted[GENERATION_IDENTITY_BYTES], there[GENERATION_IDENTITY_BYTES];
+        struct generation_spec spec;
+        size_t n = 0;
+        int r = release_wants(start->on_disk, &spec, wanted, NULL, reterr);
 
+        *ret_number = 0;
         if (r == 0)
-                r = store_list_collections(store, &collections, &n_collections, reterr);
-        if (r == 0 && n_collections > 0)
-                r = release_list(store_dirfd(store), &infos, &n, &damaged, reterr);
-        if (r < 0)
+                r = store_list_collections(store, &collections, &n, reterr);
+        if (r < 0 || n == 0)
                 return r;
-        for (size_t i = n; i > 0 && found == 0; i--)
-                if (release_state_is_target(infos[i - 1].state)) {
-                        found = infos[i - 1].number;
-                        if (memcmp(infos[i - 1].identity, identity, sizeof identity) == 0)
-                                break;
-                        *ret_number = found;
-                }
-        (void) release_infos_free(infos, n);
-        return 0;
+        r = find_newest(store, ret_number, there, reterr);
+        if (r == 0 && *ret_number && memcmp(there, wanted, sizeof there) == 0)
+                *ret_number = 0;
+        return r;
 }
 
 static int find_or_record(struct start *start, int state_dirfd, const char *version,

@@ -17,6 +17,7 @@
 #include "release/journal.h"
 #include "release/ops.h"
 #include "release/release.h"
+#include "release/spec.h"
 
 #include <pthread.h>
 
@@ -89,10 +90,6 @@ int plan_refusals(struct releases *releases, const struct config *base,
 
 /* ---- Configs ------------------------------------------------------------------------------ */
 
-/* What the release asks of generations, without a language; strings are the config's. */
-int release_wants(const struct config *config, struct generation_spec *ret,
-                  uint8_t ret_identity[static GENERATION_IDENTITY_BYTES],
-                  const struct provider_config **ret_embedder, struct error *reterr);
 /* Values of `from` in the rows for which `wanted` says yes, written over those of `to`, which
  * nobody else has seen yet.  Of provider tables only those that both have.  -ENOMEM. */
 int overlay_config(struct config *to, const struct config *from,
@@ -152,6 +149,10 @@ int operation_hand_over(struct releases *releases, const struct operation_record
                         struct json_object *impact, struct json_object *pending_restart,
                         bool needs_build, uint32_t *ret_operation, struct error *reterr);
 void operation_give_up(struct releases *releases);
+/* A release that was written for an operation which then could not begin is ABORTED: it would stay
+ * PLANNED for ever. */
+void operation_unbegun(struct releases *releases, const struct operation_record *record,
+                       const struct error *error);
 
 /* The engine's thread: the steps, and how they end. */
 void operation_run(struct releases *releases, struct operation *operation);

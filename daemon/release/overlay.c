@@ -4,8 +4,6 @@
 
 #include "config/providers.h"
 #include "config/value.h"
-#include "provider/provider.h"
-#include "release/spec.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -102,27 +100,6 @@ int overlay_config(struct config *to, const struct config *from,
                 config_value_mark(&value, !config_value_unset(&other));
         }
         return r;
-}
-
-int release_wants(const struct config *config, struct generation_spec *ret,
-                  uint8_t ret_identity[static GENERATION_IDENTITY_BYTES],
-                  const struct provider_config **ret_embedder, struct error *reterr)
-{
-        const struct provider_config *embedder = NULL;
-        const struct provider_ops *ops;
-        int r = config_embedder(config, &embedder, reterr);
-
-        if (r < 0)
-                return r;
-        ops = provider_ops_find(provider_kind_name(embedder->kind));
-        if (!ops)
-                return error_set(reterr, -EOPNOTSUPP, "no provider of kind %s can embed",
-                                 provider_kind_name(embedder->kind));
-        release_spec(config, embedder, ops, ret);
-        generation_identity(ret, ret_identity);
-        if (ret_embedder)
-                *ret_embedder = embedder;
-        return 0;
 }
 
 struct json_object *impact_json(const struct config_diff *diff)

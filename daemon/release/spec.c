@@ -2,6 +2,7 @@
 #include "release/spec.h"
 
 #include "base/text.h"
+#include "config/providers.h"
 #include "config/values.h"
 #include "provider/provider.h"
 
@@ -37,6 +38,27 @@ void release_spec(const struct config *config, const struct provider_config *emb
                 },
                 .text_rule = TEXT_RULE_VERSION,
         };
+}
+
+int release_wants(const struct config *config, struct generation_spec *ret,
+                  uint8_t ret_identity[static GENERATION_IDENTITY_BYTES],
+                  const struct provider_config **ret_embedder, struct error *reterr)
+{
+        const struct provider_config *embedder = NULL;
+        const struct provider_ops *ops;
+        int r = config_embedder(config, &embedder, reterr);
+
+        if (r < 0)
+                return r;
+        ops = provider_ops_find(provider_kind_name(embedder->kind));
+        if (!ops)
+                return error_set(reterr, -EOPNOTSUPP, "no provider of kind %s can embed",
+                                 provider_kind_name(embedder->kind));
+        release_spec(config, embedder, ops, ret);
+        generation_identity(ret, ret_identity);
+        if (ret_embedder)
+                *ret_embedder = embedder;
+        return 0;
 }
 
 void release_index(const struct config *config, struct index_budget *budget,

@@ -12,6 +12,12 @@ struct provider_ops;
 void release_spec(const struct config *config, const struct provider_config *embedder,
                   const struct provider_ops *ops, struct generation_spec *ret);
 
+/* The same of the embedder that the profile chooses, with the identity that releases are named by
+ * (no language).  `ret_embedder` may be NULL.  Errors as config_embedder(). */
+int release_wants(const struct config *config, struct generation_spec *ret,
+                  uint8_t ret_identity[static GENERATION_IDENTITY_BYTES],
+                  const struct provider_config **ret_embedder, struct error *reterr);
+
 /* What the profile asks of every graph beside the identity: the work on it and its limits.
  * `budget` is borrowed by the result. */
 void release_index(const struct config *config, struct index_budget *budget,
