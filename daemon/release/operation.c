@@ -95,38 +95,62 @@ void operation_give_up(struct releases *releases)
         (void) pthread_mutex_unlock(&releases->lock);
 }
 
-int operation_hand_over(struct releases *releases, const struct operation_record *record,
-                        struct json_object *impact, struct json_object *pending_restart,
-                        bool needs_build, uint32_t *ret_operation, struct error *reterr)
+void operation_unbegun(struct releases *releases, const struct operation_record *record,
+                       const struct error *error)
+{
+        if (record->release != record->base) /* else it was there before */
+                (void) release_set_state(releases->state_dirfd, record->release, RELEASE_ABORTED,
+                                         error_text(error), NULL);
+}
+
+/* All of it that may fail; durable with the last of it. */
+static int make_operation(struct releases *releases, const struct operation_record *record,
+                          struct json_object *impact, struct json_object *pending_restart,
+                          struct operation **ret, struct error *reterr)
 {
         cleanup_(operation_free_cleanup) struct operation *operation =
                 calloc(1, sizeof *operation);
-        struct operation *former;
         int r;
 
         if (!operation)
                 return error_oom(reterr);
         operation->record = *record;
         operation->record.begun_usec = operation->record.phase_usec = clock_wall_usec();
+        (void) snprintf(operation->what, sizeof operation->what, "beginning");
+        operation->exit = -1;
+        operation->state = RELEASE_PLANNED;
+        operation->evidence = json_object_new_array();
+        if ((impact && json_object_deep_copy(impact, &operation->impact, NULL) < 0) ||
+            (pending_restart &&
+             json_object_deep_copy(pending_restart, &operation->pending_restart, NULL) < 0))
+                return error_oom(reterr);
         r = ops_begin(releases->state_dirfd, &operation->record, reterr);
         if (r < 0)
                 return error_prefix(reterr, r, "the intent cannot be logged");
         (void) snprintf(operation->id, sizeof operation->id, "o-%u", operation->record.number);
-        (void) snprintf(operation->what, sizeof operation->what, "beginning");
-        operation->exit = -1;
-        operation->state = RELEASE_PLANNED;
-        operation->needs_build = needs_build;
-        operation->evidence = json_object_new_array();
-        if (impact && json_object_deep_copy(impact, &operation->impact, NULL) < 0)
-                return error_oom(reterr);
-        if (pending_restart &&
-            json_object_deep_copy(pending_restart, &operation->pending_restart, NULL) < 0)
-                return error_oom(reterr);
+        *ret = take_ptr(operation);
+        return 0;
+}
 
+int operation_hand_over(struct releases *releases, const struct operation_record *record,
+                        struct json_object *impact, struct json_object *pending_restart,
+                        bool needs_build, uint32_t *ret_operation, struct error *reterr)
+{
+        struct operation *operation = NULL, *former;
+        struct error error = { 0 };
+        int r = make_operation(releases, record, impact, pending_restart, &operation, &error);
+
+        if (r < 0) {
+                operation_unbegun(releases, record, &error);
+                if (reterr)
+                        *reterr = error;
+                return r;
+        }
+        operation->needs_build = needs_build;
         *ret_operation = operation->record.number;
         (void) pthread_mutex_lock(&releases->lock);
         former = releases->operation;
-        releases->operation = take_ptr(operation);
+        releases->operation = operation;
         releases->reserved = false;
         (void) pthread_cond_broadcast(&releases->wake);
         (void) pthread_mutex_unlock(&releases->lock);
@@ -267,13 +291,12 @@ void operation_finish(struct releases *releases, struct operation *operation, in
         operation->held = false;
         operation->pending[0] = '\0';
         operation->deadline_usec = 0;
-        operation->finished = true;
         if (why != operation->why)
                 (void) snprintf(operation->why, sizeof operation->why, "%s", why ? why : "");
         (void) snprintf(operation->what, sizeof operation->what, "%s",
                         operation_phase_name(PHASE_DONE));
         operation->record.result = operation_json(releases, operation);
-        operation->finished = false; /* not yet: first it is durable */
+        json_add_bool(operation->record.result, "finished", true); /* when it is durable */
         (void) pthread_mutex_unlock(&releases->lock);
         if (ops_save(releases->state_dirfd, &operation->record, &error) < 0)
                 releases_degrade(releases, &error, "the end of an operation cannot be logged");

@@ -253,6 +253,7 @@ static int begin(struct releases *releases, const struct deploy_request *request
 {
         const struct release_config *config = &plan->config->release;
         const struct config_numbers *steps = &plan->config->canary.steps;
+        struct error error = { 0 };
         int r = check_base(releases, plan, reterr);
 
         if (r == 0)
@@ -273,9 +274,13 @@ static int begin(struct releases *releases, const struct deploy_request *request
                 (void) snprintf(record->request_id, sizeof record->request_id, "%s",
                                 request->request.request_id);
         if (plan->bundle.vectors)
-                r = vectors_move(releases, &plan->bundle, record->release, reterr);
-        if (r < 0)
+                r = vectors_move(releases, &plan->bundle, record->release, &error);
+        if (r < 0) {
+                operation_unbegun(releases, record, &error);
+                if (reterr)
+                        *reterr = error;
                 return r;
+        }
         r = operation_hand_over(releases, record, member(plan, "impact"),
                                 member(plan, "pending_restart"), false, ret_operation, reterr);
         if (r < 0 && plan->bundle.vectors)
