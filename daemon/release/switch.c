@@ -106,7 +106,7 @@ static int prepare_rooms(struct releases *releases, const struct snapshot *now,
                          const struct change *change, struct change_rooms *ret,
                          struct error *reterr)
 {
-                struct change_rooms rooms = {
+        struct change_rooms rooms = {
                 .prepared = calloc(releases->n_rooms + 1, sizeof *rooms.prepared),
                 .refused = calloc(releases->n_rooms + 1, sizeof *rooms.refused),
         };
