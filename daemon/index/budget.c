@@ -52,7 +52,7 @@ int index_budget_take(struct index_budget *budget, uint64_t bytes)
         max = atomic_load_explicit(&budget->max_bytes, memory_order_relaxed);
         used = atomic_load_explicit(&budget->used, memory_order_relaxed);
         do {
-                if (used > max || bytes > max - used)
+                if (bytes > 0 && (used > max || bytes > max - used))
                         return -EDQUOT;
         } while (!atomic_compare_exchange_weak_explicit(&budget->used, &used, used + bytes,
                                                         memory_order_relaxed,
