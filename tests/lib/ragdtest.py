@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -47,6 +48,17 @@ def eventually(what, function, seconds=20.0):
         if time.monotonic() > end:
             raise AssertionError(f"not within {seconds} s: {what}")
         time.sleep(0.01)
+
+
+def drain(notify):
+    """Reads what a service manager would: a daemon that nobody listens to waits in sd_notify()."""
+    while True:
+        try:
+            notify.recv(4096)
+        except TimeoutError:
+            continue
+        except OSError:  # it was closed
+            return
 
 
 class Ragd:
@@ -107,6 +119,7 @@ max_chunk_size = 256
                     raise AssertionError("ragd ended at start: " + self.log_text())
                 continue
             if "READY=1" in message.split("\n"):
+                threading.Thread(target=drain, args=(self.notify,), daemon=True).start()
                 self.address = self.find_address()
                 return
         raise AssertionError("ragd did not become ready: " + self.log_text())
