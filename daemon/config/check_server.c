@@ -22,20 +22,21 @@ static void check_exposed(struct config_check *check, const char *key, const cha
         enum config_severity severity =
                 config->stage == STAGE_PRODUCTION ? CONFIG_ERROR : CONFIG_WARNING;
         bool tls = config->server.tls_cert && config->server.tls_key;
+        bool keys = config->multi_tenant || config->security.require_keys;
 
-        if (tls && config->multi_tenant)
+        if (tls && keys)
                 return;
         if (config_check_report(check, severity,
                                 severity == CONFIG_ERROR ? "E_EXPOSED" : "W_EXPOSED",
-                                KEYS(key, "rag.server.tls_cert", "rag.multi_tenant", "stage"),
+                                KEYS(key, "rag.server.tls_cert", "rag.security.require_keys",
+                                     "stage"),
                                 "%s can be reached from other machines, without %s", address,
-                                tls                    ? "keys"
-                                : config->multi_tenant ? "TLS"
-                                                       : "TLS and keys"))
+                                tls    ? "keys"
+                                : keys ? "TLS"
+                                       : "TLS and keys"))
                 check_hint(check, "%s%s%s, or listen on 127.0.0.1 behind a proxy",
-                           tls ? "" : "set tls_cert and tls_key",
-                           tls || config->multi_tenant ? "" : ", ",
-                           config->multi_tenant ? "" : "set rag.multi_tenant = true");
+                           tls ? "" : "set tls_cert and tls_key", tls || keys ? "" : ", ",
+                           keys ? "" : "set rag.security.require_keys = true");
 }
 
 static void check_address(struct config_check *check, const char *key, const char *text,

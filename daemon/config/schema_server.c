@@ -77,6 +77,9 @@ const struct config_row server_rows[] = {
 const size_t server_row_count = ELEMENTSOF(server_rows);
 
 const struct config_row security_rows[] = {
+        { "rag.security.require_keys", CONFIG_BOOL, CONFIG_FIELD(security.require_keys),
+          .dflt = "false", .impact = IMPACT_HOT, .flags = CONFIG_STAGE_VARIANT, .since = "0.1",
+          .doc = "Refuse requests over HTTP without a key; rag.multi_tenant does so by itself." },
         { "rag.security.enable_audit_logging", CONFIG_BOOL,
           CONFIG_FIELD(security.enable_audit_logging), .dflt = "true", .impact = IMPACT_HOT,
           .flags = CONFIG_STAGE_VARIANT, .since = "0.1",
@@ -91,7 +94,7 @@ const struct config_row security_rows[] = {
         { "rag.security.rate_limit_per_user", CONFIG_U32,
           CONFIG_FIELD(security.rate_limit_per_user), .min = 1, .max = 10000000, .dflt = "100",
           .unit = UNIT_PER_MINUTE, .impact = IMPACT_HOT, .flags = CONFIG_STAGE_VARIANT,
-          .since = "0.1", .doc = "Requests that one key may make." },
+          .since = "0.1", .doc = "Requests of one end user (X-Ragd-User); of one key where none is named." },
         { "rag.security.enable_input_validation", CONFIG_BOOL,
           CONFIG_FIELD(security.enable_input_validation), .dflt = "true", .impact = IMPACT_HOT,
           .flags = CONFIG_STAGE_VARIANT, .since = "0.1",
@@ -112,6 +115,10 @@ const struct config_row security_rows[] = {
         { "rag.security.audit_reads", CONFIG_BOOL, CONFIG_FIELD(security.audit_reads),
           .dflt = "false", .impact = IMPACT_HOT, .flags = CONFIG_STAGE_VARIANT, .since = "0.1",
           .doc = "Record searches and answers in the audit log too." },
+        { "rag.security.audit_texts", CONFIG_BOOL, CONFIG_FIELD(security.audit_texts),
+          .dflt = "false", .impact = IMPACT_HOT, .flags = CONFIG_STAGE_VARIANT, .since = "0.1",
+          .doc = "Record what was asked in the audit log, where audit_reads is set; else only how "
+                 "long it was." },
         { "rag.security.trace_retention_days", CONFIG_U32,
           CONFIG_FIELD(security.trace_retention_days), .min = 1, .max = 36500, .dflt = "30",
           .unit = UNIT_DAYS, .impact = IMPACT_HOT, .flags = CONFIG_STAGE_VARIANT,
@@ -120,7 +127,7 @@ const struct config_row security_rows[] = {
           CONFIG_FIELD(security.purge_deleted_after_days), .min = 1, .max = 36500,
           .dflt = "90", .unit = UNIT_DAYS, .impact = IMPACT_HOT,
           .flags = CONFIG_STAGE_VARIANT, .since = "0.1",
-          .doc = "When the bytes of deleted documents are overwritten." },
+          .doc = "How long the archive of a deleted tenant is kept before it is purged." },
 };
 const size_t security_row_count = ELEMENTSOF(security_rows);
 
@@ -128,7 +135,8 @@ const struct config_row multi_tenant_settings_rows[] = {
         { "rag.multi_tenant_settings.strict_isolation", CONFIG_BOOL,
           CONFIG_FIELD(multi_tenant_settings.strict_isolation), .dflt = "true",
           .impact = IMPACT_RESTART, .flags = CONFIG_STAGE_VARIANT, .since = "0.1",
-          .doc = "Answer for a collection of another tenant as for one that does not exist." },
+          .doc = "Share nothing that comes from a tenant's data with another one; else tenants share the "
+                 "embedding cache, which saves calls and lets one find out what another embedded." },
         { "rag.multi_tenant_settings.max_vectors_per_tenant", CONFIG_U64,
           CONFIG_FIELD(multi_tenant_settings.max_vectors_per_tenant), .min = 0,
           .max = 1e12, .dflt = "0", .impact = IMPACT_HOT, .flags = CONFIG_STAGE_VARIANT,

@@ -296,6 +296,7 @@ struct monitoring_config {
 
 #define CONFIG_SECTION "rag.security."
 struct security_config {
+        bool CONFIG_KEY(require_keys); /* rag.multi_tenant requires them, too */
         bool CONFIG_KEY(enable_audit_logging);
         char *CONFIG_KEY(audit_log_path); /* NULL: audit/ in the state folder */
         bool CONFIG_KEY(enable_rate_limiting);
@@ -305,6 +306,7 @@ struct security_config {
         struct config_strings CONFIG_KEY(url_ingest_allow); /* empty: off */
         uint32_t CONFIG_KEY(audit_retention_days);
         bool CONFIG_KEY(audit_reads);
+        bool CONFIG_KEY(audit_texts);
         uint32_t CONFIG_KEY(trace_retention_days);
         uint32_t CONFIG_KEY(purge_deleted_after_days);
 };

@@ -25,9 +25,13 @@
 #include <systemd/sd-event.h>
 
 struct control;
+struct audit;
 struct ingest;
+struct keyring;
+struct lifecycle;
 struct releases;
 struct store;
+struct tenants;
 struct workers;
 
 /* What the handlers call.  Everything is borrowed and must outlive the control object.  A call
@@ -35,10 +39,14 @@ struct workers;
 struct control_services {
         struct store *store;
         struct ingest *ingest;
+        struct keyring *keyring;
+        struct tenants *tenants;
+        struct lifecycle *lifecycle;
+        struct audit *audit; /* NULL: the profile switched it off */
         struct releases *releases;
         /* Runs the handlers; a pool of the door's own, so that ingest does not delay `status`. */
         struct workers *workers;
-        struct tenant_id tenant; /* whose data every command means */
+        struct tenant_id tenant; /* whose data a command means that names no tenant: the default one */
         const char *profile;     /* path of the profile on disk */
         const char *version;     /* of ragd */
         /* Adds what the daemon knows about itself to the status object (borrowed): those

@@ -28,6 +28,7 @@ struct generation_config;
 struct json_object;
 struct resilience_config;
 struct store;
+struct tenants;
 
 /* What happens by itself, told to daemon.c for the log and metrics.  On the provider thread; must
  * not wait and not call back. */
@@ -86,6 +87,8 @@ struct gateway_settings {
         uint32_t dimensions;
         uint32_t release;       /* answers are remembered for one release */
         struct store *store;    /* the books; NULL: none are kept */
+        struct tenants *tenants; /* what each may spend a day; NULL: without limits */
+        bool shared_embeddings; /* tenants share what is remembered of texts (strict_isolation) */
         const char *cache_path; /* file of the embedding cache; NULL: memory only */
         const char *recordings; /* folder where recordings are written; NULL: none are */
         /* A gateway of another release that runs already, or NULL.  What belongs to the machine

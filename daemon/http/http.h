@@ -35,19 +35,27 @@
 #include <stdint.h>
 
 struct http;
+struct audit;
 struct ingest;
+struct keyring;
+struct lifecycle;
 struct metrics;
 struct releases;
 struct snapshot;
 struct store;
+struct tenants;
 
 /* What the handlers call.  Everything is borrowed and must outlive the http object. */
 struct http_services {
         struct store *store;
         struct ingest *ingest;
+        struct keyring *keyring;
+        struct tenants *tenants;
+        struct lifecycle *lifecycle;
+        struct audit *audit; /* NULL: the profile switched it off */
         struct releases *releases; /* what each request is answered by */
         struct metrics *metrics;
-        struct tenant_id tenant; /* whose data every request means */
+        struct tenant_id tenant; /* whose data a request means that needs no key: the default one */
         /* May requests be sent here?  Adds what it looked at to the object `detail` (borrowed);
          * runs on any thread.  NULL: always ready. */
         bool (*ready)(void *data, struct json_object *detail);

@@ -29,11 +29,13 @@
 struct gateway;
 struct ingest;
 struct store;
+struct tenants;
 struct workers;
 
 struct ingest_settings {
         struct store *store;
         struct workers *workers;
+        struct tenants *tenants; /* what each may store; NULL: without limits */
         size_t max_document_bytes;
         size_t max_input_bytes; /* metadata, ids, titles */
         uint64_t min_free_bytes; /* watermark: below it writes are refused with -ENOSPC */

@@ -42,6 +42,8 @@ static int build_gateway(struct snapshot *snapshot, struct snapshot *beside, str
                 .store = shared->store,
                 .cache_path = shared->cache_path,
                 .recordings = shared->recordings,
+                .tenants = snapshot->settings->tenants,
+                .shared_embeddings = !snapshot->config->multi_tenant_settings.strict_isolation,
                 .beside = beside ? beside->gateway : NULL,
                 .news = shared->news,
                 .data = shared->news_data,

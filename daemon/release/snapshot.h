@@ -17,6 +17,7 @@ struct gateway_event;
 struct observations;
 struct snapshot;
 struct store;
+struct tenants;
 struct workers;
 
 struct snapshot {
@@ -41,6 +42,7 @@ struct snapshot {
 /* What all snapshots of a process share; borrowed, and longer-lived than they are. */
 struct snapshot_settings {
         struct store *store;
+        struct tenants *tenants;  /* what each may spend */
         struct workers *workers;  /* the answer room's: recall audit */
         const char *cache_path;   /* of the embedding cache */
         const char *recordings;   /* folder */

@@ -1,5 +1,5 @@
 noinst_LIBRARIES += libstore.a
-libstore_a_SOURCES = \
+libstore_a_SOURCES = daemon/store/keys.h daemon/store/tenants.h \
 	daemon/store/collection.c daemon/store/collection_change.c daemon/store/collection.h daemon/store/collection_inside.h \
 	daemon/store/collections.c daemon/store/collections.h \
 	daemon/store/committer.c daemon/store/committer.h \
