@@ -12,6 +12,7 @@ SYSTEM_TESTS = \
 	tests/system/57-index \
 	tests/system/60-retrieval-quality \
 	tests/system/62-golden-set \
+	tests/system/64-isolation \
 	tests/system/70-http-hardening \
 	tests/system/80-control \
 	tests/system/85-scripted-provider \
@@ -34,6 +35,7 @@ EXTRA_DIST += tests/lib/provider.py tests/lib/provider_faults.py tests/lib/provi
 EXTRA_DIST += tests/lib/provider_vendors.py tests/lib/provider_wire.py tests/lib/gatewaytest.py
 EXTRA_DIST += tests/soak/gateway tests/peers/litellm
 EXTRA_DIST += tests/lib/ragdtest.py tests/lib/deploytest.py tests/demo tests/bench/run tests/bench/release/run tests/fuzz/run
+EXTRA_DIST += tests/lib/tenanttest.py tests/bench/doors/run
 EXTRA_DIST += tests/structure/lint .clang-tidy
 
 AM_TESTS_ENVIRONMENT = \
@@ -94,7 +96,7 @@ fuzz:
 EXTRA_PROGRAMS += tests/bench/http_load
 tests_bench_http_load_SOURCES = tests/bench/http_load.c
 
-bench: ragd ragctl tests/bench/http_load$(EXEEXT) bench-gateway bench-release
+bench: ragd ragctl tests/bench/http_load$(EXEEXT) bench-gateway bench-release bench-doors
 	$(AM_TESTS_ENVIRONMENT) $(PYTHON) $(srcdir)/tests/bench/run
 
 # config.h is what the sources need from a build; nothing else is generated into C.
@@ -112,3 +114,8 @@ clean-local:
 bench-release: ragd ragctl tests/bench/http_load$(EXEEXT)
 	$(AM_TESTS_ENVIRONMENT) $(PYTHON) $(srcdir)/tests/bench/release/run
 .PHONY: bench-release
+
+# What keys, limits and the audit log cost a request: make bench-doors BENCH_ROUNDS=9
+bench-doors: ragd ragctl tests/bench/http_load$(EXEEXT)
+	$(AM_TESTS_ENVIRONMENT) $(PYTHON) $(srcdir)/tests/bench/doors/run
+.PHONY: bench-doors

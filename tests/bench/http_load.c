@@ -2,9 +2,10 @@
 /* A load generator for one keep-alive endpoint: `connections` sockets on one thread, each with
  * one request in flight, for `seconds`; prints one JSON line of rates and latencies.
  *
- *     http_load HOST PORT METHOD PATH CONNECTIONS SECONDS [BODIES]
+ *     http_load HOST PORT METHOD PATH CONNECTIONS SECONDS [BODIES [HEADER]]
  *
- * BODIES holds one request body per line, sent in turn.  Only 127.0.0.1 and ::1 are accepted:
+ * BODIES holds one request body per line, sent in turn ("-": none); HEADER is one more line of
+ * each head.  Only 127.0.0.1 and ::1 are accepted:
  * this measures a server on this machine. */
 #include "config.h"
 
@@ -127,7 +128,8 @@ static void receive(struct load *load, struct connection *c)
         send_next(load, c);
 }
 
-static void read_bodies(struct load *load, const char *method, const char *path, const char *file)
+static void read_bodies(struct load *load, const char *method, const char *path, const char *file,
+                        const char *header)
 {
         char *line = NULL;
         size_t size = 0;
@@ -144,8 +146,9 @@ static void read_bodies(struct load *load, const char *method, const char *path,
                         line[--n] = '\0';
                 len = asprintf(&request,
                                "%s %s HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
-                               "Content-Length: %zd\r\n\r\n%s",
-                               method, path, n, line ? line : "");
+                               "Content-Length: %zd\r\n%s%s\r\n%s",
+                               method, path, n, header ? header : "", header ? "\r\n" : "",
+                               line ? line : "");
                 load->requests = realloc(load->requests, (load->n_requests + 1) * sizeof(char *));
                 load->lengths = realloc(load->lengths, (load->n_requests + 1) * sizeof(size_t));
                 if (len < 0 || !load->requests || !load->lengths)
@@ -181,7 +184,8 @@ int main(int argc, char *argv[])
         int n_connections;
 
         if (argc < 7) {
-                (void) fputs("usage: http_load HOST PORT METHOD PATH CONNECTIONS SECONDS [BODIES]\n",
+                (void) fputs("usage: http_load HOST PORT METHOD PATH CONNECTIONS SECONDS [BODIES "
+                             "[HEADER]]\n",
                              stderr);
                 return 2;
         }
@@ -192,7 +196,9 @@ int main(int argc, char *argv[])
         }
         load.address.sin_port = htons((uint16_t) atoi(argv[2]));
         n_connections = atoi(argv[5]);
-        read_bodies(&load, argv[3], argv[4], argc > 7 ? argv[7] : NULL);
+        read_bodies(&load, argv[3], argv[4],
+                    argc > 7 && strcmp(argv[7], "-") != 0 ? argv[7] : NULL,
+                    argc > 8 ? argv[8] : NULL);
         load.samples_nsec = malloc(SAMPLES_MAX * sizeof(uint32_t));
         connections = calloc((size_t) n_connections, sizeof *connections);
         if (!load.samples_nsec || !connections || load.n_requests == 0)
