@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libbase.a
 libbase_a_SOURCES = \
+	daemon/base/base32.c daemon/base/base32.h \
 	daemon/base/buf.c daemon/base/buf.h \
 	daemon/base/checksum.c daemon/base/checksum.h \
 	daemon/base/cleanup.h \

@@ -142,6 +142,28 @@ int committer_run(struct committer *committer, committer_apply apply, void *data
         return request.result;
 }
 
+int committer_run_outside(struct committer *committer, committer_apply apply, void *data,
+                          struct error *reterr)
+{
+        struct request request = { .apply = apply, .data = data };
+
+        (void) pthread_mutex_lock(&committer->lock);
+        while (committer->leading || committer->paused > 0)
+                (void) pthread_cond_wait(&committer->changed, &committer->lock);
+        committer->leading = true;
+        (void) pthread_mutex_unlock(&committer->lock);
+        request.result = db_poisoned(committer->db) ? db_reopen(committer->db, &request.error) : 0;
+        if (request.result == 0)
+                apply_one(committer->db, &request);
+        (void) pthread_mutex_lock(&committer->lock);
+        committer->leading = false;
+        (void) pthread_cond_broadcast(&committer->changed);
+        (void) pthread_mutex_unlock(&committer->lock);
+        if (request.result < 0 && reterr)
+                *reterr = request.error;
+        return request.result;
+}
+
 void committer_pause(struct committer *committer)
 {
         (void) pthread_mutex_lock(&committer->lock);

@@ -25,6 +25,11 @@ struct committer *committer_free(struct committer *committer);
 int committer_run(struct committer *committer, committer_apply apply, void *data,
                   struct error *reterr);
 
+/* The same outside of any transaction, for what SQLite refuses inside one; nothing is committed
+ * meanwhile. */
+int committer_run_outside(struct committer *committer, committer_apply apply, void *data,
+                          struct error *reterr);
+
 /* Holds all commits back (for a backup's barrier) until committer_resume().  Returns when none
  * is under way.  Calls nest. */
 void committer_pause(struct committer *committer);

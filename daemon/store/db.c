@@ -272,7 +272,8 @@ static int open_existing(struct db *db, struct error *reterr)
                 return db_execute(db, "PRAGMA mmap_size=134217728; PRAGMA query_only=ON", reterr);
         }
         r = db_execute(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-                           "PRAGMA journal_size_limit=4194304", reterr);
+                           "PRAGMA journal_size_limit=4194304; PRAGMA secure_delete=FAST",
+                       reterr);
         return r < 0 ? r : migrate(db, version, reterr);
 }
 

@@ -77,6 +77,10 @@ int db_commit(struct db *db, struct error *reterr);
 void db_rollback(struct db *db);
 int db_execute(struct db *db, const char *sql, struct error *reterr);
 
+/* Writes the file anew without what was deleted from it, and cuts its log to nothing; outside of a
+ * transaction.  -EBUSY: somebody went on reading what was there before; the log is as it was. */
+int db_compact(struct db *db, struct error *reterr);
+
 /* The errno of SQLite's last error on this connection: -ENOSPC, -EIO, -ENOMEM, -EBUSY,
  * -EEXIST (constraint), -EBADMSG (corrupt), with the text of `what`. */
 int db_fail(struct db *db, struct error *reterr, const char *what);
@@ -114,4 +118,5 @@ int db_pool_new(const char *path, const struct db_schema *schema, struct db_pool
 struct db_pool *db_pool_free(struct db_pool *pool); /* everything lent was given back */
 int db_pool_take(struct db_pool *pool, struct db_reader *ret, struct error *reterr);
 void db_reader_done(struct db_reader *reader); /* gives it back; empty is accepted */
+uint32_t db_pool_count(struct db_pool *pool); /* connections that are open, lent ones too */
 #define cleanup_reader_ cleanup_(db_reader_done)

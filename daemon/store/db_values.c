@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parameters and columns of statements, and the pool that lends read connections. */
+/* Parameters and columns of statements, compaction, and the pool that lends read connections. */
 #include "store/db.h"
 
 #include <pthread.h>
@@ -69,6 +69,22 @@ int db_column_bytes(struct db *db, sqlite3_stmt *statement, int at, void *ret, s
         return 0;
 }
 
+/* ---- Compaction ------------------------------------------------------------------------- */
+
+int db_compact(struct db *db, struct error *reterr)
+{
+        int r = db_execute(db, "VACUUM", reterr);
+
+        if (r < 0)
+                return r;
+        r = sqlite3_wal_checkpoint_v2(db_connection(db), NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
+                                      NULL);
+        if (r == SQLITE_BUSY)
+                return error_set(reterr, -EBUSY, "%s is being read: its log cannot be cut now",
+                                 db_path(db));
+        return r == SQLITE_OK ? 0 : db_fail(db, reterr, "cannot write");
+}
+
 /* ---- Pool ------------------------------------------------------------------------------- */
 
 #define POOL_IDLE_MAX 4 /* more are closed when given back: each holds its own page cache */
@@ -79,6 +95,7 @@ struct db_pool {
         const struct db_schema *schema;
         struct db *idle[POOL_IDLE_MAX];
         size_t n_idle;
+        uint32_t n_open; /* lent ones too */
 };
 
 int db_pool_new(const char *path, const struct db_schema *schema, struct db_pool **ret,
@@ -108,6 +125,18 @@ struct db_pool *db_pool_free(struct db_pool *pool)
         return NULL;
 }
 
+static int open_another(struct db_pool *pool, struct db **ret, struct error *reterr)
+{
+        int r = db_open(pool->path, pool->schema, DB_READ, ret, reterr);
+
+        if (r < 0)
+                return r;
+        (void) pthread_mutex_lock(&pool->lock);
+        pool->n_open++;
+        (void) pthread_mutex_unlock(&pool->lock);
+        return 0;
+}
+
 int db_pool_take(struct db_pool *pool, struct db_reader *ret, struct error *reterr)
 {
         struct db *db = NULL;
@@ -118,10 +147,20 @@ int db_pool_take(struct db_pool *pool, struct db_reader *ret, struct error *rete
                 db = pool->idle[--pool->n_idle];
         (void) pthread_mutex_unlock(&pool->lock);
         if (!db)
-                r = db_open(pool->path, pool->schema, DB_READ, &db, reterr);
+                r = open_another(pool, &db, reterr);
         if (r == 0)
                 *ret = (struct db_reader){ pool, db };
         return r;
+}
+
+uint32_t db_pool_count(struct db_pool *pool)
+{
+        uint32_t n;
+
+        (void) pthread_mutex_lock(&pool->lock);
+        n = pool->n_open;
+        (void) pthread_mutex_unlock(&pool->lock);
+        return n;
 }
 
 void db_reader_done(struct db_reader *reader)
@@ -135,6 +174,8 @@ void db_reader_done(struct db_reader *reader)
         (void) pthread_mutex_lock(&pool->lock);
         if (pool->n_idle < POOL_IDLE_MAX)
                 pool->idle[pool->n_idle++] = take_ptr(db);
+        else
+                pool->n_open--;
         (void) pthread_mutex_unlock(&pool->lock);
         (void) db_close(db);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry.db: its schema, and the statements on tenants, garbage and collections. */
+/* registry.db: its schema, and the statements on garbage and collections. */
 #include "store/registry.h"
 
 #include "base/io.h"
@@ -57,6 +57,34 @@ static const struct db_migration migrations[] = {
           " input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,"
           " estimated_tokens INTEGER NOT NULL, cost_microusd INTEGER NOT NULL,"
           " PRIMARY KEY(day, tenant, provider, kind)) WITHOUT ROWID;" },
+        { .to = 3,
+          .sql =
+          "ALTER TABLE tenant ADD COLUMN state INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE tenant ADD COLUMN state_usec INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE tenant ADD COLUMN used_usec INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE tenant ADD COLUMN archive TEXT;"
+          "UPDATE tenant SET state_usec = created_usec;"
+
+          /* What tenant_sweep() may remove at any time; the rest only when the store is opened. */
+          "ALTER TABLE garbage ADD COLUMN of_tenant INTEGER NOT NULL DEFAULT 0;"
+
+          "CREATE TABLE tenant_quota("
+          " tenant BLOB NOT NULL REFERENCES tenant(id), name TEXT NOT NULL,"
+          " value INTEGER," /* NULL: unlimited */
+          " PRIMARY KEY(tenant, name)) WITHOUT ROWID;"
+
+          "CREATE TABLE tenant_day("
+          " day INTEGER NOT NULL, tenant BLOB NOT NULL, requests INTEGER NOT NULL,"
+          " PRIMARY KEY(day, tenant)) WITHOUT ROWID;"
+
+          "CREATE TABLE key("
+          " id BLOB PRIMARY KEY NOT NULL, tenant BLOB NOT NULL REFERENCES tenant(id),"
+          " name TEXT NOT NULL, scopes INTEGER NOT NULL,"
+          " collections TEXT," /* names with ',' between them; NULL: all */
+          " hash BLOB NOT NULL, requests_per_minute INTEGER NOT NULL,"
+          " created_usec INTEGER NOT NULL, expires_usec INTEGER NOT NULL,"
+          " revoked_usec INTEGER NOT NULL, used_usec INTEGER NOT NULL) WITHOUT ROWID;"
+          "CREATE INDEX key_tenant ON key(tenant, created_usec);" },
 };
 
 const struct db_schema registry_schema = {
@@ -73,51 +101,6 @@ const char *collection_path(struct tenant_id tenant, struct collection_id id,
         (void) snprintf(text, COLLECTION_PATH_SIZE, "tenants/%s/%s", id_format(tenant.id, owner),
                         id_format(id.id, own));
         return text;
-}
-
-/* ---- Tenants ---------------------------------------------------------------------------- */
-
-int store_find_tenant(struct store *store, const char *name, struct tenant_id *ret,
-                      struct error *reterr)
-{
-        cleanup_reader_ struct db_reader reader = { 0 };
-        cleanup_statement_ sqlite3_stmt *statement = NULL;
-        int r = db_pool_take(store->registry_readers, &reader, reterr);
-
-        if (r == 0)
-                r = db_prepare(reader.db, "SELECT id FROM tenant WHERE name = ?", &statement,
-                               reterr);
-        if (r < 0)
-                return r;
-        db_bind_text(statement, 1, name);
-        r = db_step(reader.db, statement, reterr);
-        if (r == 0)
-                return error_set(reterr, -ENOENT, "there is no tenant %s", name);
-        return r < 0 ? r
-                     : db_column_bytes(reader.db, statement, 0, ret->id.bytes, ID_BYTES, reterr);
-}
-
-int store_get_tenant_name(struct store *store, struct tenant_id tenant,
-                          char ret[static STORE_NAME_MAX + 1], struct error *reterr)
-{
-        cleanup_reader_ struct db_reader reader = { 0 };
-        cleanup_statement_ sqlite3_stmt *statement = NULL;
-        int r = db_pool_take(store->registry_readers, &reader, reterr);
-
-        if (r == 0)
-                r = db_prepare(reader.db, "SELECT name FROM tenant WHERE id = ?", &statement,
-                               reterr);
-        if (r < 0)
-                return r;
-        db_bind_blob(statement, 1, tenant.id.bytes, ID_BYTES);
-        r = db_step(reader.db, statement, reterr);
-        if (r == 0)
-                return error_set(reterr, -ENOENT, "there is no such tenant");
-        if (r < 0)
-                return r;
-        (void) snprintf(ret, STORE_NAME_MAX + 1, "%s",
-                        (const char *) sqlite3_column_text(statement, 0));
-        return 0;
 }
 
 int registry_open(struct store *store, struct error *reterr)
@@ -150,7 +133,7 @@ static int run_with_path(struct db *db, const char *sql, const char *path, struc
 
 static int insert_garbage(struct db *db, const char *path, struct error *reterr)
 {
-        return run_with_path(db, "INSERT OR IGNORE INTO garbage VALUES(?)", path, reterr);
+        return run_with_path(db, "INSERT OR IGNORE INTO garbage(path) VALUES(?)", path, reterr);
 }
 
 static int delete_garbage(struct db *db, const char *path, struct error *reterr)
@@ -173,38 +156,53 @@ int registry_add_garbage(struct store *store, const char *path, struct error *re
         return committer_run(store->registry, apply_add_garbage, (void *) (uintptr_t) path, reterr);
 }
 
+/* The files are gone for good before the row that would have them removed goes. */
 int registry_remove_garbage(struct store *store, const char *path, struct error *reterr)
 {
+        char folder[PATH_MAX];
+        const char *slash = strrchr(path, '/');
         int r = io_remove_tree(store->dirfd, path);
 
+        (void) snprintf(folder, sizeof folder, "%.*s", slash ? (int) (slash - path) : 1,
+                        slash ? path : ".");
+        if (r == 0) {
+                r = io_sync_directory(store->dirfd, folder);
+                r = r == -ENOENT ? 0 : r;
+        }
         if (r < 0)
                 return error_set_errno(reterr, r, "cannot remove %s/%s", store->path, path);
         return committer_run(store->registry, apply_forget_garbage, (void *) (uintptr_t) path,
                              reterr);
 }
 
-int registry_sweep(struct store *store, struct error *reterr)
+static int next_garbage(struct store *store, bool tenants_only, char **ret, struct error *reterr)
+{
+        cleanup_reader_ struct db_reader reader = { 0 };
+        cleanup_statement_ sqlite3_stmt *statement = NULL;
+        int r = db_pool_take(store->registry_readers, &reader, reterr);
+
+        if (r == 0)
+                r = db_prepare(reader.db, "SELECT path FROM garbage WHERE of_tenant >= ? LIMIT 1",
+                               &statement, reterr);
+        if (r < 0)
+                return r;
+        db_bind_u64(statement, 1, tenants_only);
+        r = db_step(reader.db, statement, reterr);
+        if (r > 0 && db_column_text(statement, 0, ret, reterr) < 0)
+                return -ENOMEM;
+        return r;
+}
+
+int registry_sweep(struct store *store, bool tenants_only, struct error *reterr)
 {
         for (;;) {
                 cleanup_free_ char *path = NULL;
-                int r;
+                int r = next_garbage(store, tenants_only, &path, reterr);
 
-                {
-                        cleanup_reader_ struct db_reader reader = { 0 };
-                        cleanup_statement_ sqlite3_stmt *statement = NULL;
-
-                        r = db_pool_take(store->registry_readers, &reader, reterr);
-                        if (r == 0)
-                                r = db_prepare(reader.db, "SELECT path FROM garbage LIMIT 1",
-                                               &statement, reterr);
-                        if (r == 0)
-                                r = db_step(reader.db, statement, reterr);
-                        if (r > 0 && db_column_text(statement, 0, &path, reterr) < 0)
-                                return -ENOMEM;
-                }
-                if (r <= 0)
+                if (r > 0)
+                        r = registry_remove_garbage(store, path, reterr);
+                else
                         return r;
-                r = registry_remove_garbage(store, path, reterr);
                 if (r < 0)
                         return r;
         }
@@ -389,7 +387,9 @@ int store_list_collections(struct store *store, struct store_collection **ret, s
         int r = db_pool_take(store->registry_readers, &reader, reterr);
 
         if (r == 0)
-                r = db_prepare(reader.db, "SELECT tenant, id FROM collection ORDER BY tenant, name",
+                r = db_prepare(reader.db, "SELECT c.tenant, c.id FROM collection c"
+                                          " JOIN tenant t ON t.id = c.tenant WHERE t.state < 2" /* see tenants_inside.h */
+                                          " ORDER BY c.tenant, c.name",
                                &statement, reterr);
         if (r < 0)
                 return r;

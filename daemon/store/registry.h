@@ -67,8 +67,9 @@ const char *collection_path(struct tenant_id tenant, struct collection_id id,
 
 /* Opens or makes registry.db; the default tenant is made with it. */
 int registry_open(struct store *store, struct error *reterr);
-/* Removes what the table garbage names.  Writes only where there is something. */
-int registry_sweep(struct store *store, struct error *reterr);
+/* Removes what the table garbage names, or only what tenant_move() put there: the rest may be a
+ * collection that is being made or closed.  Writes only where there is something. */
+int registry_sweep(struct store *store, bool tenants_only, struct error *reterr);
 int registry_add_garbage(struct store *store, const char *path, struct error *reterr);
 /* Removes the files, then the row. */
 int registry_remove_garbage(struct store *store, const char *path, struct error *reterr);

@@ -1,11 +1,12 @@
 noinst_LIBRARIES += libstore.a
-libstore_a_SOURCES = daemon/store/keys.h daemon/store/tenants.h \
+libstore_a_SOURCES = \
 	daemon/store/collection.c daemon/store/collection_change.c daemon/store/collection.h daemon/store/collection_inside.h \
 	daemon/store/collections.c daemon/store/collections.h \
 	daemon/store/committer.c daemon/store/committer.h \
 	daemon/store/db.c daemon/store/db.h daemon/store/db_values.c \
 	daemon/store/docs.c daemon/store/docs.h daemon/store/docs_filter.c \
 	daemon/store/docs_log.c daemon/store/docs_put.c daemon/store/docs_schema.c \
+	daemon/store/docs_totals.c daemon/store/docs_totals.h \
 	daemon/store/docs_write.c daemon/store/docs_write.h \
 	daemon/store/embedding_cache.c daemon/store/embedding_cache.h \
 	daemon/store/embedding_file.c daemon/store/embedding_file.h \
@@ -22,6 +23,7 @@ libstore_a_SOURCES = daemon/store/keys.h daemon/store/tenants.h \
 	daemon/store/golden.c daemon/store/golden.h \
 	daemon/store/idempotency.c daemon/store/idempotency.h \
 	daemon/store/jobs.c daemon/store/jobs.h \
+	daemon/store/keys.c daemon/store/keys.h daemon/store/keys_write.c \
 	daemon/store/ledger.c daemon/store/ledger.h \
 	daemon/store/live.c daemon/store/live.h \
 	daemon/store/manifest.c daemon/store/manifest.h \
@@ -29,6 +31,8 @@ libstore_a_SOURCES = daemon/store/keys.h daemon/store/tenants.h \
 	daemon/store/segment.c daemon/store/segment_inside.h daemon/store/segment_read.c \
 	daemon/store/segment.h \
 	daemon/store/served.c daemon/store/store.c daemon/store/store.h \
+	daemon/store/tenants.c daemon/store/tenants.h daemon/store/tenants_inside.h \
+	daemon/store/tenants_erase.c daemon/store/tenants_usage.c daemon/store/tenants_write.c \
 	daemon/store/traces.c daemon/store/traces.h \
 	daemon/store/traces_file.c daemon/store/traces_file.h \
 	daemon/store/view.c

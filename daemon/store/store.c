@@ -114,7 +114,7 @@ static int open_content(struct store *store, struct error *reterr)
                 if (r == 0) /* the folder's own entry; its parent may be closed to us */
                         (void) io_sync_directory(store->dirfd, "..");
         }
-        return r == 0 ? registry_sweep(store, reterr) : r;
+        return r == 0 ? registry_sweep(store, false, reterr) : r;
 }
 
 int store_open(const char *path, const struct store_limits *limits, struct store **ret,

@@ -3,8 +3,8 @@
  *
  *     format                       one line, "ragd-state 1": older is read, newer refused
  *     lock                         flock: one daemon per folder
- *     registry.db                  tenants, collections, generations, jobs, idempotency keys,
- *                                  the ledger
+ *     registry.db                  tenants, keys, collections, generations, jobs, idempotency
+ *                                  keys, the ledger
  *     releases/                    see release/
  *     tenants/<id>/traces.db       how answers came about
  *     tenants/<id>/<collection>/   docs.db and gNNNN/ (see collection.h)
@@ -53,8 +53,8 @@ int store_serve(struct store *store, const struct generation_spec *spec, struct 
 /* What indexes that are opened from now on are opened with; as store_limits.index. */
 void store_set_index(struct store *store, const struct index_params *params);
 
-/* Every collection of every tenant, for those that work through all: ids alone, nothing opened.
- * Heap array. */
+/* Every collection of every tenant whose data is in its folder, for those that work through all:
+ * ids alone, nothing opened.  Heap array. */
 struct store_collection {
         struct tenant_id tenant;
         struct collection_id collection;
@@ -68,12 +68,12 @@ int store_dirfd(const struct store *store);
 /* -EINVAL with the rule in words. */
 int store_check_name(const char *what, const char *name, struct error *reterr);
 
-/* Tenants.  The default one is made with the folder and named "default". */
+/* Tenants (see store/tenants.h).  The default one is made with the folder and named "default". */
 struct tenant_id store_default_tenant(const struct store *store);
 int store_find_tenant(struct store *store, const char *name, struct tenant_id *ret,
                       struct error *reterr);
 
-/* The name of a tenant.  -ENOENT. */
+/* The name of a tenant.  -ENOENT, also for one that is deleted. */
 int store_get_tenant_name(struct store *store, struct tenant_id tenant,
                           char ret[static STORE_NAME_MAX + 1], struct error *reterr);
 

@@ -74,7 +74,8 @@ int tenant_get(struct store *store, struct tenant_id tenant, struct tenant_info 
 /* By name; with `deleted`, the one of this name that was deleted last, or the one of this id. */
 int tenant_get_by_name(struct store *store, const char *name, bool deleted,
                        struct tenant_info *ret, struct error *reterr);
-/* By name, ascending, after `after` (NULL: from the start); deleted ones apart. */
+/* By name, ascending, after `after` (NULL: from the start); deleted ones apart, in the order of
+ * "<name>.<id>", which `after` may be, too. */
 int tenant_list(struct store *store, bool deleted, const char *after, size_t limit,
                 struct tenant_info **ret, size_t *ret_n, struct error *reterr);
 /* Those that are ACTIVE, not the default one, and were not used since `before_usec`. */
@@ -84,19 +85,20 @@ int tenant_list_idle(struct store *store, uint64_t before_usec, size_t limit,
 /* Durable, in one transaction: the move (checked against the table: -EPROTO), the archive's path
  * (NULL: there is none), and `garbage` (a path below the state folder, or NULL) which the registry
  * then owes to remove, also after a crash: see tenant_sweep().  A move to DELETED frees the name and
- * removes its keys. */
+ * removes its keys.  -ENOENT; -EPERM: the default tenant. */
 int tenant_move(struct store *store, struct tenant_id tenant, enum tenant_state state,
                 const char *archive, const char *garbage, struct error *reterr);
-/* Removes files that are garbage and their entries. */
+/* Removes files that are garbage of tenants and their entries.  Must have succeeded before a file is
+ * made anew where garbage may lie. */
 int tenant_sweep(struct store *store, struct error *reterr);
-/* Every row of a tenant that is DELETED, in every table, with its own; the file is compacted
- * afterwards (secure_delete, VACUUM), so that no byte of them is left in it.  `ret_rows`: how many
- * went. */
+/* Every row of a tenant that is DELETED (else -EPROTO), in every table, with its own; the file is
+ * compacted (VACUUM, its log cut), so that no byte of them is left in it.  What failed on its way
+ * (-EBUSY: a reader stood still) is done again by another call.  `ret_rows`: how many went. */
 int tenant_erase(struct store *store, struct tenant_id tenant, uint64_t *ret_rows,
                  struct error *reterr);
 
 /* Durable; the limits named in `set` of `quota` are replaced, those in `unset` become the
- * profile's again. */
+ * profile's again.  -ENOENT. */
 int tenant_set_quota(struct store *store, struct tenant_id tenant, const struct tenant_quota *quota,
                      uint32_t unset, struct error *reterr);
 
@@ -113,7 +115,7 @@ int tenant_get_requests(struct store *store, struct tenant_id tenant, uint32_t d
                         struct error *reterr); /* no row: 0 */
 
 /* What its documents take, read from the docs.db of each of its collections without opening them;
- * those that are open are asked. */
+ * those that are open are asked.  -ENOENT; -ENODATA: they lie in its archive. */
 struct tenant_usage {
         uint64_t collections, documents, bytes, vectors;
 };
