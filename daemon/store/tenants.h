@@ -84,12 +84,12 @@ int tenant_list_idle(struct store *store, uint64_t before_usec, size_t limit,
 
 /* Durable, in one transaction: the move (checked against the table: -EPROTO), the archive's path
  * (NULL: there is none), and `garbage` (a path below the state folder, or NULL) which the registry
- * then owes to remove, also after a crash: see tenant_sweep().  A move to DELETED frees the name and
- * removes its keys.  -ENOENT; -EPERM: the default tenant. */
+ * then owes to remove, also after a crash: see tenant_sweep().  A move to DELETED frees the name
+ * and removes its keys.  -ENOENT; -EPERM: the default tenant. */
 int tenant_move(struct store *store, struct tenant_id tenant, enum tenant_state state,
                 const char *archive, const char *garbage, struct error *reterr);
-/* Removes files that are garbage of tenants and their entries.  Must have succeeded before a file is
- * made anew where garbage may lie. */
+/* Removes files that are garbage of tenants and their entries.  Must have succeeded before a file
+ * is made anew where garbage may lie. */
 int tenant_sweep(struct store *store, struct error *reterr);
 /* Every row of a tenant that is DELETED (else -EPROTO), in every table, with its own; the file is
  * compacted (VACUUM, its log cut), so that no byte of them is left in it.  What failed on its way
@@ -106,7 +106,8 @@ int tenant_set_quota(struct store *store, struct tenant_id tenant, const struct 
 struct tenant_day {
         struct tenant_id tenant;
         uint32_t day; /* as ledger_day() */
-        uint64_t requests; /* what the row is set to: never less than it was */
+        uint64_t requests; /* what the row is set to: never less than it was, */
+        bool exact;        /* but where this is all that was counted */
         uint64_t used_usec;
 };
 int tenant_set_days(struct store *store, const struct tenant_day *days, size_t n,

@@ -42,5 +42,5 @@ void key_hash(const struct key_text *key, const uint8_t pepper[static KEY_PEPPER
 
 /* The credential "keys.pepper" ($CREDENTIALS_DIRECTORY), else <state>/secrets/keys.pepper, which is
  * drawn at random, mode 0600, durable, where there is none.  Backups leave secrets/ out.
- * -EACCES, -EBADMSG: it is not 32 bytes (64 hex digits). */
+ * -EACCES: it may be read by others; -EBADMSG: it is not 32 bytes (64 hex digits). */
 int key_pepper_load(int state_dirfd, uint8_t ret[static KEY_PEPPER_BYTES], struct error *reterr);

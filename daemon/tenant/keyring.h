@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "config/words.h"
 #include "store/keys.h"
+#include "tenant/key.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,9 +37,10 @@ struct keyring *keyring_free(struct keyring *keyring);
 DEFINE_CLEANUP(struct keyring *, keyring_free)
 
 /* The token is proven and live.  -EINVAL: it is no key (cut, mistyped); -EXDEV: of another stage,
- * which is named; -EACCES: wrong, or revoked, or its tenant is deleted; -EKEYEXPIRED: since when.
- * None of the messages repeats the token.  principal_unref() when the request is over.
- * *ret_id (may be NULL) is set whenever the id could be read, for the audit log. */
+ * which is named; -EACCES: wrong, or revoked, or its tenant is deleted; -EKEYEXPIRED: since when;
+ * anything else: the registry could not be read.  None of the messages repeats the token.
+ * principal_unref() when the request is over.  *ret_id and *ret_has_id (each may be NULL) say the
+ * id whenever it could be read, for the audit log. */
 int keyring_check(struct keyring *keyring, const char *token, size_t len, uint64_t now_wall_usec,
                   const struct principal **ret, struct key_id *ret_id, bool *ret_has_id,
                   struct error *reterr);
@@ -46,19 +48,21 @@ const struct principal *principal_unref(const struct principal *principal);
 bool principal_may_use(const struct principal *principal, const char *collection);
 
 /* A new key: its row is durable, its text is given out this once.  `draft`: tenant, name, scopes,
- * collections, requests_per_minute, expires_usec.  -EINVAL: KEY_OPERATOR outside the default
- * tenant, an end in the past, a name that is none. */
+ * collections, requests_per_minute, expires_usec.  -EINVAL: no scope, KEY_OPERATOR outside the
+ * default tenant, an end in the past, a name that is none; -ENOENT: no such tenant. */
 int keyring_create(struct keyring *keyring, const struct key_info *draft, struct key_info *ret,
-                   char ret_text[static 112], struct error *reterr);
+                   char ret_text[static KEY_TEXT_MAX], struct error *reterr);
+/* As key_revoke(); the next check refuses it. */
 int keyring_revoke(struct keyring *keyring, struct tenant_id tenant, struct key_id id,
                    struct error *reterr);
-/* Its keys are gone or changed. */
+/* Its keys are gone or changed in the registry: to be called after that. */
 void keyring_forget_tenant(struct keyring *keyring, struct tenant_id tenant);
 /* Writes when keys were last used; for a timer. */
 int keyring_flush(struct keyring *keyring, struct error *reterr);
 
 /* Its shape for every door, without hash: {id, tenant, name, scopes[], collections[]?, state:
- * live|expired|revoked, requests_per_minute, created_at, expires_at?, revoked_at?, used_at?}. */
+ * live|expired|revoked, requests_per_minute (null: as the profile says), created_at, expires_at?,
+ * revoked_at?, used_at?}. */
 struct json_object;
 struct json_object *key_json(const struct key_info *info, const char *tenant_name,
                              uint64_t now_wall_usec);

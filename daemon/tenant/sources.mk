@@ -1,7 +1,13 @@
 noinst_LIBRARIES += libtenant.a
 libtenant_a_SOURCES = \
-	daemon/tenant/key.h daemon/tenant/keyring.h daemon/tenant/lifecycle.h \
-	daemon/tenant/rate.c daemon/tenant/rate.h daemon/tenant/tenants.h
+	daemon/tenant/key.c daemon/tenant/key.h \
+	daemon/tenant/keyring.c daemon/tenant/keyring.h daemon/tenant/keyring_inside.h \
+	daemon/tenant/keyring_keys.c daemon/tenant/keyring_table.c \
+	daemon/tenant/lifecycle.h daemon/tenant/pepper.c \
+	daemon/tenant/rate.c daemon/tenant/rate.h \
+	daemon/tenant/tenants.c daemon/tenant/tenants.h daemon/tenant/tenants_inside.h \
+	daemon/tenant/tenants_table.c daemon/tenant/tenants_requests.c \
+	daemon/tenant/tenants_data.c daemon/tenant/tenants_calls.c daemon/tenant/tenants_usage.c
 
 # What a program that links libtenant.a needs beside the floors below.
-TENANT_LIBS = libtenant.a $(SODIUM_LIBS)
+TENANT_LIBS = libtenant.a $(SODIUM_LIBS) $(ZLIB_LIBS)
