@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "http/caller.h"
 #include "http/routes.h"
 #include "http/shadow.h"
 #include "http/stream.h"
@@ -23,6 +24,8 @@
 struct running_answer {
         const struct http_services *services;
         struct snapshot *snapshot; /* a reference: it may outlive the request */
+        struct tenant_id tenant;
+        struct tenant_entry *entry; /* of a stream, which may outlive it, too; or NULL */
         struct answer_request request;
         struct replay *replay;       /* of its search, when it has ended; or NULL */
         struct answering *answering; /* once it was started */
@@ -47,6 +50,7 @@ static void free_running(void *data)
         answer_request_done(&running->request);
         request_done(&running->problems);
         json_object_put(running->whole);
+        (void) tenant_leave(running->entry);
         (void) snapshot_unref(running->snapshot);
         free(running);
 }
@@ -70,6 +74,7 @@ static struct running_answer *new_running(struct request *request, struct answer
         }
         running->services = &request->door->services;
         running->snapshot = snapshot_ref(request->snapshot);
+        running->tenant = request->tenant;
         running->request = *takes;
         running->request.search.arm = request->arm;
         running->request.search.told_alone = request->shadow_step > 0;
@@ -119,7 +124,7 @@ static void start_events(struct stream *stream, void *data)
         struct error error = { 0 };
 
         running->stream = stream;
-        if (answer_start(running->snapshot->answer, running->services->tenant, &running->request,
+        if (answer_start(running->snapshot->answer, running->tenant, &running->request,
                          &events, &running->answering, &error) < 0)
                 end_events(running, NULL, &error);
 }
@@ -161,6 +166,7 @@ static void begin_stream(struct request *request, struct answer_request *takes)
         memcpy(running->problems.id, request->id, sizeof request->id);
         running->problems.started_usec = request->started_usec;
         running->problems.snapshot = snapshot_ref(request->snapshot);
+        running->entry = take_ptr(request->entry);
         running->request.search.check = (struct index_check){ check_listener, running };
         if (stream_new(request->door, &answer_producer, running, &request->reply.stream, &error) <
             0) {
@@ -209,7 +215,7 @@ static void resume_whole(struct request *request, int why)
 /* Without a connection that could be suspended. */
 static void wait_for_whole(struct request *request, struct running_answer *takes)
 {
-        (void) answer_run(takes->snapshot->answer, takes->services->tenant, &takes->request, NULL,
+        (void) answer_run(takes->snapshot->answer, takes->tenant, &takes->request, NULL,
                           &takes->whole, &takes->error);
         settle(request, takes);
 }
@@ -230,7 +236,7 @@ static void begin_whole(struct request *request, struct answer_request *takes)
         }
         const struct answer_events events = { NULL, end_whole, running };
 
-        if (answer_start(running->snapshot->answer, running->services->tenant, &running->request,
+        if (answer_start(running->snapshot->answer, running->tenant, &running->request,
                          &events, &running->answering, &running->error) < 0)
                 settle(request, running);
 }
@@ -260,7 +266,9 @@ void answer_post(struct request *request)
                 problem_set_error(request, &error, PROBLEM_FROM_BODY);
                 return;
         }
-        if (parsed.question && strlen(parsed.question) > request_max_input(request)) {
+        if (!caller_may_search(request, &parsed.search)) {
+                answer_request_done(&parsed);
+        } else if (parsed.question && strlen(parsed.question) > request_max_input(request)) {
                 problem_set(request, PROBLEM_TOO_LARGE,
                             "the question may have %zu bytes (security.max_input_size_kb)",
                             request_max_input(request));

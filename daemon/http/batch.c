@@ -12,7 +12,7 @@ static void batch_open(struct request *request)
         struct ingest_batch *batch = NULL;
         struct error error = { 0 };
 
-        if (ingest_batch_open(services->ingest, services->tenant, request->parameters[0], &batch,
+        if (ingest_batch_open(services->ingest, request->tenant, request->parameters[0], &batch,
                               &error) < 0)
                 problem_set_error(request, &error, PROBLEM_FROM_SERVICE);
         else

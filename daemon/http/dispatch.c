@@ -4,6 +4,7 @@
 #include "answer/answer.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "http/caller.h"
 #include "http/idempotent.h"
 #include "http/origin.h"
 #include "http/reject.h"
@@ -112,10 +113,10 @@ static bool too_large(struct request *request, uint64_t bytes)
         return true;
 }
 
-static void route(struct request *request)
+/* `r`: what route_find() said. */
+static void route(struct request *request, int r)
 {
         const struct header *length = request_header(request, "Content-Length");
-        int r = route_find(request);
 
         if (r == -ENOENT)
                 problem_set(request, PROBLEM_NO_ROUTE, "see /openapi.json for what there is");
@@ -127,7 +128,7 @@ static void route(struct request *request)
                 problem_set(request, PROBLEM_BAD_REQUEST, "the path is not valid");
         else if (atomic_load(&request->door->draining) && !(request->route->flags & ROUTE_ALWAYS))
                 problem_set(request, PROBLEM_DRAINING, "it takes no new requests");
-        else if (!check_query(request) || !check_media_type(request))
+        else if (!caller_may(request) || !check_query(request) || !check_media_type(request))
                 return;
         else if (length && too_large(request, strtoull(length->value, NULL, 10)))
                 return;
@@ -137,6 +138,8 @@ static void route(struct request *request)
 
 void dispatch_head(struct request *request)
 {
+        int found;
+
         request->method = method_from_name(request->method_text);
         set_id(request);
         request_pin(request);
@@ -150,7 +153,9 @@ void dispatch_head(struct request *request)
                 request_reply_empty(request, 204);
                 return;
         }
-        route(request);
+        found = route_find(request);
+        if (caller_admit(request))
+                route(request, found);
 }
 
 /* ---- The body -------------------------------------------------------------------------- */
@@ -160,7 +165,7 @@ void dispatch_take(struct request *request, const char *bytes, size_t len)
         request->body_total += len;
         if (request_settled(request))
                 return;
-        if (too_large(request, request->body_total)) {
+        if (too_large(request, request->body_total) || !caller_take_bytes(request, len)) {
                 buf_done(&request->body);
                 return;
         }
@@ -257,6 +262,12 @@ void dispatch_account(const struct request *request, uint64_t now_usec)
         metrics_add(metrics, METRIC_HTTP_REQUESTS, row, status <= METRIC_5XX ? status : METRIC_5XX,
                     1);
         metrics_observe(metrics, METRIC_HTTP_SECONDS, row, 0, now_usec - request->started_usec);
+        if (request->reply.status == 401)
+                metrics_add(metrics, METRIC_HTTP_UNAUTHENTICATED, 0, 0, 1);
+        else if (request->reply.status == 403)
+                metrics_add(metrics, METRIC_HTTP_FORBIDDEN, 0, 0, 1);
+        else if (request->reply.status == 429)
+                metrics_add(metrics, METRIC_HTTP_LIMITED, 0, 0, 1);
         if (request->body_total)
                 metrics_add(metrics, METRIC_HTTP_RECEIVED_BYTES, 0, 0, request->body_total);
         if (request->reply.body_len)

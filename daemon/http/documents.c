@@ -21,7 +21,7 @@ static int open_collection(struct request *request, struct collection **ret)
 {
         const struct http_services *services = &request->door->services;
         struct error error = { 0 };
-        int r = collection_open(services->store, services->tenant, request->parameters[0], ret,
+        int r = collection_open(services->store, request->tenant, request->parameters[0], ret,
                                 &error);
 
         if (r < 0)
@@ -147,7 +147,7 @@ void documents_put(struct request *request)
 
         if (parse_document(request, &json, &document) < 0)
                 return;
-        r = ingest_put(services->ingest, services->tenant, request->parameters[0],
+        r = ingest_put(services->ingest, request->tenant, request->parameters[0],
                        &document.input, &receipt, &error);
         ingest_document_done(&document);
         if (r < 0) {
@@ -183,7 +183,7 @@ void documents_delete(struct request *request)
         const struct http_services *services = &request->door->services;
         struct error error = { 0 };
 
-        if (ingest_delete(services->ingest, services->tenant, request->parameters[0],
+        if (ingest_delete(services->ingest, request->tenant, request->parameters[0],
                           request->parameters[1], &error) < 0)
                 problem_set_error(request, &error, PROBLEM_FROM_SERVICE);
         else
@@ -292,7 +292,7 @@ void documents_sync(struct request *request)
                 problem_set_error(request, &error, PROBLEM_FROM_BODY);
                 return;
         }
-        if (ingest_sync(services->ingest, services->tenant, request->parameters[0], &sync, &result,
+        if (ingest_sync(services->ingest, request->tenant, request->parameters[0], &sync, &result,
                         &error) < 0)
                 problem_set_error(request, &error, PROBLEM_FROM_SERVICE);
         else

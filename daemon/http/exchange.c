@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "config/values.h"
 #include "http/dispatch.h"
+#include "http/limits.h"
 #include "http/reject.h"
 #include "http/routes.h"
 #include "http/server.h"
@@ -114,6 +115,7 @@ void *exchange_begin(void *cls, const char *uri, struct MHD_Connection *connecti
         exchange->request.later.wake = wake_exchange;
         exchange->request.later.wake_data = exchange;
         exchange->request.metrics_only = pool->metrics_only;
+        exchange->request.listener = pool->address;
         exchange->request.target = strdup(uri);
         exchange->raw_target = uri;
         exchange->raw_target_len = strlen(uri);
@@ -165,8 +167,28 @@ static void add_cors(struct MHD_Response *response, const struct request *reques
                 add_header(response, "Access-Control-Max-Age", "600");
         } else {
                 add_header(response, "Access-Control-Expose-Headers",
-                           "Location, Ragd-Release, Ragd-Stage, Retry-After, X-Request-Id");
+                           "Location, Ragd-Release, Ragd-Stage, RateLimit, RateLimit-Policy, "
+                           "Retry-After, WWW-Authenticate, X-Request-Id");
         }
+}
+
+/* RFC 6750, section 3: the error is named where a key was sent. */
+static void add_challenge(struct MHD_Response *response, const struct request *request)
+{
+        add_header(response, "WWW-Authenticate",
+                   request_header(request, "Authorization")
+                           ? "Bearer realm=\"ragd\", error=\"invalid_token\""
+                           : "Bearer realm=\"ragd\"");
+}
+
+static void add_limits(struct MHD_Response *response, const struct request *request)
+{
+        char policies[LIMITS_TEXT_SIZE], states[LIMITS_TEXT_SIZE];
+
+        if (!limits_format(&request->verdict, policies, states))
+                return;
+        add_header(response, "RateLimit-Policy", policies);
+        add_header(response, "RateLimit", states);
 }
 
 static void add_headers(struct MHD_Response *response, const struct exchange *exchange)
@@ -194,6 +216,9 @@ static void add_headers(struct MHD_Response *response, const struct exchange *ex
                 (void) snprintf(number, sizeof number, "%u", reply->retry_after_seconds);
                 add_header(response, "Retry-After", number);
         }
+        if (reply->status == 401)
+                add_challenge(response, request);
+        add_limits(response, request);
         if (reply->close || atomic_load(&request->door->draining) ||
             atomic_load(&exchange->pool->retired))
                 add_header(response, "Connection", "close");

@@ -4,17 +4,25 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "config/values.h"
+#include "http/caller.h"
 #include "http/routes.h"
 #include "metrics/metrics.h"
 #include "release/snapshot.h"
 
-static struct json_object *identity(const struct request *request, const char *status)
+static struct json_object *status_alone(const char *status)
 {
         struct json_object *json = json_object_new_object();
 
+        json_add_string(json, "status", status);
+        return json;
+}
+
+static struct json_object *identity(const struct request *request, const char *status)
+{
+        struct json_object *json = status_alone(status);
+
         if (!json)
                 return NULL;
-        json_add_string(json, "status", status);
         json_add_string(json, "version", request->door->services.version);
         json_add_string(json, "stage", stage_name(request_config(request)->stage));
         json_add_u64(json, "release", request->snapshot->release);
@@ -31,13 +39,15 @@ void health_ready(struct request *request)
         const struct http_services *services = &request->door->services;
         cleanup_json_ struct json_object *detail = json_object_new_object();
         bool draining = atomic_load(&request->door->draining);
+        bool ready = !draining, told = caller_is_operator(request);
         struct json_object *json;
-        bool ready = !draining;
+        const char *status;
 
         if (detail && ready && services->ready)
                 ready = services->ready(services->data, detail);
-        json = identity(request, ready ? "ready" : draining ? "draining" : "not ready");
-        if (json && detail)
+        status = ready ? "ready" : draining ? "draining" : "not ready";
+        json = told ? identity(request, status) : status_alone(status);
+        if (json && detail && told)
                 json_add(json, "detail", take_ptr(detail));
         request_reply_json(request, ready ? 200 : 503, json);
         if (!ready)

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "http/caller.h"
 #include "http/request.h"
 #include "http/routes.h"
 #include "store/idempotency.h"
@@ -62,6 +63,9 @@ void idempotent_begin(struct request *request)
         (void) crypto_generichash_init(&claim->state, NULL, 0, HASH_BYTES);
         idempotent_hash(request, request->method_text, strlen(request->method_text) + 1);
         idempotent_hash(request, request->target, strlen(request->target) + 1);
+        /* What one key may see another one may not. */
+        if (caller_is_limited(request))
+                idempotent_hash(request, (const char *) request->key_id.bytes, KEY_ID_BYTES);
 }
 
 void idempotent_hash(struct request *request, const char *bytes, size_t len)
@@ -111,7 +115,7 @@ static bool begin(struct request *request, struct idempotent_response *ret_store
         int r;
 
         current_hash(claim, hash);
-        r = idempotency_begin(request->door->services.store, request->door->services.tenant,
+        r = idempotency_begin(request->door->services.store, request->tenant,
                               request->key, hash, clock_wall_usec(), ret_stored, &error);
         if (r == 0)
                 claim->claimed = true;
@@ -217,7 +221,7 @@ void idempotent_end(struct request *request)
         body = stored_body(request, &response.body_len);
         response.body = body;
         if (!body || idempotency_finish(request->door->services.store,
-                                        request->door->services.tenant, request->key, &response,
+                                        request->tenant, request->key, &response,
                                         &error) < 0) {
                 log_warning("the answer for an Idempotency-Key was not stored: %s [request %s]",
                             body ? error_text(&error) : "out of memory", request->id);
@@ -234,7 +238,7 @@ void idempotent_abandon(struct request *request)
         if (!claim)
                 return;
         if (claim->claimed)
-                idempotency_abandon(request->door->services.store, request->door->services.tenant,
+                idempotency_abandon(request->door->services.store, request->tenant,
                                     request->key);
         claim->claimed = false;
         idempotent_response_done(&claim->stored);

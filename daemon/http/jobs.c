@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "http/caller.h"
 #include "http/routes.h"
 #include "http/stream.h"
 #include "ingest/ingest.h"
@@ -9,38 +10,119 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* An id that is none names no job: what is not there and what can't be there look the same. */
-static int job_of(struct request *request, struct job_id *ret)
+/* ---- Whose they are: of keys for some collections, the jobs of those ------------------------- */
+
+struct own_jobs {
+        bool all;
+        struct collection_id *collections; /* heap, or NULL */
+        size_t n;
+};
+
+static void own_jobs_done(struct own_jobs *own)
 {
-        if (id_parse(request->parameters[0], &ret->id) == 0)
+        free(own->collections);
+}
+
+static int own_jobs_of(const struct request *request, struct own_jobs *ret, struct error *reterr)
+{
+        *ret = (struct own_jobs){ .all = !caller_is_limited(request) };
+        return ret->all ? 0 : caller_collections(request, &ret->collections, &ret->n, reterr);
+}
+
+static bool is_own(const struct own_jobs *own, const struct job *job)
+{
+        if (own->all)
+                return true;
+        for (size_t i = 0; i < own->n; i++)
+                if (id_equal(own->collections[i].id, job->collection.id))
+                        return true;
+        return false;
+}
+
+/* The job of the path.  An id that is none names no job: what is not there, what can't be there
+ * and what belongs to somebody else look the same.  Less than 0: the problem is set. */
+static int find_job(struct request *request, struct job *ret)
+{
+        cleanup_(own_jobs_done) struct own_jobs own = { 0 };
+        struct error error = { 0 };
+        struct job_id id;
+        int r;
+
+        if (id_parse(request->parameters[0], &id.id) < 0)
+                goto none;
+        r = own_jobs_of(request, &own, &error);
+        if (r >= 0)
+                r = ingest_job_get(request->door->services.ingest, request->tenant, id, ret,
+                                   &error);
+        if (r >= 0 && is_own(&own, ret))
                 return 0;
+        if (r >= 0)
+                job_done(ret);
+        if (r < 0 && r != -ENOENT) {
+                problem_set_error(request, &error, PROBLEM_FROM_SERVICE);
+                return r;
+        }
+none:
         problem_set(request, PROBLEM_NOT_FOUND, "no such job");
         return -ENOENT;
 }
 
-static void reply_job(struct request *request, struct job_id id)
+static void reply_job(struct request *request)
 {
-        const struct http_services *services = &request->door->services;
-        struct error error = { 0 };
         struct job job = { 0 };
 
-        if (ingest_job_get(services->ingest, services->tenant, id, &job, &error) < 0) {
-                problem_set_error(request, &error, PROBLEM_FROM_SERVICE);
+        if (find_job(request, &job) < 0)
                 return;
-        }
         request_reply_json(request, 200, ingest_job_json(&job));
         job_done(&job);
 }
 
-void jobs_list_page(struct request *request)
+/* A page of them, newest first.  Adds to `array` at most `limit`, the last one's id to `last`; 1:
+ * there are more. */
+static int list_own(struct request *request, size_t limit, const struct job_id *before,
+                    struct json_object *array, char last[static ID_TEXT_SIZE],
+                    struct error *reterr)
 {
         const struct http_services *services = &request->door->services;
-        struct json_object *array;
+        cleanup_(own_jobs_done) struct own_jobs own = { 0 };
+        size_t taken = 0, n = limit + 1;
+        struct job_id at;
+        int r = own_jobs_of(request, &own, reterr);
+
+        while (r == 0 && n > limit) {
+                struct job *jobs = NULL;
+
+                r = jobs_list(services->store, request->tenant, before, limit + 1, &jobs, &n,
+                              reterr);
+                if (r < 0)
+                        return r;
+                ingest_jobs_refresh(services->ingest, jobs, n);
+                for (size_t i = 0; i < n && r == 0; i++) {
+                        at = jobs[i].id;
+                        before = &at;
+                        if (!is_own(&own, &jobs[i]))
+                                continue;
+                        r = taken == limit;
+                        if (taken++ == limit)
+                                break;
+                        json_add(array, NULL, ingest_job_json(&jobs[i]));
+                        (void) id_format(at.id, last);
+                }
+                (void) jobs_free(jobs, n);
+        }
+        return r;
+}
+
+/* ---- Handlers ------------------------------------------------------------------------------ */
+
+void jobs_list_page(struct request *request)
+{
+        cleanup_json_ struct json_object *array = json_object_new_array();
+        char after[ID_TEXT_SIZE], last[ID_TEXT_SIZE] = "";
         struct error error = { 0 };
-        struct job *jobs = NULL;
-        char after[ID_TEXT_SIZE], last[ID_TEXT_SIZE];
         struct job_id before;
-        size_t limit, n = 0;
+        size_t limit;
+        int r;
 
         if (request_page(request, &limit, after, sizeof after) < 0)
                 return;
@@ -49,60 +131,50 @@ void jobs_list_page(struct request *request)
                             "the cursor is not one that this server gave out");
                 return;
         }
-        if (jobs_list(services->store, services->tenant, after[0] ? &before : NULL, limit + 1,
-                      &jobs, &n, &error) < 0) {
+        r = list_own(request, limit, after[0] ? &before : NULL, array, last, &error);
+        if (r < 0)
                 problem_set_error(request, &error, PROBLEM_FROM_SERVICE);
-                return;
-        }
-        ingest_jobs_refresh(services->ingest, jobs, n);
-        array = json_object_new_array();
-        for (size_t i = 0; array && i < n && i < limit; i++)
-                json_add(array, NULL, ingest_job_json(&jobs[i]));
-        request_reply_page(request, "jobs", array,
-                           n > limit ? id_format(jobs[limit - 1].id.id, last) : NULL);
-        (void) jobs_free(jobs, n);
+        else
+                request_reply_page(request, "jobs", take_ptr(array), r > 0 ? last : NULL);
 }
 
 void jobs_get_one(struct request *request)
 {
-        struct job_id id;
+        reply_job(request);
+}
 
-        if (job_of(request, &id) == 0)
-                reply_job(request, id);
+static void change_job(struct request *request,
+                       int (*change)(struct ingest *ingest, struct tenant_id tenant,
+                                     struct job_id id, struct error *reterr))
+{
+        struct error error = { 0 };
+        struct job job = { 0 };
+
+        if (find_job(request, &job) < 0)
+                return;
+        job_done(&job);
+        if (change(request->door->services.ingest, request->tenant, job.id, &error) < 0)
+                problem_set_error(request, &error, PROBLEM_FROM_SERVICE);
+        else
+                reply_job(request);
 }
 
 void jobs_cancel(struct request *request)
 {
-        const struct http_services *services = &request->door->services;
-        struct error error = { 0 };
-        struct job_id id;
-
-        if (job_of(request, &id) < 0)
-                return;
-        if (ingest_job_cancel(services->ingest, services->tenant, id, &error) < 0)
-                problem_set_error(request, &error, PROBLEM_FROM_SERVICE);
-        else
-                reply_job(request, id);
+        change_job(request, ingest_job_cancel);
 }
 
 void jobs_retry(struct request *request)
 {
-        const struct http_services *services = &request->door->services;
-        struct error error = { 0 };
-        struct job_id id;
-
-        if (job_of(request, &id) < 0)
-                return;
-        if (ingest_job_retry(services->ingest, services->tenant, id, &error) < 0)
-                problem_set_error(request, &error, PROBLEM_FROM_SERVICE);
-        else
-                reply_job(request, id);
+        change_job(request, ingest_job_retry);
 }
 
 /* ---- Events: `progress` whenever the job's object changed, `done` with its last form --------- */
 
 struct watched_job {
         const struct http_services *services;
+        struct tenant_id tenant;
+        struct tenant_entry *entry; /* or NULL */
         struct job_id id;
         char *last; /* the text that was sent; heap */
 };
@@ -111,6 +183,7 @@ static void free_watched(void *data)
 {
         struct watched_job *watched = data;
 
+        (void) tenant_leave(watched->entry);
         free(watched->last);
         free(watched);
 }
@@ -126,7 +199,7 @@ static bool watch_job(struct stream *stream, void *data)
         bool final;
         int r;
 
-        if (ingest_job_get(watched->services->ingest, watched->services->tenant, watched->id, &job,
+        if (ingest_job_get(watched->services->ingest, watched->tenant, watched->id, &job,
                            &error) < 0)
                 return false;
         final = job_status_is_final(job.status);
@@ -149,26 +222,22 @@ static const struct stream_producer watch_producer = { .watch = watch_job, .free
 
 void jobs_events(struct request *request)
 {
-        const struct http_services *services = &request->door->services;
         struct watched_job *watched;
         struct error error = { 0 };
         struct job job = { 0 };
-        struct job_id id;
 
-        if (job_of(request, &id) < 0)
+        if (find_job(request, &job) < 0)
                 return;
-        if (ingest_job_get(services->ingest, services->tenant, id, &job, &error) < 0) {
-                problem_set_error(request, &error, PROBLEM_FROM_SERVICE);
-                return;
-        }
         job_done(&job);
         watched = calloc(1, sizeof *watched);
         if (!watched) {
                 problem_set(request, PROBLEM_UNAVAILABLE, "out of memory");
                 return;
         }
-        watched->services = services;
-        watched->id = id;
+        watched->services = &request->door->services;
+        watched->tenant = request->tenant;
+        watched->entry = take_ptr(request->entry);
+        watched->id = job.id;
         if (stream_new(request->door, &watch_producer, watched, &request->reply.stream, &error) <
             0) {
                 problem_set_error(request, &error, PROBLEM_FROM_SERVICE);

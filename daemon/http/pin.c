@@ -45,6 +45,13 @@ const struct config *request_config(const struct request *request)
         return request->snapshot->config;
 }
 
+bool request_needs_key(const struct request *request)
+{
+        const struct config *config = request_config(request);
+
+        return config->multi_tenant || config->security.require_keys;
+}
+
 size_t request_max_body(const struct request *request)
 {
         return (size_t) request_config(request)->server.max_body_kb * 1024;

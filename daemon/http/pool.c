@@ -72,12 +72,13 @@ int pool_new(struct http *http, bool metrics_only, const char *tls_cert, const c
                 return error_oom(reterr);
         pool->http = http;
         pool->metrics_only = metrics_only;
+        pool->address = strdup(address);
         if (tls_cert) {
                 pool->tls_cert = strdup(tls_cert);
                 pool->tls_key = strdup(tls_key);
-                if (!pool->tls_cert || !pool->tls_key)
-                        r = error_oom(reterr);
         }
+        if (!pool->address || (tls_cert && (!pool->tls_cert || !pool->tls_key)))
+                r = error_oom(reterr);
         if (r == 0)
                 start(pool);
         if (r == 0 && !pool->daemon)
@@ -105,6 +106,7 @@ struct pool *pool_free(struct pool *pool)
                 return NULL;
         if (pool->daemon)
                 MHD_stop_daemon(pool->daemon);
+        free(pool->address);
         free(pool->tls_cert);
         free(pool->tls_key);
         free(pool);

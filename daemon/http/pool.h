@@ -16,6 +16,7 @@ struct pool {
         struct http *http;
         struct MHD_Daemon *daemon;
         bool metrics_only;
+        char *address;                 /* that its connections come in by */
         char *tls_cert, *tls_key;      /* PEM texts, or NULL: no TLS */
         _Atomic bool retired;          /* its connections end with their next reply */
         _Atomic uint32_t connections;  /* open */
@@ -24,7 +25,7 @@ struct pool {
 };
 
 /* The certificate and key as PEM texts; both NULL: without TLS.  -EINVAL: they are not what they
- * should be; -EIO.  `address` and `file` are for the error. */
+ * should be; -EIO.  `file` is for the error. */
 int pool_new(struct http *http, bool metrics_only, const char *tls_cert, const char *tls_key,
              const char *address, const char *file, struct pool **ret, struct error *reterr);
 /* Whether it serves with these. */

@@ -3,12 +3,17 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "http/request.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+/* Registered by draft-ietf-httpapi-ratelimit-headers-10, section 8. */
+#define TYPE_QUOTA_EXCEEDED "https://iana.org/assignments/http-problem-types#quota-exceeded"
 
 #define ROW(status_, code_, title_, ...) \
         { .status = (status_), .code = (code_), .title = (title_), __VA_ARGS__ }
@@ -20,8 +25,17 @@ static const struct problem_row rows[PROBLEM_MAX] = {
                     "The request's head is malformed or ambiguous"),
         [PROBLEM_MALFORMED_JSON] = ROW(400, "malformed-json", "The body is not valid JSON"),
         [PROBLEM_INVALID_ENCODING] = ROW(400, "invalid-encoding", "The text is not valid UTF-8"),
+        [PROBLEM_MISSING_KEY] = ROW(401, "missing-key", "A key is needed"),
+        [PROBLEM_INVALID_KEY] = ROW(401, "invalid-key", "The key is not valid"),
+        [PROBLEM_EXPIRED_KEY] = ROW(401, "expired-key", "The key has expired"),
+        [PROBLEM_WRONG_STAGE] = ROW(401, "wrong-stage", "The key belongs to another stage"),
         [PROBLEM_ORIGIN] = ROW(403, "origin-refused", "This web origin may not do that"),
         [PROBLEM_FORBIDDEN] = ROW(403, "forbidden", "Not allowed"),
+        [PROBLEM_MISSING_SCOPE] = ROW(403, "missing-scope", "The key may not do this"),
+        [PROBLEM_OTHER_COLLECTIONS] =
+                ROW(403, "collection-refused", "The key is for other collections"),
+        [PROBLEM_SUSPENDED] = ROW(403, "tenant-suspended", "The tenant is suspended"),
+        [PROBLEM_QUOTA] = ROW(403, "quota-exceeded", "The tenant's quota does not hold that"),
         [PROBLEM_NOT_FOUND] = ROW(404, "not-found", "There is no such thing"),
         [PROBLEM_NO_ROUTE] = ROW(404, "unknown-path", "No such path in this API"),
         [PROBLEM_METHOD] = ROW(405, "method-not-allowed", "This path does not take that method"),
@@ -47,6 +61,15 @@ static const struct problem_row rows[PROBLEM_MAX] = {
         [PROBLEM_TOO_MANY] =
                 ROW(429, "too-many-requests",
                     "Too many requests at once", .retry_after_seconds = 1),
+        [PROBLEM_RATE] =
+                ROW(429, "rate-limited",
+                    "Too many requests in too short a time", .type = TYPE_QUOTA_EXCEEDED),
+        [PROBLEM_OPERATIONS] =
+                ROW(429, "too-many-operations",
+                    "Too many requests of the tenant at once", .retry_after_seconds = 1),
+        [PROBLEM_DAY] =
+                ROW(429, "day-quota-exceeded",
+                    "What the tenant may use in a day is used up", .type = TYPE_QUOTA_EXCEEDED),
         [PROBLEM_BUDGET] =
                 ROW(429, "budget-spent",
                     "The budget for calls to providers is spent", .retry_after_seconds = 3600),
@@ -59,6 +82,13 @@ static const struct problem_row rows[PROBLEM_MAX] = {
         [PROBLEM_UNAVAILABLE] =
                 ROW(503, "unavailable",
                     "Not possible at the moment", .secret = true, .retry_after_seconds = 5),
+        [PROBLEM_WAKING] =
+                ROW(503, "tenant-waking",
+                    "The tenant is being brought back", .retry_after_seconds = 1),
+        [PROBLEM_AUDIT] =
+                ROW(503, "audit-unavailable",
+                    "Nothing is changed that can't be recorded", .secret = true,
+                    .retry_after_seconds = 5),
         [PROBLEM_PROVIDER] =
                 ROW(503, "provider-unavailable",
                     "No provider can answer at the moment", .retry_after_seconds = 5),
@@ -80,6 +110,9 @@ static const struct problem_row rows[PROBLEM_MAX] = {
         [PROBLEM_FULL] =
                 ROW(507, "storage-full",
                     "There is no room left for more data", .secret = true),
+        [PROBLEM_AUDIT_FULL] =
+                ROW(507, "audit-full",
+                    "There is no room left to record changes", .secret = true),
 };
 
 static const struct {
@@ -133,13 +166,27 @@ static void add_member(struct buf *out, const char *name, const char *value)
         buf_append_json_string(out, value, strlen(value));
 }
 
+/* Members of the registered type, and the wait as exactly as it is known. */
+static void add_limit(struct buf *out, const struct reply *reply)
+{
+        if (!reply->violated)
+                return;
+        buf_append_format(out, ",\"violated-policies\":[\"%s\"]", reply->violated);
+        if (reply->wait_usec != UINT64_MAX)
+                buf_append_format(out, ",\"retry_after_ms\":%" PRIu64,
+                                  (reply->wait_usec + USEC_PER_MSEC - 1) / USEC_PER_MSEC);
+}
+
 char *problem_text(const struct request *request, enum problem problem, const char *detail,
                    const char *pointer, size_t *ret_len)
 {
         const struct problem_row *row = &rows[problem];
         struct buf out = BUF_EMPTY;
 
-        buf_append_format(&out, "{\"type\":\"urn:ragd:problem:%s\"", row->code);
+        if (row->type)
+                buf_append_format(&out, "{\"type\":\"%s\"", row->type);
+        else
+                buf_append_format(&out, "{\"type\":\"urn:ragd:problem:%s\"", row->code);
         add_member(&out, "title", row->title);
         buf_append_format(&out, ",\"status\":%d", row->status);
         add_member(&out, "detail", detail);
@@ -159,6 +206,7 @@ char *problem_text(const struct request *request, enum problem problem, const ch
                 buf_done(&full);
         }
         buf_append_char(&out, ']');
+        add_limit(&out, &request->reply);
         add_member(&out, "request_id", request->id);
         buf_append_char(&out, '}');
         *ret_len = out.len;
@@ -177,6 +225,7 @@ static void settle(struct request *request, enum problem problem, const char *de
         request->reply.body_len = text ? len : 0;
         request->reply.content_type = "application/problem+json";
         request->reply.status = row->status;
+        request->reply.code = row->code;
         request->reply.retry_after_seconds = row->retry_after_seconds;
 }
 
@@ -189,6 +238,25 @@ void problem_set(struct request *request, enum problem problem, const char *deta
         (void) vsnprintf(text, sizeof text, detail, arguments);
         va_end(arguments);
         settle(request, problem, text, NULL);
+}
+
+void problem_set_limit(struct request *request, enum problem problem, const char *policy,
+                       uint64_t wait_usec, const char *detail, ...)
+{
+        char text[ERROR_MESSAGE_MAX];
+        va_list arguments;
+
+        va_start(arguments, detail);
+        (void) vsnprintf(text, sizeof text, detail, arguments);
+        va_end(arguments);
+        request->reply.violated = policy;
+        request->reply.wait_usec = wait_usec;
+        settle(request, problem, text, NULL);
+        if (wait_usec != UINT64_MAX) {
+                uint64_t seconds = (wait_usec + USEC_PER_SEC - 1) / USEC_PER_SEC;
+
+                request->reply.retry_after_seconds = seconds ? (uint32_t) seconds : 1;
+        }
 }
 
 void problem_set_error(struct request *request, const struct error *error,

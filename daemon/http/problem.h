@@ -16,8 +16,16 @@ enum problem {
         PROBLEM_REFUSED_HEAD,
         PROBLEM_MALFORMED_JSON,
         PROBLEM_INVALID_ENCODING,
+        PROBLEM_MISSING_KEY,
+        PROBLEM_INVALID_KEY,
+        PROBLEM_EXPIRED_KEY,
+        PROBLEM_WRONG_STAGE,
         PROBLEM_ORIGIN,
         PROBLEM_FORBIDDEN,
+        PROBLEM_MISSING_SCOPE,
+        PROBLEM_OTHER_COLLECTIONS,
+        PROBLEM_SUSPENDED,
+        PROBLEM_QUOTA,
         PROBLEM_NOT_FOUND,
         PROBLEM_NO_ROUTE,
         PROBLEM_METHOD,
@@ -32,22 +40,29 @@ enum problem {
         PROBLEM_KEY_REUSED,
         PROBLEM_TOO_MANY_HEADERS,
         PROBLEM_TOO_MANY,
+        PROBLEM_RATE,
+        PROBLEM_OPERATIONS,
+        PROBLEM_DAY,
         PROBLEM_BUDGET,
         PROBLEM_INTERNAL,
         PROBLEM_TRANSFER_ENCODING,
         PROBLEM_UNAVAILABLE,
+        PROBLEM_WAKING,
+        PROBLEM_AUDIT,
         PROBLEM_PROVIDER,
         PROBLEM_STORAGE,
         PROBLEM_DAMAGED,
         PROBLEM_DEADLINE,
         PROBLEM_DRAINING,
         PROBLEM_FULL,
+        PROBLEM_AUDIT_FULL,
         PROBLEM_MAX,
 };
 
 struct problem_row {
         int status;
         const char *code; /* stable, for programs; the last part of the type's URN */
+        const char *type; /* a registered one; NULL: that URN */
         const char *title;
         bool secret; /* details stay in the log */
         uint32_t retry_after_seconds;
@@ -69,6 +84,12 @@ void problem_set(struct request *request, enum problem problem, const char *deta
 /* The same from a failure of a floor below; logs it when it is the server's own. */
 void problem_set_error(struct request *request, const struct error *error,
                        enum problem_origin origin);
+
+/* The same where a limit refuses: which policy it is, and how long until it would pass (UINT64_MAX:
+ * waiting does not help).  Retry-After is that, rounded up to whole seconds. */
+void problem_set_limit(struct request *request, enum problem problem, const char *policy,
+                       uint64_t wait_usec, const char *detail, ...)
+        __attribute__((format(printf, 5, 6)));
 
 /* The document itself (heap); `pointer` may be NULL. */
 char *problem_text(const struct request *request, enum problem problem, const char *detail,

@@ -53,7 +53,7 @@ static bool value_has_controls(const struct header *header)
 /* The fields of which two would leave a choice. */
 static const char *const single_fields[] = {
         "Content-Length", "Transfer-Encoding", "Host", "Authorization", "Content-Type",
-        "Expect",         "Idempotency-Key",   "Origin",
+        "Expect",         "Idempotency-Key",   "Origin", "X-Ragd-User",
 };
 
 static bool has_duplicates(const struct request *request, const char **ret_name)

@@ -9,6 +9,8 @@
 #include "base/error.h"
 #include "http/door.h"
 #include "http/problem.h"
+#include "tenant/keyring.h"
+#include "tenant/tenants.h"
 
 #include <json-c/json.h>
 #include <stdbool.h>
@@ -23,6 +25,7 @@ struct stream;
 #define REQUEST_HEADERS_MAX 64
 #define REQUEST_PARAMETERS_MAX 2
 #define REQUEST_ID_MAX 64
+#define REQUEST_USER_MAX 128 /* bytes of X-Ragd-User */
 #define REQUEST_LIMIT_MAX 100 /* items on one page of a list */
 #define REQUEST_LIMIT_DEFAULT 20
 
@@ -46,6 +49,9 @@ struct header {
 
 struct reply {
         int status; /* 0: not settled yet */
+        const char *code; /* of the problem that it is; NULL: none */
+        const char *violated; /* the policy that refused it; NULL: none did */
+        uint64_t wait_usec;   /* then: how long until it passes; UINT64_MAX: never */
         const char *content_type;
         char *body; /* heap, or NULL */
         size_t body_len;
@@ -79,6 +85,18 @@ struct request {
         bool headers_cut; /* there were more */
         bool metrics_only; /* came in through metrics_listen */
         char address[64];  /* of the client, or "" */
+        const char *listener; /* the address it came in by, or "" */
+
+        /* Who asks: caller_admit(), until request_done(). */
+        bool admitted; /* the next ones are known */
+        struct tenant_id tenant;
+        const struct principal *principal; /* of the key that was proven; NULL: none was needed */
+        struct key_id key_id; /* of the key that was sent, also of one that was refused */
+        bool has_key_id;
+        char user[REQUEST_USER_MAX + 1]; /* X-Ragd-User; "": nobody was named */
+        struct tenant_entry *entry;      /* or NULL */
+        struct tenant_verdict verdict;   /* what the RateLimit headers say */
+        bool metered; /* a body without a length, whose bytes count against a rate */
 
         /* What answers it: pinned by dispatch_head(), until request_done(). */
         struct snapshot *snapshot;
@@ -114,6 +132,8 @@ void request_done(struct request *request);
 
 /* The configuration of its release. */
 const struct config *request_config(const struct request *request);
+/* Whether its release answers nobody without a key. */
+bool request_needs_key(const struct request *request);
 /* How large its body may be; and a question or query (SIZE_MAX: not limited). */
 size_t request_max_body(const struct request *request);
 size_t request_max_input(const struct request *request);

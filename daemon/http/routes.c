@@ -5,10 +5,10 @@
 
 #include <string.h>
 
-#define ROUTE(name_, method_, path_, run_, body_, flags_, query_, summary_, request_, status_, \
-              response_)                                                                        \
+#define ROUTE(name_, method_, path_, run_, body_, scopes_, flags_, query_, summary_, request_,  \
+              status_, response_)                                                               \
         { .name = (name_), .method = (method_), .path = (path_), .run = (run_), .body = (body_), \
-          .flags = (flags_), .query = (query_), .summary = (summary_),                          \
+          .scopes = (scopes_), .flags = (flags_), .query = (query_), .summary = (summary_),     \
           .request_schema = (request_), .status = (status_), .response_schema = (response_),    \
           .lines = (body_) == BODY_LINES ? &batch_lines : NULL },
 static const struct route routes[] = {
@@ -36,6 +36,16 @@ const struct route *route_at(size_t i)
 size_t route_index(const struct route *route_or_null)
 {
         return route_or_null ? (size_t) (route_or_null - routes) : ELEMENTSOF(routes);
+}
+
+bool route_has_collection(const struct route *route)
+{
+        return strstr(route->path, "/{collection}") != NULL;
+}
+
+bool route_has_job(const struct route *route)
+{
+        return strstr(route->path, "/{job}") != NULL;
 }
 
 const char *const *http_route_labels(void)

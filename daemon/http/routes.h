@@ -28,6 +28,13 @@ enum route_flags {
         ROUTE_METRICS = 1 << 3, /* where metrics_listen is set, only there */
         ROUTE_ALWAYS = 1 << 4,  /* answered while the server drains */
         ROUTE_REMOTE = 1 << 5,  /* not inline where the release's searches wait elsewhere */
+        ROUTE_OPEN = 1 << 6,    /* for everybody: no key is looked at */
+        ROUTE_KEYLESS = 1 << 7, /* needs no key; one that is sent must be good all the same */
+        ROUTE_CHANGE = 1 << 8,  /* changes something: audited, refused where that is not possible */
+        ROUTE_READ = 1 << 9,    /* shows data of a tenant: audited where security.audit_reads */
+        ROUTE_ADMIN = 1 << 10,  /* on tenants and keys: always with a key, and a change is audited
+                                 * before it begins, too */
+        ROUTE_EVERY = 1 << 11,  /* concerns every collection: not for keys that are for some */
 };
 
 /* Consumers of a body that is read as it comes; each runs on a worker thread. */
@@ -43,6 +50,7 @@ struct route {
         const char *path;
         void (*run)(struct request *request); /* must settle the request */
         enum body_kind body;
+        uint32_t scopes; /* enum key_scope: a key needs one of them; 0: any key will do */
         unsigned flags;
         const char *query; /* names of the query parameters, separated by commas; "" */
         const char *summary;
@@ -62,6 +70,10 @@ size_t route_index(const struct route *route_or_null);
 /* Finds the row and cuts request->path into its parameters.  0; -ENOENT: no such path;
  * -ENOTSUP: not with this method (request->reply.allow names those that do). */
 int route_find(struct request *request);
+
+/* Its first parameter is the name of a collection; its first parameter is the id of a job. */
+bool route_has_collection(const struct route *route);
+bool route_has_job(const struct route *route);
 
 /* The handlers. */
 void collections_create(struct request *request);

@@ -355,8 +355,7 @@ static const struct schema schemas[] = {
           MEMBER("cost_microusd", INTEGER)
           "}}" },
         { "Health",
-          "{\"type\":\"object\",\"required\":[\"status\",\"version\",\"stage\",\"release\"]"
-          ",\"properties\":{"
+          "{\"type\":\"object\",\"required\":[\"status\"],\"properties\":{"
           MEMBER("status", STRING) ","
           MEMBER("version", STRING) ","
           MEMBER("stage", STRING) ","

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "http/caller.h"
 #include "http/routes.h"
 #include "http/shadow.h"
 #include "metrics/metrics.h"
@@ -110,7 +111,7 @@ static void run(struct request *request, const struct search_request *search,
         char *text;
         int r;
 
-        r = search_run(request->snapshot->answer, services->tenant, search, &response, &error);
+        r = search_run(request->snapshot->answer, request->tenant, search, &response, &error);
         if (r >= 0) {
                 metrics_observe(services->metrics, METRIC_SEARCH_RESULTS, 0, 0,
                                 search_response_count(response));
@@ -164,7 +165,7 @@ void search_post(struct request *request)
         search.arm = request->arm;
         search.check = (struct index_check){ request_check_time, request };
         search.deadline_usec = request_deadline(request);
-        if (!query_too_long(request, search.query))
+        if (caller_may_search(request, &search) && !query_too_long(request, search.query))
                 run(request, &search, vector_options);
         search_request_done(&search);
 }

@@ -37,6 +37,7 @@ struct replay {
         struct replay *next;
         struct shadow *shadow;
         struct snapshot *candidate; /* one reference */
+        struct tenant_id tenant;
         uint64_t step, deadline_usec;
         enum replay_kind kind;
         struct json_object *options; /* or NULL */
@@ -126,6 +127,7 @@ struct replay *replay_new(const struct request *request, enum replay_kind kind,
         replay->len = len;
         replay->shadow = shadow;
         replay->candidate = snapshot_ref(request->shadow);
+        replay->tenant = request->tenant;
         replay->step = request->shadow_step;
         replay->kind = kind;
         replay->options = json_object_get(options);
@@ -214,11 +216,19 @@ static void run(struct replay *replay)
         cleanup_(search_response_free_cleanup) struct search_response *response = NULL;
         struct canary_shadow counts = { 0 };
         struct answer_request request = { 0 };
+        struct tenant_entry *entry = NULL;
         struct search_request search;
 
+        /* One that left meanwhile is not brought back for this. */
+        if (services->tenants &&
+            tenant_enter_quietly(services->tenants, replay->tenant, &entry, NULL) < 0) {
+                count_dropped(replay->shadow, replay->step);
+                return;
+        }
         if (parse(replay, &request) < 0) {
                 counts.refused = 1;
                 releases_count_shadow(services->releases, replay->step, &counts);
+                (void) tenant_leave(entry);
                 return;
         }
         search = replay->kind == REPLAY_ANSWER ? answer_request_search(&request) : request.search;
@@ -229,10 +239,12 @@ static void run(struct replay *replay)
         search.check = (struct index_check){ check, replay };
         search.deadline_usec = replay->deadline_usec;
         /* How it ended is told to the candidate's observations, as of any search. */
-        if (search_run(replay->candidate->answer, services->tenant, &search, &response, NULL) >= 0)
+        if (search_run(replay->candidate->answer, replay->tenant, &search, &response, NULL) >= 0)
                 compare(&replay->base, response, &counts);
         counts.replayed = 1;
         releases_count_shadow(services->releases, replay->step, &counts);
+        response = search_response_free(response);
+        (void) tenant_leave(entry);
         answer_request_done(&request);
 }
 

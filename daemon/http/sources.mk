@@ -3,6 +3,7 @@ libhttp_a_SOURCES = \
 	daemon/http/accept.c daemon/http/accept.h \
 	daemon/http/answer.c \
 	daemon/http/batch.c \
+	daemon/http/caller.c daemon/http/caller.h \
 	daemon/http/collections.c \
 	daemon/http/dispatch.c daemon/http/dispatch.h \
 	daemon/http/documents.c \
@@ -13,6 +14,7 @@ libhttp_a_SOURCES = \
 	daemon/http/http.h \
 	daemon/http/idempotent.c daemon/http/idempotent.h \
 	daemon/http/jobs.c \
+	daemon/http/limits.c daemon/http/limits.h \
 	daemon/http/listen.c daemon/http/listen.h \
 	daemon/http/openapi.c \
 	daemon/http/origin.c daemon/http/origin.h \

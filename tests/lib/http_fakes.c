@@ -185,17 +185,20 @@ void collection_info_done(struct collection_info *info)
         free(info->description);
 }
 
+/* "docs"; of a tenant that is not the default one "more", too. */
 int collection_list(struct store *store, struct tenant_id tenant, const char *after, size_t limit,
                     struct collection_info **ret, size_t *ret_n, struct error *reterr)
 {
-        struct collection_info *infos = calloc(1, sizeof *infos);
+        static const char *const names[] = { "docs", "more" };
+        struct collection_info *infos = calloc(2, sizeof *infos);
+        size_t n = 0;
 
         (void) store;
-        (void) tenant;
-        (void) limit;
         (void) reterr;
-        (void) strcpy(infos[0].name, "docs");
-        *ret_n = after && strcmp(after, "docs") >= 0 ? 0 : 1;
+        for (size_t i = 0; i < (tenant.id.bytes[0] ? 2 : 1) && n < limit; i++)
+                if (!after || strcmp(names[i], after) > 0)
+                        (void) strcpy(infos[n++].name, names[i]);
+        *ret_n = n;
         *ret = infos;
         return 0;
 }
@@ -205,6 +208,16 @@ struct collection_info *collection_infos_free(struct collection_info *infos, siz
         (void) n;
         free(infos);
         return NULL;
+}
+
+int collection_get_info(struct store *store, struct tenant_id tenant, const char *name,
+                        struct collection_info *ret, struct error *reterr)
+{
+        (void) store;
+        (void) tenant;
+        memset(ret, 0, sizeof *ret);
+        (void) snprintf(ret->name, sizeof ret->name, "%s", name);
+        return known(name, reterr);
 }
 
 int collection_open(struct store *store, struct tenant_id tenant, const char *name,
@@ -339,15 +352,22 @@ bool job_status_is_final(enum job_status status)
         return status >= JOB_SUCCEEDED;
 }
 
+/* The first byte of an id is that of its collection's; "docs" has 0. */
 int jobs_list(struct store *store, struct tenant_id tenant, const struct job_id *before,
               size_t limit, struct job **ret_jobs, size_t *ret_n, struct error *reterr)
 {
+        struct job *jobs = calloc(2, sizeof *jobs);
+        size_t n = 0;
+
         (void) store;
-        (void) tenant;
-        (void) limit;
         (void) reterr;
-        *ret_jobs = calloc(1, sizeof **ret_jobs);
-        *ret_n = before ? 0 : 1;
+        for (uint8_t i = 0; i < (tenant.id.bytes[0] ? 2 : 1) && n < limit; i++)
+                if (!before || i > before->id.bytes[0]) {
+                        jobs[n].id.id.bytes[0] = i;
+                        jobs[n++].collection.id.bytes[0] = i;
+                }
+        *ret_jobs = jobs;
+        *ret_n = n;
         return 0;
 }
 
@@ -556,7 +576,7 @@ int ingest_put(struct ingest *ingest, struct tenant_id tenant, const char *colle
         int r = known(collection, reterr);
 
         (void) ingest;
-        (void) tenant;
+        fakes.tenant = tenant.id.bytes[0];
         if (r < 0)
                 return r;
         if (strcmp(document->external_id, "full") == 0)
@@ -667,6 +687,7 @@ int ingest_job_get(struct ingest *ingest, struct tenant_id tenant, struct job_id
                 return error_set(reterr, -ENOENT, "no such job");
         memset(ret, 0, sizeof *ret);
         ret->id = id;
+        ret->collection.id.bytes[0] = id.id.bytes[0];
         ret->progress.documents_done = fakes.job_reads;
         ret->status = fakes.job_reads++ < 3 ? JOB_RUNNING : JOB_SUCCEEDED;
         return 0;
@@ -727,10 +748,20 @@ static int wait_as_replay(const struct search_request *request, struct error *re
         return r < 0 ? error_set(reterr, r, "the replay was ended early") : 0;
 }
 
+static void take_collections(struct json_object *json, struct search_request *ret)
+{
+        struct json_object *names = NULL;
+
+        (void) json_get_array(json, "collections", &names, NULL);
+        for (size_t i = 0; names && i < json_object_array_length(names); i++)
+                ret->collections[ret->n_collections++] =
+                        json_object_get_string(json_object_array_get_idx(names, i));
+}
+
 int search_request_parse_text(const struct answer *answer, const char *text, size_t len,
                               struct search_request *ret, struct error *reterr)
 {
-        static const char *const members[] = { "query", "limit", NULL };
+        static const char *const members[] = { "query", "limit", "collections", NULL };
         cleanup_json_ struct json_object *json = NULL;
         int r = json_parse(text, len, &json, reterr);
 
@@ -744,6 +775,7 @@ int search_request_parse_text(const struct answer *answer, const char *text, siz
         if ((r = json_refuse_unknown(json, members, reterr)) < 0 ||
             (r = json_get_string(json, "query", &ret->query, reterr)) < 0)
                 return r;
+        take_collections(json, ret);
         ret->json = take_ptr(json);
         return 0;
 }
@@ -774,7 +806,7 @@ int search_run(struct answer *answer, struct tenant_id tenant, const struct sear
         static const char *const ids[] = { "a", "b" };
         const char *query = request->query ? request->query : "";
 
-        (void) tenant;
+        fakes.tenant = tenant.id.bytes[0];
         if (is_candidate(answer)) {
                 int r = wait_as_replay(request, reterr);
 
@@ -827,10 +859,14 @@ const char *search_response_external_id(const struct search_response *response, 
 int answer_request_parse(const struct answer *answer, struct json_object *json,
                          struct answer_request *ret, struct error *reterr)
 {
+        struct json_object *search = NULL;
         int r;
 
         (void) answer;
         memset(ret, 0, sizeof *ret);
+        (void) json_get_object(json, "search", &search, NULL);
+        if (search)
+                take_collections(search, &ret->search);
         if ((r = json_get_string(json, "question", &ret->question, reterr)) < 0 ||
             (r = json_get_bool(json, "stream", &ret->stream, reterr)) < 0)
                 return r;
@@ -921,7 +957,7 @@ int answer_start(struct answer *answer, struct tenant_id tenant,
         struct answering *answering;
 
         (void) answer;
-        (void) tenant;
+        fakes.tenant = tenant.id.bytes[0];
         if (strcmp(request->question, "stale") == 0)
                 return known("stale", reterr);
         answering = calloc(1, sizeof *answering);
@@ -969,7 +1005,7 @@ int answer_run(struct answer *answer, struct tenant_id tenant, const struct answ
                struct error *reterr)
 {
         (void) answer;
-        (void) tenant;
+        fakes.tenant = tenant.id.bytes[0];
         (void) sink_or_null;
         if (strcmp(request->question, "broken") == 0)
                 return error_set(reterr, -EIO, "read /var/lib/ragd/secret");

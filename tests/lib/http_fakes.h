@@ -8,7 +8,11 @@
  *   "broken" fails, "never" has no answer, "later" has one after a while; each is answered on a
  *   thread of its own
  *   the query "slow" takes a while, "late" all the time that it may; "few" finds two documents
- *   on what serves and one of them on a candidate, which does not take "unfit"               */
+ *   on what serves and one of them on a candidate, which does not take "unfit"
+ *
+ * Keys, where there are tenants: "ragd_reader", "ragd_writer", "ragd_admin" and "ragd_limited" (to
+ * "docs") of the tenant acme, "ragd_beta" of beta, "ragd_operator" of the default one; "ragd_wrong",
+ * "ragd_expired", "ragd_stage" are refused for that.                                          */
 #pragma once
 #include "http/http.h"
 
@@ -47,8 +51,21 @@ struct fakes {
         _Atomic bool replays_wait; /* they go on when this is false again, or when they are ended */
         _Atomic uint32_t replays_ended;
         _Atomic uint64_t replayed, refused, dropped, expected, found; /* that were counted */
+        _Atomic uint8_t tenant; /* first byte of the id that was searched or written for last */
+
+        _Atomic int tenant_refuses; /* errno of tenant_enter(); 0: it lets in */
+        _Atomic int32_t entries, principals; /* held */
+        _Atomic bool limited; /* requests are counted: `left` more pass, then `violated` refuses */
+        _Atomic uint32_t left;
+        _Atomic int violated; /* enum tenant_policy */
+        _Atomic uint8_t counted_tenant;
+        _Atomic uint64_t counted_bytes, max_bytes; /* of ingest; 0: any number */
+        char counted_user[160];
 };
 extern struct fakes fakes;
+
+/* Keys, tenants, limits and an audit log beside them. */
+void fakes_with_tenants(struct http_services *services);
 
 /* Services over the fakes; metrics and releases are the caller's. */
 struct http_services fakes_services(struct metrics *metrics, struct releases *releases);

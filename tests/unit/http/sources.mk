@@ -1,5 +1,6 @@
 if HAVE_CMOCKA
 http_tests = \
+	tests/unit/http/test_callers \
 	tests/unit/http/test_rebind \
 	tests/unit/http/test_reject \
 	tests/unit/http/test_routes \
@@ -9,8 +10,11 @@ check_PROGRAMS += $(http_tests)
 TESTS += $(http_tests)
 HTTP_TEST_FAKES = \
 	tests/lib/http_client.c tests/lib/http_client.h \
-	tests/lib/http_fakes.c tests/lib/http_fakes.h
+	tests/lib/http_fakes.c tests/lib/http_fakes.h \
+	tests/lib/http_fakes_tenants.c
 HTTP_TEST_LIBS = $(HTTP_LIBS) $(METRICS_LIBS) $(SCHEDULER_LIBS) $(CONFIG_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+tests_unit_http_test_callers_SOURCES = tests/unit/http/test_callers.c $(HTTP_TEST_FAKES)
+tests_unit_http_test_callers_LDADD = $(HTTP_TEST_LIBS)
 tests_unit_http_test_rebind_SOURCES = tests/unit/http/test_rebind.c $(HTTP_TEST_FAKES)
 tests_unit_http_test_rebind_LDADD = $(HTTP_TEST_LIBS)
 tests_unit_http_test_reject_SOURCES = tests/unit/http/test_reject.c $(HTTP_TEST_FAKES)

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stand-ins for keys, tenants, limits and the audit log beneath the HTTP door. */
+#include "config.h"
+
+#include "tests/lib/http_fakes.h"
+
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "store/tenants.h"
+#include "tenant/key.h"
+#include "tenant/keyring.h"
+#include "tenant/lifecycle.h"
+#include "tenant/rate.h"
+#include "tenant/tenants.h"
+#include "audit/audit.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+void fakes_with_tenants(struct http_services *services)
+{
+        static char keyring, tenants, lifecycle, audit;
+
+        services->keyring = (struct keyring *) (void *) &keyring;
+        services->tenants = (struct tenants *) (void *) &tenants;
+        services->lifecycle = (struct lifecycle *) (void *) &lifecycle;
+        services->audit = (struct audit *) (void *) &audit;
+}
+
+/* ---- Keys --------------------------------------------------------------------------------- */
+
+static const char *const docs_only[] = { "docs", NULL };
+
+static const struct {
+        const char *token;
+        struct principal principal;
+} keys[] = {
+        { "ragd_reader", { .tenant.id.bytes = { 1 }, .key.bytes = { 1 }, .scopes = KEY_READ } },
+        { "ragd_writer",
+          { .tenant.id.bytes = { 1 }, .key.bytes = { 2 }, .scopes = KEY_READ | KEY_WRITE } },
+        { "ragd_admin",
+          { .tenant.id.bytes = { 1 },
+            .key.bytes = { 3 },
+            .scopes = KEY_READ | KEY_WRITE | KEY_ADMIN } },
+        { "ragd_limited",
+          { .tenant.id.bytes = { 1 },
+            .key.bytes = { 4 },
+            .scopes = KEY_READ | KEY_WRITE | KEY_ADMIN,
+            .collections = docs_only } },
+        { "ragd_beta",
+          { .tenant.id.bytes = { 2 },
+            .key.bytes = { 5 },
+            .scopes = KEY_READ | KEY_WRITE | KEY_ADMIN } },
+        { "ragd_operator", { .key.bytes = { 6 }, .scopes = KEY_SCOPES_ALL } },
+};
+
+bool key_text_is_ours(const char *token, size_t len)
+{
+        return len >= 5 && memcmp(token, "ragd_", 5) == 0;
+}
+
+int keyring_check(struct keyring *keyring, const char *token, size_t len, uint64_t now_wall_usec,
+                  const struct principal **ret, struct key_id *ret_id, bool *ret_has_id,
+                  struct error *reterr)
+{
+        (void) keyring;
+        (void) now_wall_usec;
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
+                if (strlen(keys[i].token) != len || memcmp(keys[i].token, token, len) != 0)
+                        continue;
+                *ret = &keys[i].principal;
+                *ret_id = keys[i].principal.key;
+                *ret_has_id = true;
+                fakes.principals++;
+                return 0;
+        }
+        if (len == 10 && memcmp(token, "ragd_wrong", 10) == 0) {
+                *ret_id = (struct key_id){ { 9 } };
+                *ret_has_id = true;
+                return error_set(reterr, -EACCES, "the key is not known");
+        }
+        if (len == 12 && memcmp(token, "ragd_expired", 12) == 0)
+                return error_set(reterr, -EKEYEXPIRED, "the key has expired");
+        if (len == 10 && memcmp(token, "ragd_stage", 10) == 0)
+                return error_set(reterr, -EXDEV, "the key is for production");
+        return error_set(reterr, -EINVAL, "the key is cut or mistyped");
+}
+
+const struct principal *principal_unref(const struct principal *principal)
+{
+        if (principal)
+                fakes.principals--;
+        return NULL;
+}
+
+bool principal_may_use(const struct principal *principal, const char *collection)
+{
+        for (size_t i = 0; principal->collections && principal->collections[i]; i++)
+                if (strcmp(principal->collections[i], collection) == 0)
+                        return true;
+        return !principal->collections;
+}
+
+const char *key_id_format(struct key_id id, char text[static KEY_ID_TEXT_SIZE])
+{
+        (void) snprintf(text, KEY_ID_TEXT_SIZE, "key%u", id.bytes[0]);
+        return text;
+}
+
+static const char *const scope_names[] = { "read", "write", "admin", "operator" };
+
+const char *key_scopes_format(uint32_t scopes, char text[static KEY_SCOPES_TEXT_SIZE])
+{
+        size_t len = 0;
+
+        text[0] = '\0';
+        for (size_t i = 0; i < ELEMENTSOF(scope_names); i++)
+                if (scopes & (1U << i))
+                        len += (size_t) snprintf(text + len, KEY_SCOPES_TEXT_SIZE - len, "%s%s",
+                                                 len ? "," : "", scope_names[i]);
+        return text;
+}
+
+/* ---- Tenants at work ------------------------------------------------------------------------ */
+
+struct tenant_entry {
+        struct tenant_id tenant;
+};
+
+int tenant_enter(struct tenants *tenants, struct tenant_id tenant, struct tenant_entry **ret,
+                 struct error *reterr)
+{
+        struct tenant_entry *entry;
+
+        (void) tenants;
+        if (fakes.tenant_refuses)
+                return error_set(reterr, fakes.tenant_refuses, "the tenant says no");
+        entry = calloc(1, sizeof *entry);
+        entry->tenant = tenant;
+        fakes.entries++;
+        *ret = entry;
+        return 0;
+}
+
+int tenant_enter_quietly(struct tenants *tenants, struct tenant_id tenant,
+                         struct tenant_entry **ret, struct error *reterr)
+{
+        return tenant_enter(tenants, tenant, ret, reterr);
+}
+
+struct tenant_entry *tenant_leave(struct tenant_entry *entry)
+{
+        if (entry)
+                fakes.entries--;
+        free(entry);
+        return NULL;
+}
+
+const char *tenant_policy_name(enum tenant_policy policy)
+{
+        static const char *const names[] = { "user", "key", "tenant", "ingest", "day" };
+
+        return names[policy];
+}
+
+int tenant_count_request(struct tenant_entry *entry, const struct tenant_caller *caller,
+                         uint64_t now_usec, uint64_t now_wall_usec, struct tenant_verdict *ret)
+{
+        uint32_t left = fakes.left;
+
+        (void) now_usec;
+        (void) now_wall_usec;
+        fakes.counted_tenant = entry->tenant.id.bytes[0];
+        fakes.counted_bytes = caller->ingest_bytes;
+        (void) snprintf(fakes.counted_user, sizeof fakes.counted_user, "%s",
+                        caller->user ? caller->user : "");
+        if (!fakes.limited)
+                return 0;
+        ret->policies[TENANT_POLICY_TENANT].held = true;
+        ret->policies[TENANT_POLICY_TENANT].quota = 100;
+        ret->policies[TENANT_POLICY_TENANT].window_sec = 60;
+        ret->policies[TENANT_POLICY_TENANT].left = left;
+        ret->policies[TENANT_POLICY_TENANT].reset_usec = 16000001;
+        ret->policies[fakes.violated].held = true;
+        ret->policies[fakes.violated].quota = 100;
+        ret->policies[fakes.violated].window_sec = 60;
+        if (left > 0) {
+                fakes.left--;
+                return 0;
+        }
+        ret->violated = (enum tenant_policy) fakes.violated;
+        ret->wait_usec = 1200345;
+        return -EDQUOT;
+}
+
+int tenant_count_ingest(struct tenant_entry *entry, uint64_t bytes, uint64_t now_usec,
+                        struct tenant_verdict *ret)
+{
+        (void) entry;
+        (void) now_usec;
+        fakes.counted_bytes += bytes;
+        if (!fakes.max_bytes || fakes.counted_bytes <= fakes.max_bytes)
+                return 0;
+        ret->policies[TENANT_POLICY_INGEST].held = true;
+        ret->policies[TENANT_POLICY_INGEST].quota = fakes.max_bytes;
+        ret->policies[TENANT_POLICY_INGEST].window_sec = 60;
+        ret->violated = TENANT_POLICY_INGEST;
+        ret->wait_usec = 5000000;
+        return -EDQUOT;
+}
