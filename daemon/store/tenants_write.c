@@ -253,7 +253,8 @@ static int write_requests(struct db *db, const struct tenant_day *day, struct er
         int r = db_prepare(db, "INSERT INTO tenant_day(day, tenant, requests)"
                                " SELECT ?1, id, ?3 FROM tenant WHERE id = ?2"
                                " ON CONFLICT(day, tenant) DO UPDATE"
-                               " SET requests = max(requests, excluded.requests)",
+                               " SET requests = CASE WHEN ?4 THEN excluded.requests"
+                               " ELSE max(requests, excluded.requests) END",
                            &statement, reterr);
 
         if (r < 0)
@@ -261,6 +262,7 @@ static int write_requests(struct db *db, const struct tenant_day *day, struct er
         db_bind_u64(statement, 1, day->day);
         db_bind_blob(statement, 2, day->tenant.id.bytes, ID_BYTES);
         db_bind_u64(statement, 3, day->requests > INT64_MAX ? INT64_MAX : day->requests);
+        db_bind_u64(statement, 4, day->exact);
         return db_step(db, statement, reterr);
 }
 
@@ -283,7 +285,7 @@ static int apply_days(struct db *db, void *data, struct error *reterr)
         int r = 0;
 
         for (size_t i = 0; r == 0 && i < days->n; i++) {
-                if (days->rows[i].requests > 0)
+                if (days->rows[i].requests > 0 || days->rows[i].exact)
                         r = write_requests(db, &days->rows[i], reterr);
                 if (r == 0 && days->rows[i].used_usec > 0)
                         r = write_used(db, &days->rows[i], reterr);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A table of theoretical arrival times, in shards.
  *
- * A shard is an array of buckets of WAYS places; whoever asks has two buckets of it, where the first
- * free place is his.  Where both are full of debtors the shard doubles, up to its share of
+ * A shard is an array of buckets of WAYS places; whoever asks has two buckets of it, where a free
+ * place is his.  Where both are full of debtors the shard doubles, up to its share of
  * max_entries; then somebody goes.  An empty place is one whose time has passed: its all-zero tag
  * may be anybody's.
  *
- * Times are rational: an arrival time is tat_usec + fraction/q microseconds, so that nothing is ever
- * rounded, whatever q is.  Shards are locked in ascending order. */
+ * Times are rational: an arrival time is tat_usec + fraction/q microseconds, so that nothing is
+ * ever rounded, whatever q is.  Shards are locked in ascending order. */
 #include "tenant/rate.h"
 
 #include <assert.h>
@@ -111,7 +111,7 @@ struct rates *rates_free(struct rates *rates)
         return NULL;
 }
 
-/* ---- Places ------------------------------------------------------------------------------------ */
+/* ---- Places --------------------------------------------------------------------------------- */
 
 static struct who who_of(const struct rates *rates, const struct rate_limit *limit)
 {
@@ -250,7 +250,7 @@ static struct place *make(const struct rates *rates, struct shard *shard,
         return place;
 }
 
-/* ---- Taking ------------------------------------------------------------------------------------ */
+/* ---- Taking --------------------------------------------------------------------------------- */
 
 /* In each shard once, in ascending order. */
 static void lock_shards(struct rates *rates, const struct asking *askings, size_t n, bool lock)

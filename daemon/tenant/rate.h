@@ -36,8 +36,8 @@ struct rate_state {
         uint64_t wait_usec;  /* until this amount would pass; 0: it passed; UINT64_MAX: never */
 };
 /* All of them or none: where one refuses nothing is taken from the others.  At most RATES_TAKE_MAX,
- * each of somebody else.  `states`: one for each.  0, or -EAGAIN: states[*ret_refused], the one that
- * is longest in the way, says how long. */
+ * each of somebody else.  `states`: one for each.  0, or -EAGAIN: states[*ret_refused], the one
+ * that is longest in the way, says how long. */
 int rates_take(struct rates *rates, const struct rate_limit *limits, size_t n, uint64_t now_usec,
                struct rate_state *states, size_t *ret_refused);
 

@@ -93,7 +93,7 @@ int tenant_count_request(struct tenant_entry *entry, const struct tenant_caller 
 int tenant_count_ingest(struct tenant_entry *entry, uint64_t bytes, uint64_t now_usec,
                         struct tenant_verdict *ret);
 
-/* ---- Data ------------------------------------------------------------------------------------ */
+/* ---- Data ----------------------------------------------------------------------------------- */
 
 struct tenant_amounts {
         int64_t collections, documents, bytes, vectors;
@@ -102,13 +102,18 @@ struct tenant_amounts {
  * limit, how much is used, and how much more was asked for; nothing is reserved. */
 int tenant_reserve(struct tenants *tenants, struct tenant_id tenant,
                    const struct tenant_amounts *amounts, struct error *reterr);
-/* Gives the reservation back and counts what was really added (or, negative, went). */
+/* Gives the reservation back and counts what was really added (or, negative, went).  NULL: nobody
+ * knows, it is read anew.  Whoever writes or deletes reserves before, be it nothing, and settles
+ * afterwards. */
 void tenant_settle(struct tenants *tenants, struct tenant_id tenant,
                    const struct tenant_amounts *reserved, const struct tenant_amounts *added);
 /* Whether any of the limits of data is finite: else nothing needs counting beforehand. */
 bool tenant_has_data_limits(struct tenants *tenants, struct tenant_id tenant);
+/* What could be reserved now; INT64_MAX where there is no limit. */
+int tenant_get_room(struct tenants *tenants, struct tenant_id tenant, struct tenant_amounts *ret,
+                    struct error *reterr);
 
-/* ---- Calls to providers ---------------------------------------------------------------------- */
+/* ---- Calls to providers --------------------------------------------------------------------- */
 
 /* For the gateway, before a call: what it will at most use.  -EDQUOT: which, and until when. */
 int tenant_reserve_calls(struct tenants *tenants, struct tenant_id tenant, uint64_t tokens,
@@ -116,11 +121,14 @@ int tenant_reserve_calls(struct tenants *tenants, struct tenant_id tenant, uint6
 void tenant_settle_calls(struct tenants *tenants, struct tenant_id tenant,
                          uint64_t reserved_tokens, uint64_t reserved_microusd, uint64_t tokens,
                          uint64_t microusd);
+/* Whether a call's end has to wait for the books, so that a crash forgets none of it. */
+bool tenant_has_call_limits(struct tenants *tenants, struct tenant_id tenant);
 
-/* ---- What it has used -------------------------------------------------------------------------- */
+/* ---- What it has used ----------------------------------------------------------------------- */
 
 struct json_object;
-/* {documents: {used, limit, own}, …} for every row of tenant_limits[]; `limit` null: none. */
+/* {documents: {used, limit, own}, …} for every row of tenant_limits[]; `limit` null: none; `used`
+ * null: not known.  Money in dollars. */
 int tenant_describe_usage(struct tenants *tenants, struct tenant_id tenant,
                           struct json_object **ret, struct error *reterr);
 /* Limits were changed (tenant_set_quota()), or its state was. */
@@ -134,7 +142,7 @@ struct tenants_figures {
 };
 void tenants_get_figures(struct tenants *tenants, struct tenants_figures *ret);
 
-/* ---- For lifecycle.c --------------------------------------------------------------------------- */
+/* ---- For lifecycle.c ------------------------------------------------------------------------ */
 
 /* Nobody enters any more (-EAGAIN), and all who are in have left; -EBUSY: not within `wait_usec`,
  * then all is as before.  Ended by tenants_open(). */
