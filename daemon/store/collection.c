@@ -78,7 +78,7 @@ static int open_generation(struct collection *collection, const struct generatio
         if (is_unfinished(collection, row))
                 return collection_discard_generation(collection, row->number, reterr);
         if (collection->n_generations == COLLECTION_GENERATIONS_MAX)
-                return error_set(reterr, -EMFILE, "%s has more than %d generations",
+                return error_set(reterr, -EOVERFLOW, "%s has more than %d generations",
                                  collection->path, COLLECTION_GENERATIONS_MAX);
         r = generation_open(collection, row->number, row->state, &generation, &why);
         if (r == -EBADMSG)
@@ -113,6 +113,8 @@ int collection_open_content(struct collection *collection, struct error *reterr)
         if (r == -ENOENT) /* the row says that it must be there */
                 r = error_set(reterr, -EBADMSG, "%s/docs.db is missing", path);
         if (r == 0)
+                r = collection_read_behind(collection, reterr);
+        if (r == 0)
                 r = registry_list_generations(collection->store, collection->info.id, &rows, &n,
                                               reterr);
         for (size_t i = 0; r == 0 && i < n; i++)
@@ -131,6 +133,26 @@ void collection_close_content(struct collection *collection)
         collection->dirfd = -1;
         free(collection->path);
         collection->path = NULL;
+}
+
+/* SQLite keeps a file, its log and, once for all connections, the index of the log. */
+static uint32_t files_of_database(struct db_pool *readers)
+{
+        return 3 + (readers ? 2 * db_pool_count(readers) : 0);
+}
+
+void collection_measure(struct collection *collection, uint32_t *ret_files,
+                        uint64_t *ret_hot_bytes)
+{
+        uint32_t files = 1 + files_of_database(collection->docs_readers);
+        uint64_t hot_bytes = 0;
+
+        for (size_t i = 0; i < collection->n_generations; i++) {
+                files += GENERATION_FILES + files_of_database(collection->generations[i]->readers);
+                hot_bytes += generation_hot_bytes(collection->generations[i]);
+        }
+        *ret_files = files;
+        *ret_hot_bytes = hot_bytes;
 }
 
 const struct collection_info *collection_get(const struct collection *collection)

@@ -49,6 +49,8 @@ int collection_open_by_id(struct store *store, struct tenant_id tenant, struct c
                           struct collection **ret, struct error *reterr);
 /* A reference where it is open already; else NULL. */
 struct collection *collection_find_open(struct store *store, struct collection_id id);
+/* References to those that are open, the one that was asked for last first; at most `room`. */
+size_t collection_list_open(struct store *store, struct collection **ret, size_t room);
 struct collection *collection_unref(struct collection *collection);
 
 const struct collection_info *collection_get(const struct collection *collection);

@@ -41,11 +41,15 @@ struct collection {
         pthread_mutex_t change_lock; /* held while a generation is made, removed, or changes its
                                         state; the registry is written under it */
 
+        pthread_mutex_t behind_lock; /* held while the registry's mark is set */
+        atomic_bool behind;          /* the mark is set: see collection_behind.c */
+
         /* Of collections.c, under its lock. */
         atomic_uint refs;
-        bool opening, doomed;
-        uint64_t used; /* when it was last released, counted in releases */
-        struct collection *next;
+        bool opening, doomed, named;
+        uint32_t files;     /* descriptors, */
+        uint64_t hot_bytes; /* and memory of its indexes, as of when nobody held it last */
+        struct collection *next_by_id, *next_by_name, *older, *newer;
 };
 
 struct collection *collection_ref(struct collection *collection);
@@ -61,6 +65,21 @@ void collection_close_content(struct collection *collection);
 /* "tenants/<id>/<id>/gNNNN" below the state folder. */
 const char *collection_generation_path(const struct collection *collection, uint32_t number,
                                        char text[static GENERATION_PATH_SIZE]);
+
+/* While nobody holds it: descriptors, and the hot memory of its indexes. */
+void collection_measure(struct collection *collection, uint32_t *ret_files,
+                        uint64_t *ret_hot_bytes);
+
+/* ---- collection_behind.c ---------------------------------------------------------------- */
+
+/* Before the log grows; durable when it returns.  Costs nothing but the first time. */
+int collection_begin_change(struct collection *collection, struct error *reterr);
+/* Reads the mark while the collection is opened. */
+int collection_read_behind(struct collection *collection, struct error *reterr);
+/* While nobody holds it: the mark is set, and is not needed any more. */
+bool collection_has_caught_up(struct collection *collection);
+
+/* ---- collection.c, again ---------------------------------------------------------------- */
 
 /* docs_tidy() up to what every retained generation has applied and no pinned view is behind. */
 int collection_tidy(struct collection *collection, bool *ret_more, struct error *reterr);

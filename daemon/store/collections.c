@@ -3,32 +3,27 @@
  *
  * Each is in the table once; opening and closing happen outside the table's lock while its entry
  * says `opening`, and whoever wants that collection meanwhile waits.  One that nobody holds stays
- * open until more than max_open are, and then the one released longest ago is closed.  A count
- * rises from zero only under the lock, so closing one whose count is zero is safe. */
+ * open until there are too many of them, or of their descriptors, or their indexes fill the
+ * memory that all may use: then those that were asked for longest ago are closed.  A count rises
+ * from zero only under the lock, so closing one whose count is zero is safe. */
 #include "store/collections.h"
 
-#include "base/clock.h"
-#include "base/io.h"
-#include "store/docs.h"
 #include "store/generation_inside.h"
 #include "store/registry.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/resource.h>
 
-struct open_collections {
-        pthread_mutex_t lock;
-        pthread_cond_t settled; /* an entry is not `opening` any more, or is gone */
-        struct collection *first;
-        uint32_t n, max;
-        uint64_t releases;
-};
+#define OPEN_MAX 512       /* where nobody says how many: each takes half a MiB and more */
+#define FILES_EACH 16      /* of a collection with one generation, usually */
+#define FILES_SHARE 2      /* of all descriptors, one in so many is for collections */
+#define MEMORY_PERCENT 90  /* of the budget; beyond it what idles gives its memory back */
+#define LOOK_MAX 128       /* idle ones that are looked at for one that needs no saving */
 
 /* ---- Entries ---------------------------------------------------------------------------- */
 
-static struct collection *new_entry(struct store *store, struct tenant_id tenant,
-                                    struct collection_id id)
+struct collection *collection_new(struct store *store, struct tenant_id tenant,
+                                  struct collection_id id)
 {
         struct collection *collection = calloc(1, sizeof *collection);
 
@@ -42,56 +37,87 @@ static struct collection *new_entry(struct store *store, struct tenant_id tenant
         (void) pthread_rwlock_init(&collection->attributes_lock, NULL);
         (void) pthread_mutex_init(&collection->generations_lock, NULL);
         (void) pthread_mutex_init(&collection->change_lock, NULL);
+        (void) pthread_mutex_init(&collection->behind_lock, NULL);
         return collection;
 }
 
-static void free_entry(struct collection *collection)
+void collection_free(struct collection *collection)
 {
         collection_close_content(collection);
         collection_info_done(&collection->info);
         (void) pthread_rwlock_destroy(&collection->attributes_lock);
         (void) pthread_mutex_destroy(&collection->generations_lock);
         (void) pthread_mutex_destroy(&collection->change_lock);
+        (void) pthread_mutex_destroy(&collection->behind_lock);
         free(collection->damage);
         free(collection);
-}
-
-static struct collection *find(struct open_collections *open, struct collection_id id)
-{
-        struct collection *at = open->first;
-
-        while (at && !id_equal(at->id.id, id.id))
-                at = at->next;
-        return at;
-}
-
-static void take_out(struct open_collections *open, struct collection *collection)
-{
-        struct collection **link = &open->first;
-
-        while (*link != collection)
-                link = &(*link)->next;
-        *link = collection->next;
-        open->n--;
-        (void) pthread_cond_broadcast(&open->settled);
 }
 
 /* Under the lock, which is given up meanwhile: closes an entry that nobody holds. */
 static void close_entry(struct open_collections *open, struct collection *collection)
 {
         struct store *store = collection->store;
-        bool doomed = collection->doomed;
+        struct collection_id id = collection->id;
+        bool doomed = collection->doomed, caught_up;
         char path[COLLECTION_PATH_SIZE];
 
         collection->opening = true;
-        (void) collection_path(collection->info.tenant, collection->info.id, path);
+        (void) collection_path(collection->info.tenant, id, path);
         (void) pthread_mutex_unlock(&open->lock);
+        caught_up = !doomed && collection_has_caught_up(collection);
         collection_close_content(collection);
         if (doomed) /* where that fails, the next start does it */
                 (void) registry_remove_garbage(store, path, NULL);
+        if (caught_up) /* else it is looked at once more */
+                (void) registry_set_caught_up(store, &id, 1, NULL);
         (void) pthread_mutex_lock(&open->lock);
-        take_out(open, collection);
-        free_entry(collection);
+        open_collections_remove(open, collection);
+        (void) pthread_cond_broadcast(&open->settled);
+        collection_free(collection);
+}
+
+/* ---- Budgets ---------------------------------------------------------------------------- */
+
+static uint32_t choose_max_files(const struct store_limits *limits)
+{
+        struct rlimit files;
+
+        if (limits->max_files > 0)
+                return limits->max_files;
+        if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur == RLIM_INFINITY ||
+            files.rlim_cur / FILES_SHARE > UINT32_MAX)
+                return UINT32_MAX;
+        return (uint32_t) (files.rlim_cur / FILES_SHARE);
+}
+
+struct open_collections *open_collections_new(const struct store_limits *limits)
+{
+        struct open_collections *open = open_collections_alloc();
+
+        if (!open)
+                return NULL;
+        open->max_files = choose_max_files(limits);
+        open->max = limits->max_open_collections;
+        if (open->max == 0)
+                open->max = open->max_files / FILES_EACH < OPEN_MAX
+                                    ? (uint32_t) (open->max_files / FILES_EACH) + 1
+                                    : OPEN_MAX;
+        return open;
+}
+
+/* Under the lock, while nobody changes what it has. */
+static void measure(struct open_collections *open, struct collection *collection)
+{
+        open->files -= collection->files;
+        collection_measure(collection, &collection->files, &collection->hot_bytes);
+        open->files += collection->files;
+}
+
+static bool is_memory_short(struct store *store)
+{
+        const struct index_budget *budget = store_get_index(store).budget;
+
+        return index_budget_used(budget) > index_budget_max(budget) / 100 * MEMORY_PERCENT;
 }
 
 /* Nobody holds it, so its generations stand still. */
@@ -103,54 +129,74 @@ static bool is_at_rest(const struct collection *collection)
         return true;
 }
 
-/* Whether `a` is closed rather than `b`: what needs no saving first, then the longest idle. */
-static bool goes_first(const struct collection *a, const struct collection *b)
+/* What needs no saving goes before what does, then what was asked for longest ago. */
+static struct collection *choose(const struct open_collections *open, bool for_memory)
 {
-        bool resting = is_at_rest(a);
+        struct collection *first = NULL;
+        size_t looked = 0;
 
-        return resting == is_at_rest(b) ? a->used < b->used : resting;
+        for (struct collection *at = open->oldest; at && looked < LOOK_MAX; at = at->newer) {
+                if (at->opening || atomic_load(&at->refs) > 0 || (for_memory && at->hot_bytes == 0))
+                        continue;
+                if (is_at_rest(at))
+                        return at;
+                first = first ? first : at;
+                looked++;
+        }
+        return first;
 }
 
-static void evict(struct open_collections *open)
+/* Under the lock. */
+static void evict(struct open_collections *open, struct store *store)
 {
-        while (open->n > open->max) {
-                struct collection *first = NULL;
+        for (;;) {
+                bool for_memory = open->n <= open->max && open->files <= open->max_files;
+                struct collection *chosen;
 
-                for (struct collection *at = open->first; at; at = at->next)
-                        if (!at->opening && atomic_load(&at->refs) == 0 &&
-                            (!first || goes_first(at, first)))
-                                first = at;
-                if (!first)
+                if (for_memory && !is_memory_short(store))
                         return;
-                close_entry(open, first);
+                chosen = choose(open, for_memory);
+                if (!chosen)
+                        return;
+                close_entry(open, chosen);
         }
 }
 
-struct open_collections *open_collections_new(uint32_t max_open)
+/* Under the lock: gives descriptors back to a process that has none left. */
+static bool give_files_back(struct open_collections *open)
 {
-        struct open_collections *open = calloc(1, sizeof *open);
+        uint32_t n = open->n / 4 + 1, closed = 0;
+        struct collection *chosen;
 
-        if (open) {
-                (void) pthread_mutex_init(&open->lock, NULL);
-                (void) pthread_cond_init(&open->settled, NULL);
-                open->max = max_open ? max_open : 1;
+        while (closed < n && (chosen = choose(open, false))) {
+                close_entry(open, chosen);
+                closed++;
         }
-        return open;
+        return closed > 0;
 }
 
+/* One transaction for all that have caught up. */
 void open_collections_free(struct open_collections *open)
 {
+        cleanup_free_ struct collection_id *caught_up = NULL;
+        struct store *store = NULL;
+        size_t n = 0;
+
         if (!open)
                 return;
-        while (open->first) {
-                struct collection *collection = open->first;
+        caught_up = calloc(open->n + 1, sizeof *caught_up);
+        while (open->oldest) {
+                struct collection *collection = open->oldest;
 
-                open->first = collection->next;
-                free_entry(collection);
+                store = collection->store;
+                if (caught_up && collection_has_caught_up(collection))
+                        caught_up[n++] = collection->id;
+                open_collections_remove(open, collection);
+                collection_free(collection);
         }
-        (void) pthread_cond_destroy(&open->settled);
-        (void) pthread_mutex_destroy(&open->lock);
-        free(open);
+        if (n > 0)
+                (void) registry_set_caught_up(store, caught_up, n, NULL);
+        open_collections_release(open);
 }
 
 /* ---- References ------------------------------------------------------------------------- */
@@ -175,24 +221,49 @@ struct collection *collection_unref(struct collection *collection)
         open = collection->store->open;
         (void) pthread_mutex_lock(&open->lock);
         if (atomic_fetch_sub(&collection->refs, 1) == 1) {
-                collection->used = ++open->releases;
+                struct store *store = collection->store;
+
                 if (collection->doomed)
                         close_entry(open, collection);
                 else
-                        evict(open);
+                        measure(open, collection);
+                evict(open, store);
         }
         (void) pthread_mutex_unlock(&open->lock);
         return NULL;
 }
 
+/* ---- Opening ---------------------------------------------------------------------------- */
+
 /* The row is read when the entry stands, so that a delete either sees the entry or is seen. */
 static int open_entry(struct collection *collection, struct error *reterr)
 {
         struct collection_id id = collection->info.id;
-        int r = registry_find_collection(collection->store, collection->info.tenant, NULL, &id,
-                                         &collection->info, reterr);
+        int r;
 
+        collection_info_done(&collection->info);
+        r = registry_find_collection(collection->store, collection->info.tenant, NULL, &id,
+                                     &collection->info, reterr);
         return r < 0 ? r : collection_open_content(collection, reterr);
+}
+
+/* Without the lock. */
+static int open_with_room(struct open_collections *open, struct collection *collection,
+                          struct error *reterr)
+{
+        for (;;) {
+                int r = open_entry(collection, reterr);
+                bool again = r == -EMFILE || r == -ENFILE;
+
+                if (again) {
+                        collection_close_content(collection);
+                        (void) pthread_mutex_lock(&open->lock);
+                        again = give_files_back(open);
+                        (void) pthread_mutex_unlock(&open->lock);
+                }
+                if (!again)
+                        return r;
+        }
 }
 
 /* Under the lock; gives it up while opening.  1: it was opened here. */
@@ -203,32 +274,33 @@ static int open_locked(struct store *store, struct tenant_id tenant, struct coll
         struct collection *collection;
         int r;
 
-        while ((collection = find(open, id)) && collection->opening)
+        while ((collection = open_collections_find(open, id)) && collection->opening)
                 (void) pthread_cond_wait(&open->settled, &open->lock);
         if (collection) {
                 if (collection->doomed || !id_equal(collection->info.tenant.id, tenant.id))
                         return error_set(reterr, -ENOENT, "there is no such collection");
+                open_collections_touch(open, collection);
                 *ret = collection_ref(collection);
                 return 0;
         }
-        collection = new_entry(store, tenant, id);
+        collection = collection_new(store, tenant, id);
         if (!collection)
                 return error_oom(reterr);
-        collection->next = open->first;
-        open->first = collection;
-        open->n++;
+        open_collections_add(open, collection);
         (void) pthread_mutex_unlock(&open->lock);
-        r = open_entry(collection, reterr);
+        r = open_with_room(open, collection, reterr);
         (void) pthread_mutex_lock(&open->lock);
+        (void) pthread_cond_broadcast(&open->settled);
         if (r < 0) {
-                take_out(open, collection);
-                free_entry(collection);
+                open_collections_remove(open, collection);
+                collection_free(collection);
                 return r;
         }
+        open_collections_name(open, collection);
+        measure(open, collection);
         collection->opening = false;
         *ret = collection_ref(collection);
-        (void) pthread_cond_broadcast(&open->settled);
-        evict(open);
+        evict(open, store);
         return 1;
 }
 
@@ -238,12 +310,25 @@ struct collection *collection_find_open(struct store *store, struct collection_i
         struct collection *collection;
 
         (void) pthread_mutex_lock(&open->lock);
-        collection = find(open, id);
+        collection = open_collections_find(open, id);
         if (collection)
                 collection = collection->opening || collection->doomed ? NULL
                                                                        : collection_ref(collection);
         (void) pthread_mutex_unlock(&open->lock);
         return collection;
+}
+
+size_t collection_list_open(struct store *store, struct collection **ret, size_t room)
+{
+        struct open_collections *open = store->open;
+        size_t n = 0;
+
+        (void) pthread_mutex_lock(&open->lock);
+        for (struct collection *at = open->newest; at && n < room; at = at->older)
+                if (!at->opening && !at->doomed)
+                        ret[n++] = collection_ref(at);
+        (void) pthread_mutex_unlock(&open->lock);
+        return n;
 }
 
 int collection_open_by_id(struct store *store, struct tenant_id tenant, struct collection_id id,
@@ -265,17 +350,16 @@ static struct collection *find_named(struct store *store, struct tenant_id tenan
                                      const char *name)
 {
         struct open_collections *open = store->open;
-        struct collection *at;
+        struct collection *found;
 
         (void) pthread_mutex_lock(&open->lock);
-        for (at = open->first; at; at = at->next)
-                if (!at->opening && !at->doomed && id_equal(at->info.tenant.id, tenant.id) &&
-                    strcmp(at->info.name, name) == 0) {
-                        (void) collection_ref(at);
-                        break;
-                }
+        found = open_collections_find_named(open, tenant, name);
+        if (found) {
+                open_collections_touch(open, found);
+                (void) collection_ref(found);
+        }
         (void) pthread_mutex_unlock(&open->lock);
-        return at;
+        return found;
 }
 
 int collection_open(struct store *store, struct tenant_id tenant, const char *name,
@@ -298,88 +382,14 @@ int collection_open(struct store *store, struct tenant_id tenant, const char *na
         return r;
 }
 
-/* ---- Making and deleting ---------------------------------------------------------------- */
-
-/* Folder and docs.db, while their path is garbage. */
-static int create_files(struct store *store, const struct collection_info *info,
-                        const char *folder, struct error *reterr)
-{
-        struct collection *scratch = new_entry(store, info->tenant, info->id);
-        char tenant[COLLECTION_PATH_SIZE], path[COLLECTION_PATH_SIZE + 4096];
-        int r;
-
-        if (!scratch)
-                return error_oom(reterr);
-        (void) snprintf(tenant, sizeof tenant, "%s", folder);
-        *strrchr(tenant, '/') = '\0';
-        (void) snprintf(path, sizeof path, "%s/%s", store->path, folder);
-        scratch->path = strdup(path);
-        r = scratch->path ? io_make_directories(path, 0700, reterr) : error_oom(reterr);
-        if (r == 0)
-                r = docs_open(scratch, true, reterr); /* makes the folder's own entries durable */
-        if (r == 0) {
-                r = io_sync_directory(store->dirfd, tenant);
-                if (r == 0)
-                        r = io_sync_directory(store->dirfd, "tenants");
-                if (r < 0)
-                        error_set_errno(reterr, r, "cannot write %s", path);
-        }
-        free_entry(scratch);
-        return r;
-}
-
-int collection_create(struct store *store, struct tenant_id tenant, const char *name,
-                      const char *language, const char *description, struct collection_info *ret,
-                      struct error *reterr)
-{
-        struct collection_info info = { .tenant = tenant, .created_usec = clock_wall_usec() };
-        char path[COLLECTION_PATH_SIZE];
-        int r = store_check_name("collection", name, reterr);
-
-        if (r < 0)
-                return r;
-        if (collection_get_info(store, tenant, name, &info, NULL) == 0) {
-                collection_info_done(&info);
-                return error_set(reterr, -EEXIST, "there is already a collection %s", name);
-        }
-        info.id.id = id_random();
-        (void) snprintf(info.name, sizeof info.name, "%s", name);
-        (void) snprintf(info.language, sizeof info.language, "%s", language ? language : "english");
-        info.description = description ? strdup(description) : NULL;
-        if (description && !info.description)
-                return error_oom(reterr);
-        (void) collection_path(tenant, info.id, path);
-        r = registry_add_garbage(store, path, reterr);
-        if (r == 0)
-                r = create_files(store, &info, path, reterr);
-        if (r == 0)
-                r = registry_add_collection(store, &info, path, reterr);
-        if (r < 0) {
-                (void) registry_remove_garbage(store, path, NULL);
-                collection_info_done(&info);
-                return r;
-        }
-        *ret = info;
-        return 0;
-}
-
-int collection_delete(struct store *store, struct tenant_id tenant, const char *name,
-                      struct error *reterr)
+int collection_doom(struct store *store, struct collection_id id, const char *path,
+                    struct error *reterr)
 {
         struct open_collections *open = store->open;
-        struct collection_info info = { 0 };
         struct collection *collection;
-        char path[COLLECTION_PATH_SIZE];
-        int r = collection_get_info(store, tenant, name, &info, reterr);
 
-        if (r == 0)
-                r = registry_remove_collection(store, &info,
-                                               collection_path(tenant, info.id, path), reterr);
-        collection_info_done(&info);
-        if (r < 0)
-                return r;
         (void) pthread_mutex_lock(&open->lock);
-        while ((collection = find(open, info.id)) && collection->opening)
+        while ((collection = open_collections_find(open, id)) && collection->opening)
                 (void) pthread_cond_wait(&open->settled, &open->lock);
         if (collection) {
                 collection->doomed = true;

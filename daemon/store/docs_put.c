@@ -390,6 +390,8 @@ int docs_put(struct collection *collection, const struct document_input *inputs,
         for (size_t i = 0; r == 0 && i < n; i++)
                 r = prepare(collection, &inputs[i], &put.prepared[i], reterr);
         if (r == 0)
+                r = collection_begin_change(collection, reterr);
+        if (r == 0)
                 r = committer_run(collection->docs, apply_put, &put, reterr);
         if (r == 0)
                 docs_raise_last_seq(collection, put.last_seq);

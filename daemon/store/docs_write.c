@@ -116,8 +116,10 @@ int docs_delete(struct collection *collection, const char *external_id, uint32_t
                 uint64_t *ret_seq, struct error *reterr)
 {
         struct removal removal = { .external_id = external_id };
-        int r = committer_run(collection->docs, apply_delete, &removal, reterr);
+        int r = collection_begin_change(collection, reterr);
 
+        if (r == 0)
+                r = committer_run(collection->docs, apply_delete, &removal, reterr);
         if (r < 0)
                 return r;
         docs_raise_last_seq(collection, removal.seq);

@@ -57,6 +57,17 @@ struct opened_index *opened_index_unref(struct opened_index *opened)
         return NULL;
 }
 
+uint64_t generation_hot_bytes(const struct generation *generation)
+{
+        const struct index_source nothing = { 0 };
+        struct index_status status = { 0 };
+
+        if (generation->opened && generation->facts.live)
+                index_get_status(generation->opened->index, &nothing, generation->facts.live,
+                                 &status);
+        return status.hot_bytes;
+}
+
 /* Under upkeep_lock, so that no step of upkeep works on the one that goes. */
 static int exchange(struct generation *generation, struct opened_index *opened,
                     struct error *reterr)

@@ -117,6 +117,11 @@ int opened_index_new(struct generation *generation, enum generation_state state,
                      struct opened_index **ret, struct error *reterr);
 struct opened_index *opened_index_ref(struct opened_index *opened);
 struct opened_index *opened_index_unref(struct opened_index *opened);
+/* Memory that closing it gives back to the budget; while nobody holds the collection. */
+uint64_t generation_hot_bytes(const struct generation *generation);
+/* Descriptors beside those of gen.db: folders, the newest segment, the files that the index and
+ * the postings hold. */
+#define GENERATION_FILES 5
 /* It is in that state from now on and new views search this index, which is taken in any case;
  * pinned ones go on with theirs.  On failure one that was to rest rests, with its index open. */
 int generation_enter(struct generation *generation, enum generation_state state,

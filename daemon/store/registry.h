@@ -112,6 +112,12 @@ int registry_finish_generation(struct store *store, struct collection_id id, uin
 /* The row goes, and `garbage` (may be NULL) is remembered for removal. */
 int registry_remove_generation(struct store *store, struct collection_id id, uint32_t number,
                                const char *garbage, struct error *reterr);
+/* The mark of collection_behind.c; setting and taking back are durable. */
+int registry_is_behind(struct store *store, struct collection_id id, bool *ret,
+                       struct error *reterr);
+int registry_set_behind(struct store *store, struct collection_id id, struct error *reterr);
+int registry_set_caught_up(struct store *store, const struct collection_id *ids, size_t n,
+                           struct error *reterr);
 /* The one that collection_serving() would find; 0: there is none. */
 int registry_find_serving(struct store *store, struct db *db, const struct collection_info *info,
                           uint32_t *ret_number, struct error *reterr);

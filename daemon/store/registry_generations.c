@@ -148,7 +148,7 @@ static int apply_remove(struct db *db, void *data, struct error *reterr)
 
         if (r < 0 || !request->garbage)
                 return r;
-        r = db_prepare(db, "INSERT OR IGNORE INTO garbage VALUES(?)", &statement, reterr);
+        r = db_prepare(db, "INSERT OR IGNORE INTO garbage(path) VALUES(?)", &statement, reterr);
         if (r < 0)
                 return r;
         db_bind_text(statement, 1, request->garbage);

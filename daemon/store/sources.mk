@@ -1,7 +1,8 @@
 noinst_LIBRARIES += libstore.a
 libstore_a_SOURCES = \
-	daemon/store/collection.c daemon/store/collection_change.c daemon/store/collection.h daemon/store/collection_inside.h \
+	daemon/store/collection.c daemon/store/collection_behind.c daemon/store/collection_change.c daemon/store/collection.h daemon/store/collection_inside.h \
 	daemon/store/collections.c daemon/store/collections.h \
+	daemon/store/collections_make.c daemon/store/collections_table.c \
 	daemon/store/committer.c daemon/store/committer.h \
 	daemon/store/db.c daemon/store/db.h daemon/store/db_values.c \
 	daemon/store/docs.c daemon/store/docs.h daemon/store/docs_filter.c \
@@ -27,7 +28,7 @@ libstore_a_SOURCES = \
 	daemon/store/ledger.c daemon/store/ledger.h \
 	daemon/store/live.c daemon/store/live.h \
 	daemon/store/manifest.c daemon/store/manifest.h \
-	daemon/store/registry.c daemon/store/registry.h daemon/store/registry_generations.c \
+	daemon/store/registry.c daemon/store/registry.h daemon/store/registry_generations.c daemon/store/registry_work.c \
 	daemon/store/segment.c daemon/store/segment_inside.h daemon/store/segment_read.c \
 	daemon/store/segment.h \
 	daemon/store/served.c daemon/store/store.c daemon/store/store.h \

@@ -132,7 +132,7 @@ int store_open(const char *path, const struct store_limits *limits, struct store
         atomic_init(&store->served_number, 1);
         (void) pthread_rwlock_init(&store->notice_lock, NULL);
         store->path = strdup(path);
-        store->open = open_collections_new(limits->max_open_collections);
+        store->open = open_collections_new(limits);
         store->traces = traces_new(store);
         r = store->path && store->open && store->traces ? open_folder(store, reterr)
                                                         : error_oom(reterr);

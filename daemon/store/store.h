@@ -26,7 +26,10 @@ struct store;
 
 /* What an open store may use (from [rag.vector_storage] and the machine). */
 struct store_limits {
-        uint32_t max_open_collections; /* least recently used are closed beyond this */
+        /* Collections that nobody uses stay open up to this many, and up to this many descriptors
+         * of them all; 0: by the process's limit of descriptors.  Beyond, and where the indexes
+         * hold nearly all of their budget, those asked for longest ago are closed. */
+        uint32_t max_open_collections, max_files;
 
         /* What every generation's index is opened with.  Backend, metric, dimensions,
          * quantization, m and ef_construction are left 0: they are the generation's own.  The
@@ -61,6 +64,26 @@ struct store_collection {
 };
 int store_list_collections(struct store *store, struct store_collection **ret, size_t *ret_n,
                            struct error *reterr);
+int store_count_collections(struct store *store, uint64_t *ret, struct error *reterr);
+
+/* Of these only the ones that have work, told by the registry alone, where generations of these
+ * specs (in each collection's language) are to be followed, at most 32: one is not READY, one of
+ * another identity does not rest, one is being built; or it was written, and not everything may be
+ * applied.  Jobs are not looked at. */
+int store_list_with_work(struct store *store, const struct generation_spec *const *specs,
+                         size_t n_specs, struct store_collection **ret, size_t *ret_n,
+                         struct error *reterr);
+/* Those without a generation of this spec that is READY and has applied everything for sure. */
+int store_list_without(struct store *store, const struct generation_spec *spec,
+                       struct store_collection **ret, size_t *ret_n, struct error *reterr);
+/* The generations that rest, those of one identity beside each other. */
+struct store_generation {
+        struct tenant_id tenant;
+        struct collection_id collection;
+        uint8_t identity[32];
+};
+int store_list_resting(struct store *store, struct store_generation **ret, size_t *ret_n,
+                       struct error *reterr);
 
 const char *store_path(const struct store *store);
 int store_dirfd(const struct store *store);

@@ -243,6 +243,12 @@ static void test_a_full_disk_adds_nothing_and_says_so(void **state)
 
 static void test_a_registry_from_before_the_books_gets_them(void **state)
 {
+        static const char undo[] =
+                "DROP TABLE behind; DROP TABLE key; DROP TABLE tenant_day; DROP TABLE tenant_quota;"
+                "ALTER TABLE garbage DROP COLUMN of_tenant;"
+                "ALTER TABLE tenant DROP COLUMN archive; ALTER TABLE tenant DROP COLUMN used_usec;"
+                "ALTER TABLE tenant DROP COLUMN state_usec; ALTER TABLE tenant DROP COLUMN state;"
+                "DROP TABLE ledger; PRAGMA user_version=1";
         struct fixture *fixture = *state;
         char path[2 * FIXTURE_PATH_SIZE];
         struct error error = { 0 };
@@ -251,8 +257,7 @@ static void test_a_registry_from_before_the_books_gets_them(void **state)
         fixture->store = store_close(fixture->store);
         (void) snprintf(path, sizeof path, "%s/registry.db", fixture->path);
         assert_int_equal(sqlite3_open(path, &old), SQLITE_OK);
-        assert_int_equal(sqlite3_exec(old, "DROP TABLE ledger; PRAGMA user_version=1", NULL, NULL,
-                                      NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(old, undo, NULL, NULL, NULL), SQLITE_OK);
         assert_int_equal(sqlite3_close(old), SQLITE_OK);
         assert_ok(store_open(fixture->path, &fixture_limits, &fixture->store, &error));
         assert_true(id_equal(fixture->tenant.id, store_default_tenant(fixture->store).id));
