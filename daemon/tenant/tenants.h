@@ -99,7 +99,8 @@ struct tenant_amounts {
         int64_t collections, documents, bytes, vectors;
 };
 /* Room for what may be added (negative members count nothing yet).  -EDQUOT: the message says which
- * limit, how much is used, and how much more was asked for; nothing is reserved. */
+ * limit, how much is used, and how much more was asked for, the error's origin.key is the limit's
+ * name (as nowhere where -EDQUOT means room on a disk); nothing is reserved. */
 int tenant_reserve(struct tenants *tenants, struct tenant_id tenant,
                    const struct tenant_amounts *amounts, struct error *reterr);
 /* Gives the reservation back and counts what was really added (or, negative, went).  NULL: nobody
@@ -115,7 +116,8 @@ int tenant_get_room(struct tenants *tenants, struct tenant_id tenant, struct ten
 
 /* ---- Calls to providers --------------------------------------------------------------------- */
 
-/* For the gateway, before a call: what it will at most use.  -EDQUOT: which, and until when. */
+/* For the gateway, before a call: what it will at most use.  -EDQUOT: which, and until when; the
+ * error's origin.key is the limit's name. */
 int tenant_reserve_calls(struct tenants *tenants, struct tenant_id tenant, uint64_t tokens,
                          uint64_t microusd, struct error *reterr);
 void tenant_settle_calls(struct tenants *tenants, struct tenant_id tenant,

@@ -54,24 +54,34 @@ static bool fits(const struct tenant_account *account, uint64_t limit, uint64_t 
         return limit == TENANT_UNLIMITED || more == 0 || (taken <= limit && more <= limit - taken);
 }
 
+static int refuse(enum tenant_limit limit, struct error *reterr)
+{
+        error_set_origin(reterr, NULL, tenant_limits[limit].name, 0, 0);
+        return -EDQUOT;
+}
+
 static int check(const struct entry *entry, uint64_t tokens, uint64_t microusd,
                  struct error *reterr)
 {
         uint64_t most_tokens = entry_limit(entry, TENANT_TOKENS_PER_DAY);
         uint64_t most_microusd = entry_limit(entry, TENANT_MICROUSD_PER_DAY);
 
-        if (!fits(&entry->tokens, most_tokens, tokens))
-                return error_set(reterr, -EDQUOT,
+        if (!fits(&entry->tokens, most_tokens, tokens)) {
+                (void) error_set(reterr, -EDQUOT,
                                  "the tenant's tokens of today are spent: limit %" PRIu64
                                  ", used %" PRIu64 ", asked for %" PRIu64 " more, until 00:00 UTC",
                                  most_tokens, entry->tokens.used + entry->tokens.reserved, tokens);
-        if (!fits(&entry->microusd, most_microusd, microusd))
-                return error_set(reterr, -EDQUOT,
+                return refuse(TENANT_TOKENS_PER_DAY, reterr);
+        }
+        if (!fits(&entry->microusd, most_microusd, microusd)) {
+                (void) error_set(reterr, -EDQUOT,
                                  "the tenant's money of today is spent: limit %.6g USD, used %.6g, "
                                  "asked for up to %.6g more, until 00:00 UTC",
                                  (double) most_microusd / 1e6,
                                  (double) (entry->microusd.used + entry->microusd.reserved) / 1e6,
                                  (double) microusd / 1e6);
+                return refuse(TENANT_MICROUSD_PER_DAY, reterr);
+        }
         return 0;
 }
 

@@ -75,6 +75,7 @@ static int check(struct entry *entry, const int64_t wanted[static N_DATA], struc
                 r = error_set(reterr, -EDQUOT, "limit of %s: %" PRIu64 ", used %" PRIu64
                                                ", asked for %" PRId64 " more",
                               tenant_limits[i].name, limit, taken, wanted[i]);
+                error_set_origin(reterr, NULL, tenant_limits[i].name, 0, 0);
         }
         return r;
 }
