@@ -41,6 +41,7 @@ struct bench {
         struct call *call;
         const char **questions;
         size_t n_questions, rounds;
+        struct tenant_id tenant; /* in whose name they are asked */
         struct measured measured[2];
 };
 
@@ -107,7 +108,6 @@ static struct json_object *measured_json(struct measured *measured)
 static int ask(struct bench *bench, struct measured *measured, const char *question,
                struct error *reterr)
 {
-        const struct control_services *services = call_services(bench->call);
         const struct snapshot *release = call_release(bench->call);
         const struct generation_config *generation = &release->config->generation;
         const struct chat_message message = { CHAT_USER, question };
@@ -121,7 +121,7 @@ static int ask(struct bench *bench, struct measured *measured, const char *quest
         struct gateway_attempt attempt = { 0 };
         cleanup_free_ char *text = NULL;
         struct error error = { 0 };
-        int r = gateway_ask(release->gateway, services->tenant, measured->name, &request, NULL,
+        int r = gateway_ask(release->gateway, bench->tenant, measured->name, &request, NULL,
                             &attempt, &text, &error);
 
         measured->input_tokens += attempt.input_tokens;
@@ -251,7 +251,9 @@ void on_provider_bench(struct call *call)
             !find_provider(call, bench.measured[1].name))
                 return;
         bench.rounds = rounds;
-        r = read_questions(&bench, &error);
+        r = call_tenant(call, &bench.tenant, &error);
+        if (r == 0)
+                r = read_questions(&bench, &error);
         if (r == 0)
                 r = make_room(&bench, &error);
         if (r == 0)

@@ -74,8 +74,10 @@ static void send_piece(struct call *call, struct transfer *transfer)
                 call_end(call, -EIO, NULL);
                 return;
         }
-        call_write_bytes(call, transfer->bytes, n);
         transfer->at += n;
+        if (transfer->at == transfer->size)
+                call_outcome(call, 0, "ok");
+        call_write_bytes(call, transfer->bytes, n);
         if (transfer->at == transfer->size)
                 call_end(call, 0, "ok");
         else
@@ -156,6 +158,7 @@ static void fail_line(struct call *call, int code, const char *name, const struc
         json_add_string(about, "message", error_text(error));
         if (diagnostics && diagnostics->count > 0)
                 json_add(about, "diagnostics", config_diagnostics_json(diagnostics));
+        call_outcome(call, code, NULL);
         write_line(call, "error", about);
         call_end(call, code, NULL);
 }
@@ -180,6 +183,7 @@ static void plan(struct call *call, struct transfer *transfer)
                           &error, &diagnostics);
                 return;
         }
+        call_outcome(call, 0, "ok");
         write_line(call, "plan", planned);
         call_end(call, 0, "ok");
 }

@@ -1,56 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "control/call.h"
+#include "control/call_inside.h"
 
-#include "base/buf.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "control/connection.h"
-#include "control/varlink.h"
 #include "event/mailbox.h"
 #include "release/release.h"
-#include "scheduler/workers.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-
-enum call_next {
-        CALL_RUNS,  /* the handler said nothing yet */
-        CALL_TIMER, /* again after `again_usec` */
-        CALL_INPUT, /* again when there is input, or after `again_usec` */
-        CALL_OVER,
-};
-
-struct call {
-        struct worker_task task;
-        struct control *control;
-        struct connection *connection; /* the loop's; it outlives the call */
-        const struct command *command;
-        struct varlink_call message;
-        struct json_object *parameters;
-        struct call_origin origin;
-        atomic_bool gone;
-        struct snapshot *release; /* pinned, or NULL: the step's */
-
-        /* The step's, then the loop's: never both at once. */
-        void *state;
-        void (*free_state)(void *state);
-        void (*afterwards)(void *data);
-        void *afterwards_data;
-        struct buf input;
-        bool stream, had_input;
-        enum call_next next;
-        uint64_t again_usec;
-        sd_event_source *timer; /* the loop's alone */
-        bool awaits_input;      /* the loop's alone */
-
-        pthread_mutex_t lock; /* guards what follows */
-        struct buf out;
-        bool posted;    /* a letter is on its way */
-        bool step_over; /* … and tells that the step has ended */
-};
 
 /* ---- From the step to the loop ------------------------------------------------------------ */
 
@@ -79,13 +39,34 @@ static void hand_over(struct call *call, bool step_over)
                 post(call);
 }
 
+static void refuse(struct call *call);
+
+static void run_handler(struct call *call)
+{
+        struct error error = { 0 };
+        int r;
+
+        if (call->refusal) {
+                refuse(call);
+                return;
+        }
+        r = call_audit_begin(call, &error);
+        if (r < 0)
+                call_fail_as(call, "Failed", &error, NULL);
+        else
+                call_handlers[call->command - commands](call);
+}
+
 static enum worker_verdict run_step(struct worker_task *task)
 {
         struct call *call = task->data;
 
         call->next = CALL_RUNS;
-        call_handlers[call->command - commands](call);
+        run_handler(call);
         assert(call->next != CALL_RUNS);
+        /* What waits for its client's bytes has collections open; what looks again has not. */
+        if (call->next != CALL_INPUT)
+                call_leave_tenant(call);
         hand_over(call, true);
         return WORKER_DONE;
 }
@@ -264,12 +245,6 @@ int call_notify(struct call *call, struct json_object *takes_parameters)
         return 0;
 }
 
-static void over(struct call *call, const char *outcome)
-{
-        call->next = CALL_OVER;
-        call_audit(call->command, &call->origin, call->parameters, outcome);
-}
-
 void call_reply(struct call *call, struct json_object *takes_parameters)
 {
         cleanup_json_ struct json_object *parameters = takes_parameters;
@@ -278,18 +253,36 @@ void call_reply(struct call *call, struct json_object *takes_parameters)
                 call_fail(call, -ENOMEM, NULL);
                 return;
         }
+        call_audit_end(call, NULL, "ok");
         queue_reply(call, parameters, false);
-        over(call, "ok");
+        call->next = CALL_OVER;
 }
 
 void call_reply_text(struct call *call, const char *parameters, size_t len)
 {
+        call_audit_end(call, NULL, "ok");
         if (!call->message.oneway && !call_gone(call)) {
                 pthread_mutex_lock(&call->lock);
                 varlink_write_reply_text(&call->out, parameters, len, false);
                 pthread_mutex_unlock(&call->lock);
         }
-        over(call, "ok");
+        call->next = CALL_OVER;
+}
+
+static void queue_error(struct call *call, const char *name, struct json_object *about)
+{
+        if (call->message.oneway || call_gone(call))
+                return;
+        pthread_mutex_lock(&call->lock);
+        varlink_write_error(&call->out, name, about);
+        pthread_mutex_unlock(&call->lock);
+}
+
+static void refuse(struct call *call)
+{
+        call_audit_denied(call);
+        queue_error(call, call->refusal, NULL);
+        call->next = CALL_OVER;
 }
 
 static void fail(struct call *call, const struct command_error *row, int code,
@@ -307,14 +300,11 @@ static void fail(struct call *call, const struct command_error *row, int code,
                 json_add_u64(about, "line", error->origin.line);
         (void) snprintf(name, sizeof name, CONTROL_INTERFACE ".%s", row->name);
 
-        if (!call->message.oneway && !call_gone(call)) {
-                pthread_mutex_lock(&call->lock);
-                varlink_write_error(&call->out, name, about);
-                pthread_mutex_unlock(&call->lock);
-        }
         if (row == &command_errors[n_command_errors - 1])
                 log_error("control: %s: %s", call->command->method, message);
-        over(call, row->name);
+        call_audit_end(call, row, NULL);
+        queue_error(call, name, about);
+        call->next = CALL_OVER;
 }
 
 void call_fail(struct call *call, int code, const struct error *error)
@@ -381,16 +371,23 @@ void call_write(struct call *call, struct json_object *takes_line)
         hand_over(call, false);
 }
 
+void call_outcome(struct call *call, int code, const char *what)
+{
+        call_audit_end(call, code < 0 ? command_error_of(code) : NULL, what);
+}
+
 void call_end(struct call *call, int code, const char *what)
 {
-        over(call, code < 0 ? command_error_of(code)->name : what);
+        call_outcome(call, code, what);
+        call->next = CALL_OVER;
 }
 
 /* ---- On the loop ---------------------------------------------------------------------------- */
 
 struct call *call_start(struct control *control, struct connection *connection,
                         const struct command *command, struct varlink_call *takes_call,
-                        const struct call_origin *origin, const char *input, size_t input_len)
+                        const struct call_origin *origin, const char *refusal, const char *input,
+                        size_t input_len)
 {
         struct call *call = calloc(1, sizeof *call);
 
@@ -413,6 +410,7 @@ struct call *call_start(struct control *control, struct connection *connection,
         call->message = *takes_call;
         *takes_call = (struct varlink_call){ 0 };
         call->origin = *origin;
+        call->refusal = refusal;
         (void) pthread_mutex_init(&call->lock, NULL);
         workers_post(control->services->workers, &call->task);
         return call;
@@ -425,7 +423,7 @@ void call_abandon(struct call *call)
 
 bool call_is_stream(const struct call *call)
 {
-        return call->command->style == COMMAND_UPGRADE;
+        return call->command->style == COMMAND_UPGRADE && !call->refusal;
 }
 
 bool call_awaits_input(const struct call *call)
@@ -450,6 +448,7 @@ struct call *call_free(struct call *call)
         (void) sd_event_source_disable_unref(call->timer);
         if (call->free_state)
                 call->free_state(call->state);
+        call_leave_tenant(call);
         call->release = snapshot_unref(call->release);
         json_object_put(call->parameters);
         varlink_call_done(&call->message);
@@ -458,26 +457,4 @@ struct call *call_free(struct call *call)
         (void) pthread_mutex_destroy(&call->lock);
         free(call);
         return NULL;
-}
-
-void call_audit(const struct command *command, const struct call_origin *origin,
-                struct json_object *parameters, const char *outcome)
-{
-        const char *listener =
-                origin->listener == CONTROL_ADMIN ? CONTROL_SOCKET_ADMIN : CONTROL_SOCKET_OBSERVE;
-        cleanup_json_ struct json_object *logged = command_logged(command, parameters);
-        const char *about = logged ? json_text(logged, NULL) : "{}";
-        char uid[16], pid[16];
-        const char *const fields[] = {
-                "RAGD_COMMAND", command->method, "RAGD_UID",     uid,     "RAGD_PID",     pid,
-                "RAGD_LISTENER", listener,       "RAGD_OUTCOME", outcome, "RAGD_PARAMETERS", about,
-                NULL,
-        };
-
-        if (command->audit != COMMAND_AUDITED)
-                return;
-        (void) snprintf(uid, sizeof uid, "%ju", (uintmax_t) origin->uid);
-        (void) snprintf(pid, sizeof pid, "%jd", (intmax_t) origin->pid);
-        log_write(LOG_LEVEL_NOTICE, fields, "control: %s %.300s: %s (uid %s, pid %s, %s)",
-                  command->method, about, outcome, uid, pid, listener);
 }

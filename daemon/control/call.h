@@ -20,6 +20,7 @@
 struct call;
 struct connection;
 struct snapshot;
+struct tenant_info;
 
 typedef void (*call_handler)(struct call *call);
 
@@ -31,6 +32,15 @@ const struct control *call_control(const struct call *call);
 /* The release that serves, pinned when it is first asked for and until the call ends: one call
  * sees one release. */
 const struct snapshot *call_release(struct call *call);
+/* Whose data the call works on: the tenant that its parameter "tenant" names, else the default one.
+ * One that is offloaded is brought back first; until the step is over (that of a call that waits for
+ * bytes: the call) it is neither offloaded nor deleted.  -ENOENT: there is none of this name; -EPERM:
+ * it is suspended and the row would change something, or there are not several; -EAGAIN. */
+int call_tenant(struct call *call, struct tenant_id *ret, struct error *reterr);
+/* The row of a tenant by its name, whatever its state; `deleted`: one of those, also by its id. */
+int call_find_tenant(struct call *call, const char *name, bool deleted, struct tenant_info *ret,
+                     struct error *reterr);
+
 /* The parameters, checked against the row; an object, never NULL.  Borrowed. */
 struct json_object *call_parameters(const struct call *call);
 /* A string parameter, or `otherwise`.  Borrowed. */
@@ -81,7 +91,10 @@ void call_again_readable(struct call *call, uint64_t timeout_usec);
 void call_write_bytes(struct call *call, const char *bytes, size_t len);
 /* A line of JSON. */
 void call_write(struct call *call, struct json_object *takes_line);
-/* Ends the call; `code` and `what` are for the log. */
+/* How it ended, for the audit log: before the last bytes are written, which the client takes for
+ * the end. */
+void call_outcome(struct call *call, int code, const char *what);
+/* Ends the call; says how, where call_outcome() did not. */
 void call_end(struct call *call, int code, const char *what);
 
 /* ---- For connection.c: on the loop's thread ---------------------------------------------- */
@@ -96,10 +109,12 @@ struct call_origin {
 struct varlink_call;
 
 /* Takes the message of `call` and posts it to the pool; `input` was read before the upgrade was
- * known, and is copied.  NULL: no memory. */
+ * known, and is copied.  `refusal`: the full name of the error that is all it gets, once that is on
+ * record; or NULL.  NULL: no memory. */
 struct call *call_start(struct control *control, struct connection *connection,
                         const struct command *command, struct varlink_call *takes_call,
-                        const struct call_origin *origin, const char *input, size_t input_len);
+                        const struct call_origin *origin, const char *refusal, const char *input,
+                        size_t input_len);
 
 /* The client has gone: replies are dropped from now on. */
 void call_abandon(struct call *call);
@@ -112,7 +127,3 @@ void call_continue(struct call *call);
 /* Ends the running step for good: afterwards no thread touches the call. */
 void call_cancel(struct call *call);
 struct call *call_free(struct call *call);
-
-/* One line in the log for a row that is audited. */
-void call_audit(const struct command *command, const struct call_origin *origin,
-                struct json_object *parameters, const char *outcome);

@@ -15,12 +15,16 @@ void on_collection_create(struct call *call)
 {
         const struct control_services *services = call_services(call);
         cleanup_(collection_info_done) struct collection_info info = { 0 };
+        struct tenant_id tenant;
         struct error error = { 0 };
-        int r = ingest_create_collection(services->ingest, services->tenant,
-                                         call_string(call, "name", NULL),
-                                         call_string(call, "language", NULL),
-                                         call_string(call, "description", NULL), &info, &error);
+        int r = call_tenant(call, &tenant, &error);
 
+        if (r >= 0)
+                r = ingest_create_collection(services->ingest, tenant,
+                                             call_string(call, "name", NULL),
+                                             call_string(call, "language", NULL),
+                                             call_string(call, "description", NULL), &info,
+                                             &error);
         if (r < 0)
                 call_fail(call, r, &error);
         else
@@ -32,14 +36,16 @@ void on_collection_list(struct call *call)
         const struct control_services *services = call_services(call);
         struct json_object *array;
         struct collection_info *infos;
+        struct tenant_id tenant;
         struct error error = { 0 };
         uint64_t limit;
         size_t n;
         int r;
 
-        if (!read_number(call, "limit", 1, LIST_MAX, LIST_MAX, &limit))
+        if (!read_number(call, "limit", 1, LIST_MAX, LIST_MAX, &limit) ||
+            !read_tenant(call, &tenant))
                 return;
-        r = collection_list(services->store, services->tenant, call_string(call, "after", NULL),
+        r = collection_list(services->store, tenant, call_string(call, "after", NULL),
                             limit, &infos, &n, &error);
         if (r < 0) {
                 call_fail(call, r, &error);
@@ -82,10 +88,13 @@ void on_collection_show(struct call *call)
 {
         const struct control_services *services = call_services(call);
         struct json_object *detail = NULL;
+        struct tenant_id tenant;
         struct error error = { 0 };
-        int r = ingest_collection_detail(services->ingest, services->tenant,
-                                         call_string(call, "name", NULL), &detail, &error);
+        int r = call_tenant(call, &tenant, &error);
 
+        if (r >= 0)
+                r = ingest_collection_detail(services->ingest, tenant,
+                                             call_string(call, "name", NULL), &detail, &error);
         if (r < 0) {
                 call_fail(call, r, &error);
                 return;
@@ -98,6 +107,7 @@ void on_collection_delete(struct call *call)
 {
         const struct control_services *services = call_services(call);
         const char *name = call_string(call, "name", "");
+        struct tenant_id tenant;
         struct error error = { 0 };
         int r;
 
@@ -106,7 +116,9 @@ void on_collection_delete(struct call *call)
                               "deleting the collection %s wants its name once more", name);
                 error_set_origin(&error, NULL, "yes", 0, 0);
         } else {
-                r = ingest_delete_collection(services->ingest, services->tenant, name, &error);
+                r = call_tenant(call, &tenant, &error);
+                if (r >= 0)
+                        r = ingest_delete_collection(services->ingest, tenant, name, &error);
         }
         if (r < 0)
                 call_fail(call, r, &error);

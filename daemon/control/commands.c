@@ -15,6 +15,7 @@
 #define WIRE(name, type, doc) { name, type, doc, COMMAND_WIRE, NULL, false }
 #define WIRE_TEXT(name, type, doc) { name, type, doc, COMMAND_WIRE, NULL, true }
 #define CLIENT(name, type, doc) { name, type, doc, COMMAND_CLIENT, NULL, false }
+#define TENANT ARG("tenant", "?string", "The tenant whose it is (default).")
 
 #define CONTROL(usage, method, handler, effect, role, audit, style, doc, input, output)          \
         { usage, CONTROL_INTERFACE, #method, COMMAND_##effect, CONTROL_##role, COMMAND_##audit, \
@@ -60,6 +61,16 @@ static void add_length(struct json_object *object, const char *name, struct json
         json_add_string(object, name, text);
 }
 
+#define NAME_LONGEST 64 /* of tenants and collections, which may begin as keys do */
+
+/* A key in a place where none belongs. */
+static bool looks_like_key(struct json_object *value)
+{
+        return json_object_is_type(value, json_type_string) &&
+               json_object_get_string_len(value) > NAME_LONGEST &&
+               strstr(json_object_get_string(value), "ragd_");
+}
+
 struct json_object *command_logged(const struct command *command, struct json_object *parameters)
 {
         struct json_object *object = json_object_new_object(), *value;
@@ -67,13 +78,80 @@ struct json_object *command_logged(const struct command *command, struct json_ob
         for (const struct command_field *field = command->input; object && field->name; field++) {
                 if (!json_object_object_get_ex(parameters, field->name, &value))
                         continue;
-                if (field->text && value)
+                if (value && (field->text || looks_like_key(value)))
                         add_length(object, field->name, value);
                 else
                         json_add(object, field->name, json_object_get(value));
         }
         return object;
 }
+
+/* ---- Objects ------------------------------------------------------------------------------ */
+
+/* What a parameter names, as a step of a path.  NULL: what the row's first word says. */
+static const struct {
+        const char *field, *step;
+} steps[] = {
+        { "tenant", "tenants" },        { "key", "keys" },
+        { "collection", "collections" }, { "external_id", "documents" },
+        { "number", "generations" },    { "release", "releases" },
+        { "plan_id", "plans" },         { "code", "overrides" },
+        { "level", "log" },             { "name", NULL },
+        { "id", NULL },
+};
+static const struct {
+        const char *word, *step;
+} nouns[] = {
+        { "tenant", "tenants" },     { "collection", "collections" }, { "job", "jobs" },
+        { "provider", "providers" }, { "confirm", "operations" },     { "cancel", "operations" },
+        { "extend", "operations" },
+};
+
+static const char *step_of(const struct command *command, const char *field)
+{
+        const char *usage = command->usage ? command->usage : "";
+        size_t len = strcspn(usage, " "), i = 0, j = 0;
+
+        while (i < ELEMENTSOF(steps) && strcmp(steps[i].field, field) != 0)
+                i++;
+        if (i == ELEMENTSOF(steps) || steps[i].step)
+                return i < ELEMENTSOF(steps) ? steps[i].step : NULL;
+        while (j < ELEMENTSOF(nouns) && (strlen(nouns[j].word) != len ||
+                                         strncmp(nouns[j].word, usage, len) != 0))
+                j++;
+        return j < ELEMENTSOF(nouns) ? nouns[j].step : NULL;
+}
+
+/* The option of rows that work on a tenant's data: it says whose the object is, not which. */
+static bool is_whose(const struct command_field *field)
+{
+        return strcmp(field->name, "tenant") == 0 && field->type[0] == '?';
+}
+
+const char *command_object(const struct command *command, struct json_object *parameters,
+                           char text[static COMMAND_OBJECT_SIZE])
+{
+        size_t used = 0;
+
+        text[0] = '\0';
+        for (const struct command_field *field = command->input; field->name; field++) {
+                const char *step = is_whose(field) ? NULL : step_of(command, field->name);
+                struct json_object *value = NULL;
+
+                if (!step || field->side == COMMAND_CLIENT || field->text ||
+                    !json_object_object_get_ex(parameters, field->name, &value) || !value ||
+                    looks_like_key(value))
+                        continue;
+                used += (size_t) snprintf(text + used, COMMAND_OBJECT_SIZE - used, "%s%s/%.200s",
+                                          used > 0 ? "/" : "", step,
+                                          json_object_get_string(value));
+                if (used >= COMMAND_OBJECT_SIZE)
+                        break;
+        }
+        return text[0] ? text : NULL;
+}
+
+/* ---- Types -------------------------------------------------------------------------------- */
 
 /* The shapes that the HTTP API answers with. */
 const struct command_type command_types[] = {
@@ -131,6 +209,17 @@ const struct command_type command_types[] = {
           "What the indexes of a generation are at: of its vectors, and of its words." },
         { "Rung", "(ef_search: ?int, recall: float, p50_usec: float, p99_usec: float)",
           "What was measured at one ef_search, or of the exact scan." },
+        { "Tenant",
+          "(id: string, name: string, state: (active, suspended, offloaded, deleted),"
+          " created_at: string, state_since: string, used_at: ?string,"
+          " archive: ?(path: string, size_bytes: ?int, kept_until: ?string), limits: ?object,"
+          " keys: ?(live: int, expired: int, revoked: int))",
+          "Whose data it is; limits, with what is used of them, and keys where one is shown." },
+        { "Key",
+          "(id: string, tenant: string, name: string, scopes: []string, collections: ?[]string,"
+          " state: (live, expired, revoked), requests_per_minute: ?int, created_at: string,"
+          " expires_at: ?string, revoked_at: ?string, used_at: ?string)",
+          "What requests prove themselves with; without collections it may use all." },
         { "UsageBy", "(day, tenant, provider, kind)", "What usage is summed by." },
         { "UsageRow",
           "(day: ?string, tenant: ?string, provider: ?string, kind: ?string, requests: int,"
@@ -162,8 +251,9 @@ const struct command_error command_errors[] = {
         { "Mismatch", EXIT_INVALID, "Index and profile do not fit; message names the remedy.",
           NULL, { ESTALE } },
         { "Busy", EXIT_BUSY, "Something else is under way.", "op: ?string", { EBUSY, EAGAIN } },
-        { "NoSpace", EXIT_INTERNAL, "The disk is full; nothing was changed.", NULL,
-          { ENOSPC, EDQUOT } },
+        { "NoSpace", EXIT_INTERNAL, "The disk is full; nothing was changed.", NULL, { ENOSPC } },
+        { "QuotaExceeded", EXIT_DENIED, "A limit of the tenant is reached; message says which.",
+          NULL, { EDQUOT } },
         { "Unavailable", EXIT_INTERNAL, "No provider answers as it should.", NULL,
           { EHOSTUNREACH } },
         /* Of releases; their handlers name them. */

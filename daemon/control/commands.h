@@ -70,9 +70,16 @@ extern const size_t n_commands;
 const struct command *command_find(const char *method);
 
 struct json_object;
-/* The parameters of a call as the log may have them: of texts their length alone, and nothing
- * that the row does not know.  A new reference; NULL: no memory.  `parameters` may be NULL. */
+/* The parameters of a call as the log may have them: of texts, and of what looks like a key, their
+ * length alone, and nothing that the row does not know.  A new reference; NULL: no memory.
+ * `parameters` may be NULL. */
 struct json_object *command_logged(const struct command *command, struct json_object *parameters);
+
+/* What a call is about, as a path: "tenants/acme", "collections/notes/documents/a.md"; NULL: it
+ * names nothing.  Parameters that nobody checked do no harm. */
+#define COMMAND_OBJECT_SIZE 512
+const char *command_object(const struct command *command, struct json_object *parameters,
+                           char text[static COMMAND_OBJECT_SIZE]);
 
 /* A type of the interface: "Job" and "(id: string, …)". */
 struct command_type {

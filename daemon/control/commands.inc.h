@@ -9,7 +9,8 @@
  * ARG_AS(option, name, type, doc)    the same, under another name on the command line
  * WIRE(name, type, doc)              on the wire only
  * ARG_TEXT, WIRE_TEXT                the same for texts of documents, questions and profiles
- * CLIENT(name, type, doc)            on the command line only                              */
+ * CLIENT(name, type, doc)            on the command line only
+ * TENANT                             whose data it works on: see call_tenant()             */
 
 /* ---- The daemon ------------------------------------------------------------------------- */
 
@@ -165,13 +166,15 @@ CONTROL("golden add <collection> <query> <ids>...", GoldenAdd, on_golden_add,
         IN(ARG("collection", "string", "The collection."),
            ARG_TEXT("query", "string", "The question."),
            ARG("ids", "[]string", "The documents' external ids; id=3 gives one more weight."),
-           ARG("set", "?string", "The golden set (default).")),
+           ARG("set", "?string", "The golden set (default)."),
+           TENANT),
         OUT("added: int, changed: int, removed: int"))
 
 CONTROL("golden list <collection>", GoldenList, on_golden_list, READ, ADMIN, PLAIN, ONCE,
         "List the golden questions of a collection.",
         IN(ARG("collection", "string", "The collection."),
-           ARG("set", "?string", "One golden set (all).")),
+           ARG("set", "?string", "One golden set (all)."),
+           TENANT),
         OUT("questions: []GoldenQuestion"))
 
 CONTROL("golden import <collection> <golden>", GoldenImport, on_golden_import,
@@ -182,7 +185,8 @@ CONTROL("golden import <collection> <golden>", GoldenImport, on_golden_import,
                     "JSON lines of {query, relevant: {external_id: gain}}, or a folder in BEIR"
                     " form."),
            ARG("set", "?string", "The golden set (default)."),
-           ARG("replace", "?bool", "Remove what the set held before.")),
+           ARG("replace", "?bool", "Remove what the set held before."),
+           TENANT),
         OUT("added: int, changed: int, removed: int"))
 
 CONTROL("golden remove <collection> [<query>]", GoldenRemove, on_golden_remove,
@@ -191,7 +195,8 @@ CONTROL("golden remove <collection> [<query>]", GoldenRemove, on_golden_remove,
         IN(ARG("collection", "string", "The collection."),
            ARG_TEXT("query", "?string", "The question."),
            ARG("set", "?string", "The golden set (default)."),
-           ARG("all", "?bool", "The whole set.")),
+           ARG("all", "?bool", "The whole set."),
+           TENANT),
         OUT("removed: int"))
 
 CONTROL("release export <release> <file>", ReleaseExport, on_bundle_export,
@@ -226,6 +231,98 @@ LOCAL("promote",
          CLIENT("detach", "?bool", "Do not wait for the end; see watch."),
          CLIENT("yes", "?bool", "Deploy without asking.")))
 
+/* ---- Tenants ---------------------------------------------------------------------------- */
+
+CONTROL("tenant create <name>", TenantCreate, on_tenant_create, WRITE, ADMIN, AUDITED, ONCE,
+        "Make a tenant with nothing in it.",
+        IN(ARG("name", "string", "Its name: a-z, 0-9, '-' and '_', at most 64 characters."),
+           ARG("quota", "?[]string",
+               "Limits of its own, as documents=10k,bytes=5G; see tenant quota set.")),
+        OUT("tenant: Tenant"))
+
+CONTROL("tenant list", TenantList, on_tenant_list, READ, ADMIN, PLAIN, ONCE,
+        "List the tenants by name.",
+        IN(ARG("deleted", "?bool", "Those that were deleted and are not purged."),
+           ARG("after", "?string", "Go on after this name."),
+           ARG("limit", "?int", "How many at most (1000).")),
+        OUT("tenants: []Tenant"))
+
+CONTROL("tenant show <name>", TenantShow, on_tenant_show, READ, ADMIN, PLAIN, ONCE,
+        "Show one tenant: its state, what it uses of its limits, its keys.",
+        IN(ARG("name", "string", "The tenant; of a deleted one also its id."),
+           ARG("deleted", "?bool", "The one of this name that was deleted last.")),
+        OUT("tenant: Tenant"))
+
+CONTROL("tenant suspend <name>", TenantSuspend, on_tenant_suspend, WRITE, ADMIN, AUDITED, ONCE,
+        "Refuse every request of a tenant; its data stays.",
+        IN(ARG("name", "string", "The tenant.")), OUT("tenant: Tenant"))
+
+CONTROL("tenant resume <name>", TenantResume, on_tenant_resume, WRITE, ADMIN, AUDITED, ONCE,
+        "Serve a tenant again that is suspended or offloaded.",
+        IN(ARG("name", "string", "The tenant.")), OUT("tenant: Tenant"))
+
+CONTROL("tenant offload <name>", TenantOffload, on_tenant_offload, WRITE, ADMIN, AUDITED, ONCE,
+        "Put a tenant's data into an archive; its next request brings it back.",
+        IN(ARG("name", "string", "The tenant.")), OUT("tenant: Tenant"))
+
+CONTROL("tenant delete <name>", TenantDelete, on_tenant_delete, WRITE, ADMIN, AUDITED, ONCE,
+        "Delete a tenant with its data and keys; an archive is kept for a while.",
+        IN(ARG("name", "string", "The tenant."),
+           ARG("yes_delete", "string", "Its name once more, as confirmation.")),
+        OUT("tenant: Tenant"))
+
+CONTROL("tenant purge <name>", TenantPurge, on_tenant_purge, WRITE, ADMIN, AUDITED, ONCE,
+        "Remove for good what a deleted tenant left, or what a tenant's deleted documents did.",
+        IN(ARG("name", "string", "The tenant; of a deleted one also its id."),
+           ARG("yes_purge", "string", "The same once more, as confirmation."),
+           ARG("deleted", "?bool", "The one of this name that was deleted last, though there is"
+                                   " a new one."),
+           CLIENT("receipt", "?string", "A new file to write the receipt to, as JSON.")),
+        OUT("receipt: object"))
+
+CONTROL("tenant quota set <name> <limits>...", TenantQuotaSet, on_tenant_quota_set,
+        WRITE, ADMIN, AUDITED, ONCE,
+        "Change what a tenant may use.",
+        IN(ARG("name", "string", "The tenant."),
+           ARG("limits", "[]string",
+               "As documents=10k, bytes=5G, usd_per_day=2.50; none: no limit, default: the"
+               " profile's.")),
+        OUT("limits: object"))
+
+CONTROL("tenant quota show <name>", TenantQuotaShow, on_tenant_quota_show,
+        READ, ADMIN, PLAIN, ONCE,
+        "Show what a tenant may use, and how much of it is used.",
+        IN(ARG("name", "string", "The tenant.")), OUT("limits: object"))
+
+/* ---- Keys ------------------------------------------------------------------------------- */
+
+CONTROL("key create <tenant>", KeyCreate, on_key_create, WRITE, ADMIN, AUDITED, ONCE,
+        "Make a key for requests over HTTP; it is shown this once.",
+        IN(ARG("tenant", "string", "Whose requests they are."),
+           ARG("name", "string", "What the key is for."),
+           ARG("scopes", "?[]string",
+               "What it may do: read, write, admin, operator, by commas (read)."),
+           ARG("collections", "?[]string", "The collections it may use, by commas (all)."),
+           ARG("expires", "?string", "When it ends, as 90d, 12h or 2027-01-01 (never)."),
+           ARG("requests_per_minute", "?int", "How often it may ask (as the profile says).")),
+        OUT("key: Key, token: string"))
+
+CONTROL("key list <tenant>", KeyList, on_key_list, READ, ADMIN, PLAIN, ONCE,
+        "List the keys of a tenant, the oldest first.",
+        IN(ARG("tenant", "string", "The tenant.")), OUT("keys: []Key"))
+
+CONTROL("key show <tenant> <key>", KeyShow, on_key_show, READ, ADMIN, PLAIN, ONCE,
+        "Show one key, but not its secret.",
+        IN(ARG("tenant", "string", "The tenant."),
+           ARG("key", "string", "The key's id: its third part.")),
+        OUT("key: Key"))
+
+CONTROL("key revoke <tenant> <key>", KeyRevoke, on_key_revoke, WRITE, ADMIN, AUDITED, ONCE,
+        "End a key at once.",
+        IN(ARG("tenant", "string", "The tenant."),
+           ARG("key", "string", "The key's id: its third part.")),
+        OUT("key: Key"))
+
 /* ---- Collections ------------------------------------------------------------------------ */
 
 CONTROL("collection create <name>", CollectionCreate, on_collection_create,
@@ -233,24 +330,28 @@ CONTROL("collection create <name>", CollectionCreate, on_collection_create,
         "Make an empty collection.",
         IN(ARG("name", "string", "Its name: a-z, 0-9, '-' and '_', at most 64 characters."),
            ARG("language", "?string", "The language of its documents, for stemming (english)."),
-           ARG("description", "?string", "What it is for.")),
+           ARG("description", "?string", "What it is for."),
+           TENANT),
         OUT("collection: Collection"))
 
 CONTROL("collection list", CollectionList, on_collection_list, READ, OBSERVE, PLAIN, ONCE,
         "List the collections by name.",
         IN(ARG("after", "?string", "Go on after this name."),
-           ARG("limit", "?int", "How many at most (1000).")),
+           ARG("limit", "?int", "How many at most (1000)."),
+           TENANT),
         OUT("collections: []Collection"))
 
 CONTROL("collection show <name>", CollectionShow, on_collection_show, READ, OBSERVE, PLAIN, ONCE,
         "Show one collection with its counts.",
-        IN(ARG("name", "string", "The collection.")), OUT("collection: Collection"))
+        IN(ARG("name", "string", "The collection."),
+           TENANT), OUT("collection: Collection"))
 
 CONTROL("collection delete <name>", CollectionDelete, on_collection_delete,
         WRITE, ADMIN, AUDITED, ONCE,
         "Delete a collection and all its documents.",
         IN(ARG("name", "string", "The collection."),
-           ARG("yes", "string", "Its name once more, as confirmation.")),
+           ARG("yes", "string", "Its name once more, as confirmation."),
+           TENANT),
         OUT(""))
 
 /* ---- Documents -------------------------------------------------------------------------- */
@@ -261,7 +362,8 @@ CONTROL("ingest <path>...", Ingest, on_document_ingest, WRITE, ADMIN, AUDITED, U
                   "Files (.md .txt .jsonl .ndjson .json), folders, or - for JSON lines from"
                   " standard input."),
            ARG("collection", "?string", "The collection (default)."),
-           CLIENT("detach", "?bool", "Do not wait until the documents can be found.")),
+           CLIENT("detach", "?bool", "Do not wait until the documents can be found."),
+           TENANT),
         OUT("collection: string"))
 
 CONTROL("estimate <path>...", Estimate, on_document_estimate, READ, ADMIN, PLAIN, UPGRADE,
@@ -270,35 +372,40 @@ CONTROL("estimate <path>...", Estimate, on_document_estimate, READ, ADMIN, PLAIN
                   "Files (.md .txt .jsonl .ndjson .json), folders, or - for JSON lines from"
                   " standard input."),
            ARG("collection", "?string",
-               "The collection (default; where that is not there every document is new).")),
+               "The collection (default; where that is not there every document is new)."),
+           TENANT),
         OUT("collection: string"))
 
 CONTROL("document list <collection>", DocumentList, on_document_list, READ, ADMIN, PLAIN, ONCE,
         "List documents by external id.",
         IN(ARG("collection", "string", "The collection."),
            ARG("after", "?string", "Go on after this external id."),
-           ARG("limit", "?int", "How many at most (1000).")),
+           ARG("limit", "?int", "How many at most (1000)."),
+           TENANT),
         OUT("documents: []Document"))
 
 CONTROL("document show <collection> <external_id>", DocumentShow, on_document_show,
         READ, ADMIN, PLAIN, ONCE,
         "Show one document.",
         IN(ARG("collection", "string", "The collection."),
-           ARG("external_id", "string", "The document.")),
+           ARG("external_id", "string", "The document."),
+           TENANT),
         OUT("document: Document"))
 
 CONTROL("document chunks <collection> <external_id>", DocumentChunks, on_document_chunks,
         READ, ADMIN, PLAIN, ONCE,
         "Show the chunks of a document as they are searched.",
         IN(ARG("collection", "string", "The collection."),
-           ARG("external_id", "string", "The document.")),
+           ARG("external_id", "string", "The document."),
+           TENANT),
         OUT("chunks: []Chunk"))
 
 CONTROL("document delete <collection> <external_id>", DocumentDelete, on_document_delete,
         WRITE, ADMIN, AUDITED, ONCE,
         "Delete one document.",
         IN(ARG("collection", "string", "The collection."),
-           ARG("external_id", "string", "The document.")),
+           ARG("external_id", "string", "The document."),
+           TENANT),
         OUT(""))
 
 /* ---- Search and answers ----------------------------------------------------------------- */
@@ -323,7 +430,8 @@ CONTROL("search <query>...", Search, on_search_search, READ, ADMIN, PLAIN, ONCE,
            WIRE("group_size", "?int", "See group_by."),
            WIRE("threshold", "?object", "{score, min}."),
            WIRE("highlight", "?bool", "Add the places of the query's terms."),
-           WIRE("include", "?[]string", "text, metadata.")),
+           WIRE("include", "?[]string", "text, metadata."),
+           TENANT),
         OUT("results: []object, plan: object, degraded: []string, index: ?object, explain: ?object,"
             " took_ms: float, next_cursor: ?string"))
 
@@ -336,7 +444,8 @@ CONTROL("ask <question>...", Ask, on_search_ask, READ, ADMIN, PLAIN, MAY_MORE,
            ARG("limit", "?int", "How many passages to consider."),
            ARG("mode", "?SearchMode", "Which legs of the search to use (hybrid)."),
            ARG("filter", "?object", "Only documents whose attributes match, as JSON."),
-           WIRE_TEXT("messages", "?[]object", "The conversation before the question.")),
+           WIRE_TEXT("messages", "?[]object", "The conversation before the question."),
+           TENANT),
         OUT("event: (sources, delta, citation, done), data: object"))
 
 CONTROL("eval <golden>", Eval, on_search_eval, READ, ADMIN, PLAIN, MAY_MORE,
@@ -345,7 +454,8 @@ CONTROL("eval <golden>", Eval, on_search_eval, READ, ADMIN, PLAIN, MAY_MORE,
                     "JSON lines of {query, relevant: {external_id: gain}}, or a folder in BEIR"
                     " form."),
            ARG("collection", "?string", "The collection (default)."),
-           ARG("mode", "?SearchMode", "One leg only (all three, one after the other).")),
+           ARG("mode", "?SearchMode", "One leg only (all three, one after the other)."),
+           TENANT),
         OUT("mode: ?string, done: ?int, total: ?int, modes: ?[](mode: string, ndcg_at_10: float,"
             " recall_at_100: float, questions: int, missing: int, p50_usec: int, p99_usec: int)"))
 
@@ -353,42 +463,50 @@ CONTROL("eval <golden>", Eval, on_search_eval, READ, ADMIN, PLAIN, MAY_MORE,
 
 CONTROL("job list", JobList, on_job_list, READ, OBSERVE, PLAIN, ONCE, "List the newest jobs.",
         IN(ARG("limit", "?int", "How many at most (20)."),
-           ARG("before", "?string", "Only jobs older than this one.")),
+           ARG("before", "?string", "Only jobs older than this one."),
+           TENANT),
         OUT("jobs: []Job"))
 
 CONTROL("job show <id>", JobShow, on_job_show, READ, OBSERVE, PLAIN, ONCE, "Show one job.",
-        IN(ARG("id", "string", "The job.")), OUT("job: Job"))
+        IN(ARG("id", "string", "The job."),
+           TENANT), OUT("job: Job"))
 
 CONTROL("job watch <id>", JobWatch, on_job_watch, READ, OBSERVE, PLAIN, MORE,
         "Follow a job until it ends.",
-        IN(ARG("id", "string", "The job.")), OUT("job: Job"))
+        IN(ARG("id", "string", "The job."),
+           TENANT), OUT("job: Job"))
 
 CONTROL("job cancel <id>", JobCancel, on_job_cancel, WRITE, ADMIN, AUDITED, ONCE,
         "Stop a job; what it has done stays.",
-        IN(ARG("id", "string", "The job.")), OUT("job: Job"))
+        IN(ARG("id", "string", "The job."),
+           TENANT), OUT("job: Job"))
 
 CONTROL("job retry <id>", JobRetry, on_job_retry, WRITE, ADMIN, AUDITED, ONCE,
         "Try the documents of a job that failed once more.",
-        IN(ARG("id", "string", "The job.")), OUT("job: Job"))
+        IN(ARG("id", "string", "The job."),
+           TENANT), OUT("job: Job"))
 
 /* ---- Generations ------------------------------------------------------------------------ */
 
 CONTROL("generation list <collection>", GenerationList, on_generation_list,
         READ, OBSERVE, PLAIN, ONCE,
         "List the indexes of a collection.",
-        IN(ARG("collection", "string", "The collection.")), OUT("generations: []Generation"))
+        IN(ARG("collection", "string", "The collection."),
+           TENANT), OUT("generations: []Generation"))
 
 CONTROL("generation rebuild <collection>", GenerationRebuild, on_generation_rebuild,
         WRITE, ADMIN, AUDITED, ONCE,
         "Build the index that the profile asks for beside the serving one, then switch.",
         IN(ARG("collection", "string", "The collection."),
-           CLIENT("detach", "?bool", "Do not wait until it is built.")),
+           CLIENT("detach", "?bool", "Do not wait until it is built."),
+           TENANT),
         OUT("job: Job"))
 
 CONTROL("generation estimate <collection>", GenerationEstimate, on_generation_estimate,
         READ, ADMIN, PLAIN, ONCE,
         "Say what a rebuild would embed and cost, and change nothing.",
-        IN(ARG("collection", "string", "The collection.")),
+        IN(ARG("collection", "string", "The collection."),
+           TENANT),
         OUT("estimate: (documents: int, chunks: int, tokens: int, embedder: string, remote: bool,"
             " cost_microusd: ?int)"))
 
@@ -396,21 +514,24 @@ CONTROL("generation remove <collection> <number>", GenerationRemove, on_generati
         WRITE, ADMIN, AUDITED, ONCE,
         "Remove an index.",
         IN(ARG("collection", "string", "The collection."),
-           ARG("number", "int", "The generation's number.")),
+           ARG("number", "int", "The generation's number."),
+           TENANT),
         OUT(""))
 
 /* ---- Indexes ---------------------------------------------------------------------------- */
 
 CONTROL("index status [<collection>]", IndexStatus, on_index_status, READ, OBSERVE, PLAIN, ONCE,
         "Show what the indexes of vectors and words are at: all, or those of one collection.",
-        IN(ARG("collection", "?string", "The collection.")), OUT("indexes: []Index"))
+        IN(ARG("collection", "?string", "The collection."),
+           TENANT), OUT("indexes: []Index"))
 
 CONTROL("index tune <collection>", IndexTune, on_index_tune, READ, ADMIN, PLAIN, MAY_MORE,
         "Measure recall and latency of a collection and propose the smallest ef_search.",
         IN(ARG("collection", "string", "The collection."),
            ARG("recall", "?float", "The share of the true results that is to be found (0.95)."),
            ARG("k", "?int", "Results of a search (10)."),
-           ARG("samples", "?int", "Queries, made from the collection's own vectors (256).")),
+           ARG("samples", "?int", "Queries, made from the collection's own vectors (256)."),
+           TENANT),
         OUT("what: ?string, done: ?int, total: ?int, report: ?(collection: string, recall: float,"
             " k: int, samples: int, vectors: int, unindexed: int, exact: Rung, rungs: []Rung,"
             " present: int, proposed: ?int)"))
@@ -457,14 +578,16 @@ CONTROL("usage", Usage, on_usage, READ, OBSERVE, PLAIN, ONCE,
         "Show what calls to providers used and cost, the budgets, and where the month goes.",
         IN(ARG("by", "?UsageBy", "What to sum by (day)."),
            ARG("month", "?string", "A month, as 2026-11 (this one)."),
-           ARG("days", "?int", "The last days instead of a month.")),
+           ARG("days", "?int", "The last days instead of a month."),
+           TENANT),
         OUT("by: UsageBy, first_day: string, last_day: string, rows: []UsageRow, total: UsageRow,"
             " budgets: []Budget, projection_microusd: ?int"))
 
 CONTROL("trace [<id>]", Trace, on_trace, READ, ADMIN, PLAIN, ONCE,
         "Show how an answer came about, or list the newest answers.",
         IN(ARG("id", "?string", "The answer's trace_id."),
-           ARG("limit", "?int", "How many to list at most (20).")),
+           ARG("limit", "?int", "How many to list at most (20)."),
+           TENANT),
         OUT("traces: ?[](id: string, at: string), trace: ?object"))
 
 /* ---- ragctl itself ---------------------------------------------------------------------- */

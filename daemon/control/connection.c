@@ -203,22 +203,20 @@ static void dispatch(struct connection *connection, struct varlink_call *call)
         const struct command *command = NULL;
         cleanup_json_ struct json_object *about = NULL;
         const char *error = interface_check(call, connection->role, &command, &about);
+        bool denied = error && strcmp(error, VARLINK_INTERFACE ".PermissionDenied") == 0;
 
-        if (error && command && strcmp(error, VARLINK_INTERFACE ".PermissionDenied") == 0) {
-                connection->control->denied++;
-                call_audit(command, &connection->origin, call->parameters, "denied");
-        }
-        if (error) {
+        if (error && !denied) {
                 refuse(connection, call, error, about);
                 return;
         }
         /* Behind an upgrade nothing is a message: the bytes are the call's. */
-        bool stream = command->style == COMMAND_UPGRADE;
+        bool stream = command->style == COMMAND_UPGRADE && !denied;
         const char *rest = buf_text(&connection->in) + connection->in_start;
         size_t rest_len = stream ? unread(connection) : 0;
 
+        connection->control->denied += denied ? 1 : 0;
         connection->call = call_start(connection->control, connection, command, call,
-                                      &connection->origin, rest, rest_len);
+                                      &connection->origin, error, rest, rest_len);
         if (connection->call && stream)
                 connection->in_start = connection->in.len;
         if (!connection->call)

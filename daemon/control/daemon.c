@@ -6,10 +6,7 @@
 #include "control/handlers.h"
 #include "config/values.h"
 #include "release/release.h"
-#include "store/collection.h"
 #include "store/store.h"
-
-#define COLLECTIONS_COUNTED_MAX 100000
 
 static struct json_object *strings(const char *const *list)
 {
@@ -20,16 +17,12 @@ static struct json_object *strings(const char *const *list)
         return array;
 }
 
-static int count_collections(const struct control_services *services, size_t *ret,
-                             struct error *reterr)
+/* Of all tenants. */
+static int count_collections(struct store *store, size_t *ret, struct error *reterr)
 {
-        struct collection_info *infos;
-        int r = collection_list(services->store, services->tenant, NULL, COLLECTIONS_COUNTED_MAX,
-                                &infos, ret, reterr);
+        cleanup_free_ struct store_collection *collections = NULL;
 
-        if (r >= 0)
-                (void) collection_infos_free(infos, *ret);
-        return r;
+        return store_list_collections(store, &collections, ret, reterr);
 }
 
 void on_daemon_status(struct call *call)
@@ -41,7 +34,7 @@ void on_daemon_status(struct call *call)
         struct control_figures figures;
         struct error error = { 0 };
         size_t collections;
-        int r = count_collections(services, &collections, &error);
+        int r = count_collections(services->store, &collections, &error);
 
         if (r >= 0)
                 r = releases_status(services->releases, &releases, &error);

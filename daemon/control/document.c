@@ -117,11 +117,13 @@ void on_document_chunks(struct call *call)
 void on_document_delete(struct call *call)
 {
         const struct control_services *services = call_services(call);
+        struct tenant_id tenant;
         struct error error = { 0 };
-        int r = ingest_delete(services->ingest, services->tenant,
-                              call_string(call, "collection", ""),
-                              call_string(call, "external_id", ""), &error);
+        int r = call_tenant(call, &tenant, &error);
 
+        if (r >= 0)
+                r = ingest_delete(services->ingest, tenant, call_string(call, "collection", ""),
+                                  call_string(call, "external_id", ""), &error);
         if (r < 0)
                 call_fail(call, r, &error);
         else

@@ -41,13 +41,16 @@ void on_generation_rebuild(struct call *call)
         const char *name = call_string(call, "collection", "");
         cleanup_(job_done) struct job job = { 0 };
         struct job_id id;
+        struct tenant_id tenant;
         struct error error = { 0 };
-        int r = ingest_rebuild(services->ingest, services->tenant, name, &id, &error);
+        int r = call_tenant(call, &tenant, &error);
 
+        if (r >= 0)
+                r = ingest_rebuild(services->ingest, tenant, name, &id, &error);
         if (r == -EEXIST)
                 r = error_set(&error, -EBUSY, "a generation of %s is being built already", name);
         if (r >= 0)
-                r = ingest_job_get(services->ingest, services->tenant, id, &job, &error);
+                r = ingest_job_get(services->ingest, tenant, id, &job, &error);
         if (r < 0)
                 call_fail(call, r, &error);
         else
@@ -60,10 +63,12 @@ void on_generation_estimate(struct call *call)
         const char *name = call_string(call, "collection", "");
         struct ingest_estimate estimate;
         struct json_object *object;
+        struct tenant_id tenant;
         struct error error = { 0 };
-        int r = ingest_estimate_rebuild(services->ingest, services->tenant, name, &estimate,
-                                        &error);
+        int r = call_tenant(call, &tenant, &error);
 
+        if (r >= 0)
+                r = ingest_estimate_rebuild(services->ingest, tenant, name, &estimate, &error);
         if (r < 0) {
                 call_fail(call, r, &error);
                 return;

@@ -20,9 +20,18 @@ void reply_done(struct call *call);
 bool read_number(struct call *call, const char *name, uint64_t min, uint64_t max,
                  uint64_t otherwise, uint64_t *ret);
 
-/* Opens the collection that the parameter `name` names ("default" where it is left out); false:
+/* Whose data the call works on, see call_tenant(); false: the call has failed. */
+bool read_tenant(struct call *call, struct tenant_id *ret);
+
+/* Opens the tenant's collection that the parameter `name` names ("default" where it is left out); false:
  * the call has failed. */
 bool open_collection(struct call *call, const char *name, struct collection **ret);
+
+/* Calls `each` with every word of a list of words, where commas part words, too: "read,write".
+ * What `each` returns below 0 ends it.  The parameter may be absent. */
+int each_word(struct call *call, const char *name,
+              int (*each)(void *data, const char *word, struct error *reterr), void *data,
+              struct error *reterr);
 
 /* Whether the gateway has a provider of this name; false: the call has failed. */
 bool find_provider(struct call *call, const char *name);
@@ -58,6 +67,20 @@ void on_golden_remove(struct call *call);
 void on_bundle_export(struct call *call);
 void on_bundle_import(struct call *call);
 void on_config_show(struct call *call);
+void on_tenant_create(struct call *call);
+void on_tenant_list(struct call *call);
+void on_tenant_show(struct call *call);
+void on_tenant_suspend(struct call *call);
+void on_tenant_resume(struct call *call);
+void on_tenant_offload(struct call *call);
+void on_tenant_delete(struct call *call);
+void on_tenant_purge(struct call *call);
+void on_tenant_quota_set(struct call *call);
+void on_tenant_quota_show(struct call *call);
+void on_key_create(struct call *call);
+void on_key_list(struct call *call);
+void on_key_show(struct call *call);
+void on_key_revoke(struct call *call);
 void on_collection_create(struct call *call);
 void on_collection_list(struct call *call);
 void on_collection_show(struct call *call);

@@ -89,19 +89,17 @@ static int add_collection(struct collection *collection, struct json_object *arr
         return r;
 }
 
-static int add_all(const struct control_services *services, struct json_object *array,
+static int add_all(struct store *store, struct tenant_id tenant, struct json_object *array,
                    struct error *reterr)
 {
         struct collection_info *infos = NULL;
         size_t n = 0;
-        int r = collection_list(services->store, services->tenant, NULL, LIST_MAX, &infos, &n,
-                                reterr);
+        int r = collection_list(store, tenant, NULL, LIST_MAX, &infos, &n, reterr);
 
         for (size_t i = 0; r >= 0 && i < n; i++) {
                 cleanup_(collection_unref_cleanup) struct collection *collection = NULL;
 
-                r = collection_open_by_id(services->store, services->tenant, infos[i].id,
-                                          &collection, reterr);
+                r = collection_open_by_id(store, tenant, infos[i].id, &collection, reterr);
                 if (r >= 0)
                         r = add_collection(collection, array, reterr);
                 if (r == -ENOENT) /* it was deleted meanwhile */
@@ -115,6 +113,7 @@ void on_index_status(struct call *call)
 {
         cleanup_(collection_unref_cleanup) struct collection *collection = NULL;
         cleanup_json_ struct json_object *array = json_object_new_array();
+        struct tenant_id tenant;
         struct error error = { 0 };
         int r;
 
@@ -123,7 +122,9 @@ void on_index_status(struct call *call)
                         return;
                 r = add_collection(collection, array, &error);
         } else {
-                r = add_all(call_services(call), array, &error);
+                r = call_tenant(call, &tenant, &error);
+                if (r >= 0)
+                        r = add_all(call_services(call)->store, tenant, array, &error);
         }
         if (r < 0)
                 call_fail(call, r, &error);
@@ -197,7 +198,6 @@ static struct json_object *report_json(const struct tune_request *request,
 
 void on_index_tune(struct call *call)
 {
-        const struct control_services *services = call_services(call);
         struct measuring measuring = { .call = call, .told_usec = clock_monotonic_usec() };
         struct tune_request request = {
                 .collection = call_string(call, "collection", "default"),
@@ -207,20 +207,21 @@ void on_index_tune(struct call *call)
                 .data = &measuring,
         };
         struct tune_report report;
+        struct tenant_id tenant;
         struct error error = { 0 };
         uint64_t k, samples;
         int r;
 
         if (!read_number(call, "k", 1, TUNE_K_MAX, K_USUAL, &k) ||
-            !read_number(call, "samples", 1, TUNE_SAMPLES_MAX, TUNE_SAMPLES, &samples))
+            !read_number(call, "samples", 1, TUNE_SAMPLES_MAX, TUNE_SAMPLES, &samples) ||
+            !read_tenant(call, &tenant))
                 return;
         request.k = (uint32_t) k;
         request.samples = (uint32_t) samples;
         r = json_get_double(call_parameters(call), "recall", RECALL_MIN, 1, &request.recall,
                             &error);
         if (r >= 0)
-                r = tune_run(call_release(call)->answer, services->tenant, &request, &report,
-                             &error);
+                r = tune_run(call_release(call)->answer, tenant, &request, &report, &error);
         if (r < 0)
                 call_fail(call, r, &error);
         else

@@ -110,6 +110,7 @@ static void fail(struct call *call, int code, const struct error *error)
 
         json_add_string(about, "name", command_error_of(code)->name);
         json_add_string(about, "message", error_text(error));
+        call_outcome(call, code, NULL);
         write_line(call, "error", about);
         call_end(call, code, NULL);
 }
@@ -134,6 +135,7 @@ static void finish(struct call *call, struct upload *upload)
         if (r < 0) {
                 fail(call, r, &error);
         } else {
+                call_outcome(call, 0, "ok");
                 write_line(call, "summary", told_json(call, upload, &summary, true));
                 call_end(call, 0, "ok");
         }
@@ -146,6 +148,7 @@ static bool begin(struct call *call, bool estimate, struct upload **ret)
         const char *collection = call_string(call, "collection", "default");
         struct upload *upload = calloc(1, sizeof *upload);
         struct json_object *reply;
+        struct tenant_id tenant;
         struct error error = { 0 };
         int r;
 
@@ -155,12 +158,13 @@ static bool begin(struct call *call, bool estimate, struct upload **ret)
         }
         call_keep(call, upload, upload_free);
         upload->estimate = estimate;
+        if (!read_tenant(call, &tenant))
+                return false;
         r = (estimate ? ingest_batch_estimate : ingest_batch_open)(
-                services->ingest, services->tenant, collection, &upload->batch, &error);
+                services->ingest, tenant, collection, &upload->batch, &error);
         /* Who asks before there is any collection, and names none, is asked for none. */
         if (r == -ENOENT && estimate && !call_string(call, "collection", NULL))
-                r = ingest_batch_estimate(services->ingest, services->tenant, NULL, &upload->batch,
-                                          &error);
+                r = ingest_batch_estimate(services->ingest, tenant, NULL, &upload->batch, &error);
         if (r < 0) {
                 call_fail(call, r, &error);
                 return false;

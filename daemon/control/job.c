@@ -30,9 +30,12 @@ static struct json_object *read_job(struct call *call, struct job_id id, bool *r
         const struct control_services *services = call_services(call);
         cleanup_(job_done) struct job job = { 0 };
         struct json_object *json;
+        struct tenant_id tenant;
         struct error error = { 0 };
-        int r = ingest_job_get(services->ingest, services->tenant, id, &job, &error);
+        int r = call_tenant(call, &tenant, &error);
 
+        if (r >= 0)
+                r = ingest_job_get(services->ingest, tenant, id, &job, &error);
         if (r < 0) {
                 call_fail(call, r, &error);
                 return NULL;
@@ -57,6 +60,7 @@ void on_job_list(struct call *call)
 {
         const struct control_services *services = call_services(call);
         struct json_object *array;
+        struct tenant_id tenant;
         struct job_id before;
         struct job *jobs;
         struct error error = { 0 };
@@ -66,10 +70,9 @@ void on_job_list(struct call *call)
         int r;
 
         if (!read_number(call, "limit", 1, LIST_MAX, LIST_DEFAULT, &limit) ||
-            (paged && !read_id(call, "before", &before)))
+            (paged && !read_id(call, "before", &before)) || !read_tenant(call, &tenant))
                 return;
-        r = jobs_list(services->store, services->tenant, paged ? &before : NULL, limit, &jobs, &n,
-                      &error);
+        r = jobs_list(services->store, tenant, paged ? &before : NULL, limit, &jobs, &n, &error);
         if (r < 0) {
                 call_fail(call, r, &error);
                 return;
@@ -176,13 +179,14 @@ static void change(struct call *call,
                                    struct job_id id, struct error *reterr))
 {
         const struct control_services *services = call_services(call);
+        struct tenant_id tenant;
         struct error error = { 0 };
         struct job_id id;
         int r;
 
-        if (!read_id(call, "id", &id))
+        if (!read_id(call, "id", &id) || !read_tenant(call, &tenant))
                 return;
-        r = function(services->ingest, services->tenant, id, &error);
+        r = function(services->ingest, tenant, id, &error);
         if (r < 0)
                 call_fail(call, r, &error);
         else

@@ -83,9 +83,11 @@ static struct json_object *trial_json(const char *name, const struct gateway_tri
 static int try_provider(struct call *call, const char *name, const char *model,
                         struct gateway_trial *ret, struct error *reterr)
 {
-        const struct control_services *services = call_services(call);
-        int r = gateway_try(call_release(call)->gateway, services->tenant, name, true, ret, reterr);
+        struct tenant_id tenant;
+        int r = call_tenant(call, &tenant, reterr);
 
+        if (r >= 0)
+                r = gateway_try(call_release(call)->gateway, tenant, name, true, ret, reterr);
         if (r < 0)
                 return r;
         if (ret->model_listed == PROBE_MODEL_ABSENT)
@@ -94,7 +96,7 @@ static int try_provider(struct call *call, const char *name, const char *model,
                                  "or make it available there", name, model);
         if (call_bool(call, "probe_only"))
                 return 0;
-        return gateway_try(call_release(call)->gateway, services->tenant, name, false, ret, reterr);
+        return gateway_try(call_release(call)->gateway, tenant, name, false, ret, reterr);
 }
 
 /* Whatever a provider does wrong is one error here: that it does not answer as it should. */

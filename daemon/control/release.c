@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Commands about releases that begin no operation: what would change, what was, what is allowed. */
-#include "config.h"
-
 #include "release/release.h"
 
 #include "base/clock.h"
+#include "control/amounts.h"
 #include "control/handlers.h"
 #include "control/source.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define PROGRESS_USEC (UINT64_C(100) * USEC_PER_MSEC)
 
@@ -147,30 +145,13 @@ void on_release_gc(struct call *call)
 
 /* ---- What is allowed ------------------------------------------------------------------------ */
 
-/* A day means its end. */
 static int read_until(const char *text, uint64_t *ret_usec, struct error *reterr)
 {
-        static const char *const formats[] = { "%Y-%m-%d", "%Y-%m-%dT%H:%MZ",
-                                               "%Y-%m-%dT%H:%M:%SZ" };
+        int r = amount_read_date(text, ret_usec, reterr);
 
-        for (size_t i = 0; i < ELEMENTSOF(formats); i++) {
-                struct tm tm = { 0 };
-                const char *end = strptime(text, formats[i], &tm);
-                time_t seconds;
-
-                if (!end || *end != '\0')
-                        continue;
-                seconds = timegm(&tm) + (i == 0 ? 86399 : 0);
-                if (seconds < 0)
-                        break;
-                *ret_usec = (uint64_t) seconds * USEC_PER_SEC;
-                return 0;
-        }
-        (void) error_set(reterr, -EINVAL,
-                         "\"%.64s\" is no time: write it as 2026-12-01 or 2026-12-01T08:00Z (UTC)",
-                         text);
-        error_set_origin(reterr, NULL, "until", 0, 0);
-        return -EINVAL;
+        if (r < 0)
+                error_set_origin(reterr, NULL, "until", 0, 0);
+        return r;
 }
 
 static void reply_overrides(struct call *call)

@@ -18,21 +18,35 @@ static int check_client(void *call)
         return call_gone(call) ? -ECANCELED : 0;
 }
 
+/* The parameters without `tenant`, which is no part of a request.  NULL: no memory. */
+static struct json_object *request_json(struct json_object *parameters)
+{
+        struct json_object *request = json_object_new_object();
+
+        json_object_object_foreach(parameters, key, value)
+        {
+                if (value && strcmp(key, "tenant") != 0)
+                        json_add(request, key, json_object_get(value));
+        }
+        return request;
+}
+
 void on_search_search(struct call *call)
 {
-        const struct control_services *services = call_services(call);
+        cleanup_json_ struct json_object *json = request_json(call_parameters(call));
         cleanup_(search_request_done) struct search_request request = { 0 };
         cleanup_(search_response_free_cleanup) struct search_response *response = NULL;
         cleanup_free_ char *text = NULL;
         struct error error = { 0 };
+        struct tenant_id tenant;
         size_t len;
-        int r = search_request_parse(call_release(call)->answer, call_parameters(call), &request,
-                                     &error);
+        int r = call_tenant(call, &tenant, &error);
 
+        if (r >= 0)
+                r = search_request_parse(call_release(call)->answer, json, &request, &error);
         request.check = (struct index_check){ check_client, call };
         if (r >= 0)
-                r = search_run(call_release(call)->answer, services->tenant, &request, &response,
-                               &error);
+                r = search_run(call_release(call)->answer, tenant, &request, &response, &error);
         if (r < 0) {
                 call_fail(call, r, &error);
                 return;
@@ -74,7 +88,7 @@ static struct json_object *answer_json(struct json_object *parameters)
 
                 while (outer[i] && strcmp(outer[i], key) != 0)
                         i++;
-                if (value)
+                if (value && strcmp(key, "tenant") != 0)
                         json_add(outer[i] ? request : search, key, json_object_get(value));
         }
         json_add(request, "search", search);
@@ -83,18 +97,20 @@ static struct json_object *answer_json(struct json_object *parameters)
 
 void on_search_ask(struct call *call)
 {
-        const struct control_services *services = call_services(call);
         const struct answer_sink sink = { on_event, call };
         cleanup_(answer_request_done) struct answer_request request = { 0 };
         cleanup_json_ struct json_object *json = answer_json(call_parameters(call));
         cleanup_json_ struct json_object *answer = NULL;
+        struct tenant_id tenant;
         struct error error = { 0 };
-        int r = answer_request_parse(call_release(call)->answer, json, &request, &error);
+        int r = call_tenant(call, &tenant, &error);
 
+        if (r >= 0)
+                r = answer_request_parse(call_release(call)->answer, json, &request, &error);
         request.stream = call_wants_more(call);
         request.search.check = (struct index_check){ check_client, call };
         if (r >= 0)
-                r = answer_run(call_release(call)->answer, services->tenant, &request,
+                r = answer_run(call_release(call)->answer, tenant, &request,
                                call_wants_more(call) ? &sink : NULL, &answer, &error);
         if (r < 0)
                 call_fail(call, r, &error);
@@ -142,10 +158,9 @@ static struct json_object *figures_json(const char *mode, const struct eval_figu
         return object;
 }
 
-static int measure_modes(struct call *call, const struct golden_set *set, struct json_object *array,
-                         struct error *reterr)
+static int measure_modes(struct call *call, struct tenant_id tenant, const struct golden_set *set,
+                         struct json_object *array, struct error *reterr)
 {
-        const struct control_services *services = call_services(call);
         const char *only = call_string(call, "mode", NULL);
 
         for (int i = 0; i < SEARCH_MODE_MAX; i++) {
@@ -156,7 +171,7 @@ static int measure_modes(struct call *call, const struct golden_set *set, struct
 
                 if (only && strcmp(only, measure.mode) != 0)
                         continue;
-                r = eval_run(call_release(call)->answer, services->tenant,
+                r = eval_run(call_release(call)->answer, tenant,
                              call_string(call, "collection", "default"), set, mode, on_progress,
                              &measure, &figures, reterr);
                 if (r < 0)
@@ -172,10 +187,13 @@ void on_search_eval(struct call *call)
         cleanup_(golden_set_done) struct golden_set set = { 0 };
         cleanup_json_ struct json_object *array = json_object_new_array();
         struct error error = { 0 };
+        struct tenant_id tenant;
         int r = golden_set_parse(golden, strlen(golden), &set, &error);
 
         if (r >= 0)
-                r = measure_modes(call, &set, array, &error);
+                r = call_tenant(call, &tenant, &error);
+        if (r >= 0)
+                r = measure_modes(call, tenant, &set, array, &error);
         if (r < 0)
                 call_fail(call, r, &error);
         else

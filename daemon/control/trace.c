@@ -14,14 +14,16 @@ static void list_traces(struct call *call)
         const struct control_services *services = call_services(call);
         cleanup_free_ struct trace_info *infos = NULL;
         struct json_object *array;
+        struct tenant_id tenant;
         struct error error = { 0 };
         uint64_t limit;
         size_t n = 0;
         int r;
 
-        if (!read_number(call, "limit", 1, LIST_MAX, LIST_USUAL, &limit))
+        if (!read_number(call, "limit", 1, LIST_MAX, LIST_USUAL, &limit) ||
+            !read_tenant(call, &tenant))
                 return;
-        r = traces_list(services->store, services->tenant, limit, &infos, &n, &error);
+        r = traces_list(services->store, tenant, limit, &infos, &n, &error);
         if (r < 0) {
                 call_fail(call, r, &error);
                 return;
@@ -38,10 +40,11 @@ static void list_traces(struct call *call)
         reply_with(call, "traces", array);
 }
 
-static int get_trace(const struct control_services *services, const char *text,
-                     struct json_object **ret, struct error *reterr)
+static int get_trace(struct call *call, const char *text, struct json_object **ret,
+                     struct error *reterr)
 {
         cleanup_free_ char *json = NULL;
+        struct tenant_id tenant;
         struct trace_id id;
         size_t len;
         int r = id_parse(text, &id.id);
@@ -51,7 +54,9 @@ static int get_trace(const struct control_services *services, const char *text,
                 error_set_origin(reterr, NULL, "id", 0, 0);
                 return -EINVAL;
         }
-        r = traces_get(services->store, services->tenant, id, &json, &len, reterr);
+        r = call_tenant(call, &tenant, reterr);
+        if (r == 0)
+                r = traces_get(call_services(call)->store, tenant, id, &json, &len, reterr);
         if (r == 0)
                 r = json_parse(json, len, ret, reterr);
         return r;
@@ -68,7 +73,7 @@ void on_trace(struct call *call)
                 list_traces(call);
                 return;
         }
-        r = get_trace(call_services(call), id, &trace, &error);
+        r = get_trace(call, id, &trace, &error);
         if (r < 0)
                 call_fail(call, r, &error);
         else

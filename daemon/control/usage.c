@@ -7,6 +7,7 @@
 #include "release/snapshot.h"
 #include "store/ledger.h"
 #include "store/store.h"
+#include "store/tenants.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,13 @@
 struct period {
         uint32_t first_day, last_day;
         bool present; /* the month that is under way */
+};
+
+/* What is summed. */
+struct asked {
+        struct period period;
+        unsigned by;
+        const struct tenant_id *tenant; /* NULL: of all */
 };
 
 static const struct {
@@ -105,11 +113,12 @@ static struct json_object *row_json(struct store *store, const struct ledger_ent
         return object;
 }
 
-static int add_rows(struct store *store, const struct period *period, unsigned by,
-                    struct json_object *reply, struct error *reterr)
+static int add_rows(struct store *store, const struct asked *asked, struct json_object *reply,
+                    struct error *reterr)
 {
-        const struct ledger_query query = { .first_day = period->first_day,
-                                            .last_day = period->last_day, .by = by };
+        const struct ledger_query query = { .first_day = asked->period.first_day,
+                                            .last_day = asked->period.last_day,
+                                            .tenant = asked->tenant, .by = asked->by };
         cleanup_free_ struct ledger_entry *entries = NULL;
         struct json_object *rows;
         size_t n = 0;
@@ -119,15 +128,16 @@ static int add_rows(struct store *store, const struct period *period, unsigned b
                 return r;
         rows = json_object_new_array();
         for (size_t i = 0; i < n; i++)
-                json_add(rows, NULL, row_json(store, &entries[i], by));
+                json_add(rows, NULL, row_json(store, &entries[i], asked->by));
         json_add(reply, "rows", rows);
         return 0;
 }
 
-static int sum_days(struct store *store, uint32_t first_day, uint32_t last_day,
-                    struct ledger_entry *ret, struct error *reterr)
+static int sum_days(struct store *store, const struct tenant_id *tenant, uint32_t first_day,
+                    uint32_t last_day, struct ledger_entry *ret, struct error *reterr)
 {
-        const struct ledger_query query = { .first_day = first_day, .last_day = last_day };
+        const struct ledger_query query = { .first_day = first_day, .last_day = last_day,
+                                            .tenant = tenant };
         cleanup_free_ struct ledger_entry *entries = NULL;
         size_t n = 0;
         int r = ledger_sum(store, &query, &entries, &n, reterr);
@@ -167,10 +177,11 @@ static int add_budgets(struct call *call, uint32_t today,
         const struct budget_config *config = &call_release(call)->config->budget;
         struct ledger_entry day = { 0 }, month = { 0 };
         struct json_object *budgets;
-        int r = sum_days(services->store, today, today, &day, reterr);
+        int r = sum_days(services->store, NULL, today, today, &day, reterr);
 
         if (r == 0)
-                r = sum_days(services->store, ledger_month_begin(today), today, &month, reterr);
+                r = sum_days(services->store, NULL, ledger_month_begin(today), today, &month,
+                             reterr);
         if (r < 0)
                 return r;
         budgets = json_object_new_array();
@@ -193,32 +204,47 @@ static uint64_t project(uint64_t spent_microusd, uint64_t now_wall_usec)
         return projected >= (double) INT64_MAX ? INT64_MAX : (uint64_t) projected;
 }
 
-static int describe(struct call *call, unsigned by, struct json_object *reply,
-                    struct error *reterr)
+/* Budgets are of all tenants together; one alone has limits of its own. */
+static int describe_asked(struct call *call, struct asked *asked, struct json_object *reply,
+                          struct error *reterr)
 {
         const struct control_services *services = call_services(call);
         uint64_t now_usec = clock_wall_usec();
         uint32_t today = ledger_day(now_usec);
         char text[LEDGER_DAY_TEXT_SIZE];
         struct ledger_entry total = { 0 };
-        struct period period = { 0 };
-        int r = read_period(call, today, &period, reterr);
+        struct period *period = &asked->period;
+        int r = read_period(call, today, period, reterr);
 
         if (r < 0)
                 return r;
-        json_add_string(reply, "first_day", ledger_day_format(period.first_day, text));
-        json_add_string(reply, "last_day", ledger_day_format(period.last_day, text));
-        r = add_rows(services->store, &period, by, reply, reterr);
+        json_add_string(reply, "first_day", ledger_day_format(period->first_day, text));
+        json_add_string(reply, "last_day", ledger_day_format(period->last_day, text));
+        r = add_rows(services->store, asked, reply, reterr);
         if (r == 0)
-                r = sum_days(services->store, period.first_day, period.last_day, &total, reterr);
-        if (r == 0)
+                r = sum_days(services->store, asked->tenant, period->first_day, period->last_day,
+                             &total, reterr);
+        if (r == 0 && asked->tenant)
+                json_add(reply, "budgets", json_object_new_array());
+        else if (r == 0)
                 r = add_budgets(call, today, reply, reterr);
         if (r < 0)
                 return r;
         json_add(reply, "total", row_json(services->store, &total, 0));
-        if (period.present)
+        if (period->present)
                 json_add_u64(reply, "projection_microusd", project(total.cost_microusd, now_usec));
         return 0;
+}
+
+static int describe(struct call *call, unsigned by, struct json_object *reply,
+                    struct error *reterr)
+{
+        cleanup_(tenant_info_done) struct tenant_info info = { 0 };
+        const char *tenant = call_string(call, "tenant", NULL);
+        struct asked asked = { .by = by, .tenant = tenant ? &info.id : NULL };
+        int r = tenant ? call_find_tenant(call, tenant, false, &info, reterr) : 0;
+
+        return r < 0 ? r : describe_asked(call, &asked, reply, reterr);
 }
 
 void on_usage(struct call *call)

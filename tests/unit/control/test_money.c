@@ -11,6 +11,7 @@
 #include "release/snapshot.h"
 #include "store/ledger.h"
 #include "store/store.h"
+#include "store/tenants.h"
 #include "store/traces.h"
 
 #include <fcntl.h>
@@ -99,6 +100,24 @@ void reply_with(struct call *call, const char *key, struct json_object *takes_va
 
         json_add(reply, key, takes_value);
         call_reply(call, reply);
+}
+
+int call_tenant(struct call *call, struct tenant_id *ret, struct error *reterr)
+{
+        (void) reterr;
+        *ret = call->services.tenant;
+        return 0;
+}
+
+bool read_tenant(struct call *call, struct tenant_id *ret)
+{
+        return call_tenant(call, ret, NULL) == 0;
+}
+
+int call_find_tenant(struct call *call, const char *name, bool deleted, struct tenant_info *ret,
+                     struct error *reterr)
+{
+        return tenant_get_by_name(call->services.store, name, deleted, ret, reterr);
 }
 
 bool read_number(struct call *call, const char *name, uint64_t min, uint64_t max,
