@@ -53,8 +53,7 @@ void collection_free(struct collection *collection)
         free(collection);
 }
 
-/* Under the lock, which is given up meanwhile: closes an entry that nobody holds. */
-static void close_entry(struct open_collections *open, struct collection *collection)
+void collection_close_entry(struct open_collections *open, struct collection *collection)
 {
         struct store *store = collection->store;
         struct collection_id id = collection->id;
@@ -158,7 +157,7 @@ static void evict(struct open_collections *open, struct store *store)
                 chosen = choose(open, for_memory);
                 if (!chosen)
                         return;
-                close_entry(open, chosen);
+                collection_close_entry(open, chosen);
         }
 }
 
@@ -169,7 +168,7 @@ static bool give_files_back(struct open_collections *open)
         struct collection *chosen;
 
         while (closed < n && (chosen = choose(open, false))) {
-                close_entry(open, chosen);
+                collection_close_entry(open, chosen);
                 closed++;
         }
         return closed > 0;
@@ -224,7 +223,7 @@ struct collection *collection_unref(struct collection *collection)
                 struct store *store = collection->store;
 
                 if (collection->doomed)
-                        close_entry(open, collection);
+                        collection_close_entry(open, collection);
                 else
                         measure(open, collection);
                 evict(open, store);
@@ -242,6 +241,9 @@ static int open_entry(struct collection *collection, struct error *reterr)
         int r;
 
         collection_info_done(&collection->info);
+        r = store_check_present(collection->store, collection->info.tenant, reterr);
+        if (r < 0)
+                return r;
         r = registry_find_collection(collection->store, collection->info.tenant, NULL, &id,
                                      &collection->info, reterr);
         return r < 0 ? r : collection_open_content(collection, reterr);
@@ -283,6 +285,8 @@ static int open_locked(struct store *store, struct tenant_id tenant, struct coll
                 *ret = collection_ref(collection);
                 return 0;
         }
+        if (open_collections_is_closed(open, tenant))
+                return error_set(reterr, -EAGAIN, "the tenant is being moved");
         collection = collection_new(store, tenant, id);
         if (!collection)
                 return error_oom(reterr);
@@ -394,7 +398,7 @@ int collection_doom(struct store *store, struct collection_id id, const char *pa
         if (collection) {
                 collection->doomed = true;
                 if (atomic_load(&collection->refs) == 0)
-                        close_entry(open, collection);
+                        collection_close_entry(open, collection);
         }
         (void) pthread_mutex_unlock(&open->lock);
         return collection ? 0 : registry_remove_garbage(store, path, reterr);

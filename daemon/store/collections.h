@@ -19,6 +19,7 @@ struct open_collections {
         struct collection *oldest, *newest;
         uint32_t n, max;
         uint64_t files, max_files; /* descriptors of those that are open, as counted last */
+        struct closed_tenant *closed; /* see collections_close.c */
 };
 
 /* Limits that are 0 are chosen; see store_limits.  NULL: no memory. */
@@ -49,10 +50,17 @@ struct collection *open_collections_find_named(const struct open_collections *op
 struct collection *collection_new(struct store *store, struct tenant_id tenant,
                                   struct collection_id id);
 void collection_free(struct collection *collection);
+/* Under the lock, which is given up meanwhile: closes an entry that nobody holds. */
+void collection_close_entry(struct open_collections *open, struct collection *collection);
 /* Its row is gone: who asks for it from now on does not find it, and whoever holds it last removes
  * its files (`path`). */
 int collection_doom(struct store *store, struct collection_id id, const char *path,
                     struct error *reterr);
+
+/* ---- collections_close.c ---------------------------------------------------------------- */
+
+/* Under the lock: see store_close_tenant(). */
+bool open_collections_is_closed(const struct open_collections *open, struct tenant_id tenant);
 
 /* Forgets every idempotency key that is being carried out. */
 void claims_free(struct claim *claims);

@@ -2,6 +2,7 @@ noinst_LIBRARIES += libstore.a
 libstore_a_SOURCES = \
 	daemon/store/collection.c daemon/store/collection_behind.c daemon/store/collection_change.c daemon/store/collection.h daemon/store/collection_inside.h \
 	daemon/store/collections.c daemon/store/collections.h \
+	daemon/store/collections_close.c \
 	daemon/store/collections_make.c daemon/store/collections_table.c \
 	daemon/store/committer.c daemon/store/committer.h \
 	daemon/store/db.c daemon/store/db.h daemon/store/db_values.c \
@@ -32,6 +33,11 @@ libstore_a_SOURCES = \
 	daemon/store/segment.c daemon/store/segment_inside.h daemon/store/segment_read.c \
 	daemon/store/segment.h \
 	daemon/store/served.c daemon/store/store.c daemon/store/store.h \
+	daemon/store/tarball.h daemon/store/tarball_blocks.c daemon/store/tarball_gunzip.c \
+	daemon/store/tarball_inside.h daemon/store/tarball_list.c daemon/store/tarball_read.c \
+	daemon/store/tarball_write.c \
+	daemon/store/tenant_archive.h daemon/store/tenant_archive_inside.h \
+	daemon/store/tenant_archive_read.c daemon/store/tenant_archive_write.c \
 	daemon/store/tenants.c daemon/store/tenants.h daemon/store/tenants_inside.h \
 	daemon/store/tenants_erase.c daemon/store/tenants_usage.c daemon/store/tenants_write.c \
 	daemon/store/traces.c daemon/store/traces.h \
@@ -39,4 +45,4 @@ libstore_a_SOURCES = \
 	daemon/store/view.c
 
 # What a program that links libstore.a needs beside the floors below.
-STORE_LIBS = libstore.a $(SQLITE_LIBS) $(ROARING_LIBS)
+STORE_LIBS = libstore.a $(SQLITE_LIBS) $(ROARING_LIBS) $(LIBARCHIVE_LIBS) $(ZLIB_LIBS) $(SODIUM_LIBS)

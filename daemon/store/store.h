@@ -100,5 +100,16 @@ int store_find_tenant(struct store *store, const char *name, struct tenant_id *r
 int store_get_tenant_name(struct store *store, struct tenant_id tenant,
                           char ret[static STORE_NAME_MAX + 1], struct error *reterr);
 
+/* No file in the tenant's folder is open any more, and none is opened (-EAGAIN), until
+ * store_open_tenant(); a trace that comes meanwhile is dropped.  -EBUSY: a collection was in use
+ * longer than `wait_usec`; then all is as before.  Once at a time for each tenant. */
+int store_close_tenant(struct store *store, struct tenant_id tenant, uint64_t wait_usec,
+                       struct error *reterr);
+void store_open_tenant(struct store *store, struct tenant_id tenant);
+bool store_is_tenant_closed(struct store *store, struct tenant_id tenant);
+/* Whether its data is in its folder and may be opened: -EAGAIN: it is closed, or offloaded;
+ * -ENOENT: there is none, or it is deleted. */
+int store_check_present(struct store *store, struct tenant_id tenant, struct error *reterr);
+
 /* Bytes free where the state lies, for watermarks and errors. */
 int store_free_bytes(const struct store *store, uint64_t *ret_free);

@@ -36,13 +36,16 @@ static const char *file_path(const struct store *store, struct tenant_id tenant,
 }
 
 /* A damaged one makes room for a new one. */
-static int open_file(const struct store *store, struct tenant_id tenant, struct db **ret,
+static int open_file(struct store *store, struct tenant_id tenant, struct db **ret,
                      struct error *reterr)
 {
         char path[PATH_MAX], folder[sizeof "tenants/" + ID_TEXT_SIZE], id[ID_TEXT_SIZE];
         struct error why = { 0 };
         int r;
 
+        r = store_check_present(store, tenant, reterr);
+        if (r < 0)
+                return r;
         (void) snprintf(folder, sizeof folder, "tenants/%s", id_format(tenant.id, id));
         if (mkdirat(store->dirfd, folder, 0700) < 0 && errno != EEXIST)
                 return error_set_errno(reterr, -errno, "cannot create %s/%s", store->path, folder);
@@ -69,7 +72,7 @@ static int insert(struct db *db, const struct trace_waiting *trace, struct error
         return db_step(db, statement, reterr);
 }
 
-int trace_file_write(const struct store *store, struct trace_waiting *first, size_t *ret_n,
+int trace_file_write(struct store *store, struct trace_waiting *first, size_t *ret_n,
                      struct error *reterr)
 {
         cleanup_(db_close_cleanup) struct db *db = NULL;
@@ -180,7 +183,7 @@ static int expire_file(const char *path, uint64_t before_wall_usec, uint64_t *re
         return r;
 }
 
-static int expire_all(const struct store *store, DIR *tenants, uint64_t before_wall_usec,
+static int expire_all(struct store *store, DIR *tenants, uint64_t before_wall_usec,
                       uint64_t *removed, struct error *reterr)
 {
         struct dirent *entry;
@@ -191,7 +194,8 @@ static int expire_all(const struct store *store, DIR *tenants, uint64_t before_w
                 char path[PATH_MAX];
                 int r;
 
-                if (id_parse(entry->d_name, &tenant.id) < 0)
+                if (id_parse(entry->d_name, &tenant.id) < 0 ||
+                    store_is_tenant_closed(store, tenant)) /* it is moved, traces and all */
                         continue;
                 r = expire_file(file_path(store, tenant, path), before_wall_usec, removed, reterr);
                 if (r < 0) /* those of others go none the less */
@@ -200,7 +204,7 @@ static int expire_all(const struct store *store, DIR *tenants, uint64_t before_w
         return result;
 }
 
-int trace_files_expire(const struct store *store, uint64_t before_wall_usec, uint64_t *ret_n,
+int trace_files_expire(struct store *store, uint64_t before_wall_usec, uint64_t *ret_n,
                        struct error *reterr)
 {
         int fd = openat(store->dirfd, "tenants", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -17,7 +17,7 @@ struct trace_waiting {
 
 /* Writes those of the first one's tenant from there to the end of the list, in one transaction,
  * and marks them, also on failure.  *ret_n: how many they are. */
-int trace_file_write(const struct store *store, struct trace_waiting *first, size_t *ret_n,
+int trace_file_write(struct store *store, struct trace_waiting *first, size_t *ret_n,
                      struct error *reterr);
 
 /* As those of traces.h, of what was written. */
@@ -25,5 +25,5 @@ int trace_file_get(const struct store *store, struct tenant_id tenant, struct tr
                    char **ret_json, size_t *ret_len, struct error *reterr);
 int trace_file_list(const struct store *store, struct tenant_id tenant, size_t limit,
                     struct trace_info *ret, size_t *ret_n, struct error *reterr);
-int trace_files_expire(const struct store *store, uint64_t before_wall_usec, uint64_t *ret_n,
+int trace_files_expire(struct store *store, uint64_t before_wall_usec, uint64_t *ret_n,
                        struct error *reterr);

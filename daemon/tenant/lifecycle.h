@@ -44,8 +44,8 @@ struct lifecycle_settings {
         struct store *store;
         struct tenants *tenants;
         struct keyring *keyring;
-        /* A tenant is wanted that is offloaded: lifecycle_wake() is to be called soon, on a thread that
-         * may wait for a disk.  Any thread; must not wait. */
+        /* A tenant is wanted that is offloaded: lifecycle_wake() is to be called soon, on a thread
+         * that may wait for a disk.  Any thread; must not wait. */
         void (*wanted)(void *data);
         const struct tenant_room *rooms;
         size_t n_rooms;
@@ -80,14 +80,16 @@ int lifecycle_suspend(struct lifecycle *lifecycle, struct tenant_id tenant, stru
 int lifecycle_activate(struct lifecycle *lifecycle, struct tenant_id tenant,
                        struct error *reterr);
 int lifecycle_offload(struct lifecycle *lifecycle, struct tenant_id tenant, struct error *reterr);
-/* Archive, then gone; what rooms remember of it is erased, so that whoever takes its name next, which
- * he can at once, meets nothing of it. */
+/* Archive, then gone; what rooms remember of it is erased, so that whoever takes its name next,
+ * which he can at once, meets nothing of it.  Where a room fails at that, the tenant is deleted all
+ * the same and the room is asked again by lifecycle_tend(); the error says so. */
 int lifecycle_delete(struct lifecycle *lifecycle, struct tenant_id tenant, struct error *reterr);
 
-/* What a receipt says: {receipt, tenant: {id, name, created_at, deleted_at}, purged_at, removed:
- * [{what, path?, bytes?, rows?}], remembered_by: [{what, why}], backups: [{path, bytes, made_at,
- * why}], digest}: `backups` are files that may still hold it, `remembered_by` what stays by design
- * (the audit log names it).  The caller's reference; kept as a file, too.
+/* What a receipt says: {receipt, tenant: {id, name, created_at, deleted_at}, removed: [{what,
+ * path?, bytes?, rows?}], remembered_by: [{what, why}], backups: [{path, bytes, made_at, why}],
+ * purged_at, digest}: `backups` are files that may still hold it, `remembered_by` what stays by
+ * design (the audit log names it), `digest` the SHA-256 of the text without it.  The caller's
+ * reference; kept as a file, too.
  * Of a tenant that is DELETED: its archive, its rows, what rooms remember.  Of one that is ACTIVE or
  * SUSPENDED: the bytes of documents that it deleted (rewritten files, vacuumed databases). */
 int lifecycle_purge(struct lifecycle *lifecycle, struct tenant_id tenant, struct json_object **ret,
