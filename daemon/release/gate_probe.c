@@ -108,8 +108,8 @@ static void leak(struct probing *probing, const struct probed *document, const c
 static void probe_document(struct probing *probing, size_t at)
 {
         const struct probed *document = &probing->probed[at];
-        struct tenant_id stranger = { id_random() };
-        size_t tried = 0;
+        struct tenant_id nobody = { id_random() };
+        size_t tried = 0, strangers = 0;
         bool found;
 
         for (size_t i = 1; i < probing->n && tried < ELSEWHERE_MAX; i++) {
@@ -125,9 +125,19 @@ static void probe_document(struct probing *probing, size_t at)
                 if (found)
                         leak(probing, document, where);
         }
-        probing->strangers++; /* a tenant who isn't there has no collection to search */
-        if (look(probing, document, stranger, document->collection, &found))
+        for (size_t i = 1; i < probing->n && strangers < ELSEWHERE_MAX; i++) {
+                const struct probed *other = &probing->probed[(at + i) % probing->n];
+
+                if (!other->known || id_equal(other->tenant.id, document->tenant.id))
+                        continue;
+                strangers++;
+                if (look(probing, document, other->tenant, document->collection, &found) && found)
+                        leak(probing, document, "by another tenant");
+        }
+        /* One who isn't there has no collection to search. */
+        if (look(probing, document, nobody, document->collection, &found))
                 leak(probing, document, "by a tenant who does not exist");
+        probing->strangers += strangers + 1;
 }
 
 static int probe_all(struct probing *probing, struct error *reterr)
@@ -184,8 +194,8 @@ int gate_probe_isolation(const struct gate_settings *settings, struct gate_row *
         else
                 (void) snprintf(ret->note, sizeof ret->note,
                                 "documents found in their own collection: %ju; not found by %ju "
-                                "searches of other collections, nor by %ju of a tenant who does "
-                                "not exist", (uintmax_t) probing.documents,
+                                "searches of other collections, nor by %ju in other tenants' "
+                                "names", (uintmax_t) probing.documents,
                                 (uintmax_t) probing.searches, (uintmax_t) probing.strangers);
         return 0;
 }

@@ -7,6 +7,7 @@
 #include "store/collection.h"
 #include "store/docs.h"
 #include "store/ledger.h"
+#include "store/tenants.h"
 
 #include <math.h>
 #include <sqlite3.h>
@@ -25,8 +26,25 @@ static void test_m12_isolation_is_probed_and_says_what_it_covered(void **state)
         assert_int_equal(probed.verdict, GATE_PASS);
         assert_string_equal(probed.note,
                             "documents found in their own collection: 2; not found by 2 "
-                            "searches of other collections, nor by 2 of a tenant who does not "
-                            "exist");
+                            "searches of other collections, nor by 2 in other tenants' names");
+}
+
+static void test_m12_other_tenants_ask_for_collections_of_the_same_name(void **state)
+{
+        struct gates *gates = *state;
+        struct tenant_info other = { 0 };
+        struct collection_info info = { 0 };
+        struct gate_row probed;
+        struct error error = { 0 };
+
+        assert_ok(tenant_insert(gates->fixture->store, "other", &other, &error));
+        assert_ok(collection_create(gates->fixture->store, other.id, "rivers", NULL, NULL, &info,
+                                    &error));
+        assert_ok(gate_probe_isolation(&gates->settings, &probed, &error));
+        assert_int_equal(probed.verdict, GATE_PASS);
+        assert_non_null(strstr(probed.note, "nor by 4 in other tenants' names"));
+        collection_info_done(&info);
+        tenant_info_done(&other);
 }
 
 /* What must not be: a document that two collections have. */
@@ -180,6 +198,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 CASE(test_m12_isolation_is_probed_and_says_what_it_covered),
+                CASE(test_m12_other_tenants_ask_for_collections_of_the_same_name),
                 CASE(test_m12_a_document_that_is_found_elsewhere_fails),
                 CASE(test_m12_the_month_is_priced_at_the_candidates_prices),
                 CASE(test_bands_include_their_ends),
