@@ -27,6 +27,8 @@ static const char common[] = "stage = \"development\"\n"
                              "rag.release.confirm_minutes = 0\n";
 
 const struct release_author engine_author = { .uid = 1000, .pid = 77, .via = "ragctl" };
+const struct release_request engine_asked = { .reason = "a test",
+                                              .author = { .uid = 1000, .via = "ragctl" } };
 
 void engine_write_profile(struct engine *engine, const char *more)
 {
@@ -309,4 +311,24 @@ bool engine_agrees(struct engine *engine)
 
         assert_int_equal(releases_status(engine->releases, &status, NULL), 0);
         return engine_string(status, "degraded") == NULL;
+}
+
+int engine_deploy_plan(struct engine *engine, const char *plan_id, const char *request_id,
+                       uint32_t *ret, struct error *reterr)
+{
+        const struct deploy_request request = {
+                .request = { .request_id = request_id, .reason = "a test",
+                             .author = engine_author },
+                .plan_id = plan_id,
+        };
+
+        return releases_deploy(engine->releases, &request, ret, reterr);
+}
+
+void engine_finish(struct engine *engine, const char *more)
+{
+        cleanup_json_ struct json_object *end = engine_finished(
+                engine, engine_deploy(engine, &(struct engine_deploy){ .more = more }));
+
+        assert_int_equal(engine_number(end, "exit"), RELEASE_OK);
 }

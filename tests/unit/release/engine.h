@@ -81,3 +81,14 @@ bool engine_follows(struct engine *engine, uint32_t serves, uint32_t other);
 bool engine_agrees(struct engine *engine); /* status says that nothing is degraded */
 
 extern const struct release_author engine_author;
+extern const struct release_request engine_asked;
+
+/* Two changes: of what generations depend on, and of what takes no work. */
+#define ENGINE_OTHER_WIDTH "rag.vector_storage.dimensions = 256\n"
+#define ENGINE_HOT "rag.retrieval.default_top_k = 7\n"
+
+/* releases_deploy() of a plan that was made before; `request_id` may be NULL. */
+int engine_deploy_plan(struct engine *engine, const char *plan_id, const char *request_id,
+                       uint32_t *ret, struct error *reterr);
+/* Plan, deploy, and a good end. */
+void engine_finish(struct engine *engine, const char *more);

@@ -22,31 +22,6 @@
 
 #include <cmocka.h>
 
-static const char other_width[] = "rag.vector_storage.dimensions = 256\n";
-static const char hot[] = "rag.retrieval.default_top_k = 7\n";
-static const struct release_request asked = { .reason = "a test",
-                                              .author = { .uid = 1000, .via = "ragctl" } };
-
-static int deploy_plan(struct engine *engine, const char *plan_id, const char *request_id,
-                       uint32_t *ret, struct error *reterr)
-{
-        const struct deploy_request request = {
-                .request = { .request_id = request_id, .reason = "a test",
-                             .author = engine_author },
-                .plan_id = plan_id,
-        };
-
-        return releases_deploy(engine->releases, &request, ret, reterr);
-}
-
-static void finish(struct engine *engine, const char *more)
-{
-        cleanup_json_ struct json_object *end = engine_finished(
-                engine, engine_deploy(engine, &(struct engine_deploy){ .more = more }));
-
-        assert_int_equal(engine_number(end, "exit"), RELEASE_OK);
-}
-
 /* ---- Plans -------------------------------------------------------------------------------- */
 
 static void test_a_plan_names_keys_classes_and_cost(void **state)
@@ -116,18 +91,18 @@ static void test_an_unknown_plan_is_stale(void **state)
         struct engine *engine = *state;
         uint32_t operation;
 
-        assert_int_equal(deploy_plan(engine, "p-0000", NULL, &operation, NULL), -ESTALE);
+        assert_int_equal(engine_deploy_plan(engine, "p-0000", NULL, &operation, NULL), -ESTALE);
 }
 
 static void test_a_plan_is_void_when_its_base_has_moved(void **state)
 {
         struct engine *engine = *state;
-        cleanup_json_ struct json_object *plan = engine_plan(engine, other_width);
+        cleanup_json_ struct json_object *plan = engine_plan(engine, ENGINE_OTHER_WIDTH);
         uint32_t operation;
 
-        finish(engine, hot);
-        assert_int_equal(deploy_plan(engine, engine_string(plan, "plan_id"), NULL, &operation,
-                                     NULL),
+        engine_finish(engine, ENGINE_HOT);
+        assert_int_equal(engine_deploy_plan(engine, engine_string(plan, "plan_id"), NULL,
+                                            &operation, NULL),
                          -ESTALE);
         assert_int_equal(engine_serving(engine), 2);
 }
@@ -135,15 +110,15 @@ static void test_a_plan_is_void_when_its_base_has_moved(void **state)
 static void test_a_plan_is_void_after_a_restart(void **state)
 {
         struct engine *engine = *state;
-        cleanup_json_ struct json_object *plan = engine_plan(engine, other_width);
+        cleanup_json_ struct json_object *plan = engine_plan(engine, ENGINE_OTHER_WIDTH);
         uint32_t operation;
 
         engine_restart(engine);
-        cleanup_json_ struct json_object *again = engine_plan(engine, other_width);
+        cleanup_json_ struct json_object *again = engine_plan(engine, ENGINE_OTHER_WIDTH);
 
         assert_string_not_equal(engine_string(plan, "plan_id"), engine_string(again, "plan_id"));
-        assert_int_equal(deploy_plan(engine, engine_string(plan, "plan_id"), NULL, &operation,
-                                     NULL),
+        assert_int_equal(engine_deploy_plan(engine, engine_string(plan, "plan_id"), NULL,
+                                            &operation, NULL),
                          -ESTALE);
 }
 
@@ -155,11 +130,11 @@ static void test_a_profile_that_changes_while_the_plan_waits_is_refused(void **s
         struct error error = { 0 };
         uint32_t operation;
 
-        engine_write_profile(engine, hot);
+        engine_write_profile(engine, ENGINE_HOT);
         assert_int_equal(releases_plan(engine->releases, NULL, &diagnostics, &plan, NULL), 0);
-        engine_write_profile(engine, other_width);
-        assert_int_equal(deploy_plan(engine, engine_string(plan, "plan_id"), NULL, &operation,
-                                     &error),
+        engine_write_profile(engine, ENGINE_OTHER_WIDTH);
+        assert_int_equal(engine_deploy_plan(engine, engine_string(plan, "plan_id"), NULL,
+                                            &operation, &error),
                          -ESTALE);
         assert_non_null(strstr(error_text(&error), engine->profile));
         assert_int_equal(engine_serving(engine), 1);
@@ -168,8 +143,8 @@ static void test_a_profile_that_changes_while_the_plan_waits_is_refused(void **s
 static void test_the_same_plan_has_the_same_id_and_few_are_kept(void **state)
 {
         struct engine *engine = *state;
-        cleanup_json_ struct json_object *first = engine_plan(engine, hot);
-        cleanup_json_ struct json_object *again = engine_plan(engine, hot);
+        cleanup_json_ struct json_object *first = engine_plan(engine, ENGINE_HOT);
+        cleanup_json_ struct json_object *again = engine_plan(engine, ENGINE_HOT);
         uint32_t operation;
 
         assert_string_equal(engine_string(first, "plan_id"), engine_string(again, "plan_id"));
@@ -179,15 +154,15 @@ static void test_the_same_plan_has_the_same_id_and_few_are_kept(void **state)
                 (void) snprintf(more, sizeof more, "rag.retrieval.default_top_k = %d\n", 20 + i);
                 json_object_put(engine_plan(engine, more));
         }
-        assert_int_equal(deploy_plan(engine, engine_string(first, "plan_id"), NULL, &operation,
-                                     NULL),
+        assert_int_equal(engine_deploy_plan(engine, engine_string(first, "plan_id"), NULL,
+                                            &operation, NULL),
                          -ESTALE);
 }
 
 static void test_a_deploy_needs_a_reason(void **state)
 {
         struct engine *engine = *state;
-        cleanup_json_ struct json_object *plan = engine_plan(engine, hot);
+        cleanup_json_ struct json_object *plan = engine_plan(engine, ENGINE_HOT);
         const struct deploy_request request = { .plan_id = engine_string(plan, "plan_id") };
         uint32_t operation;
 
@@ -199,16 +174,18 @@ static void test_a_deploy_needs_a_reason(void **state)
 static void test_the_second_of_two_deploys_is_told_busy(void **state)
 {
         struct engine *engine = *state;
-        cleanup_json_ struct json_object *plan = engine_plan(engine, hot);
+        cleanup_json_ struct json_object *plan = engine_plan(engine, ENGINE_HOT);
         struct error error = { 0 };
         uint32_t operation, second;
 
         engine->play.build_waits = true;
-        operation = engine_deploy(engine, &(struct engine_deploy){ .more = other_width });
-        assert_int_equal(deploy_plan(engine, engine_string(plan, "plan_id"), NULL, &second, &error),
+        operation = engine_deploy(engine, &(struct engine_deploy){ .more = ENGINE_OTHER_WIDTH });
+        assert_int_equal(engine_deploy_plan(engine, engine_string(plan, "plan_id"), NULL, &second,
+                                            &error),
                          -EBUSY);
         assert_non_null(strstr(error_text(&error), "o-1"));
-        assert_int_equal(releases_reload(engine->releases, &asked, NULL, &second, NULL), -EBUSY);
+        assert_int_equal(releases_reload(engine->releases, &engine_asked, NULL, &second, NULL),
+                         -EBUSY);
         engine->play.build_waits = false;
         json_object_put(engine_finished(engine, operation));
         assert_int_equal(engine_serving(engine), 2);
@@ -217,19 +194,43 @@ static void test_the_second_of_two_deploys_is_told_busy(void **state)
 static void test_the_same_request_is_the_same_operation(void **state)
 {
         struct engine *engine = *state;
-        cleanup_json_ struct json_object *plan = engine_plan(engine, hot);
+        cleanup_json_ struct json_object *plan = engine_plan(engine, ENGINE_HOT);
         uint32_t first = 0, again = 0;
 
-        assert_int_equal(deploy_plan(engine, engine_string(plan, "plan_id"), "r-1", &first, NULL),
+        assert_int_equal(engine_deploy_plan(engine, engine_string(plan, "plan_id"), "r-1", &first,
+                                            NULL),
                          0);
-        assert_int_equal(deploy_plan(engine, engine_string(plan, "plan_id"), "r-1", &again, NULL),
+        assert_int_equal(engine_deploy_plan(engine, engine_string(plan, "plan_id"), "r-1", &again,
+                                            NULL),
                          0);
         assert_int_equal(first, again);
         json_object_put(engine_finished(engine, first));
-        assert_int_equal(deploy_plan(engine, engine_string(plan, "plan_id"), "r-1", &again, NULL),
+        assert_int_equal(engine_deploy_plan(engine, engine_string(plan, "plan_id"), "r-1", &again,
+                                            NULL),
                          0);
         assert_int_equal(first, again);
         assert_int_equal(engine_serving(engine), 2);
+}
+
+static void test_an_operation_that_cannot_begin_leaves_an_aborted_release(void **state)
+{
+        struct engine *engine = *state;
+        cleanup_json_ struct json_object *plan = engine_plan(engine, ENGINE_HOT);
+        char ops[96];
+        uint32_t operation = 0;
+
+        (void) snprintf(ops, sizeof ops, "%s/ops", engine->path);
+        assert_int_equal(io_remove_tree(AT_FDCWD, ops), 0);
+        assert_int_equal(close(open(ops, O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), 0);
+        assert_true(engine_deploy_plan(engine, engine_string(plan, "plan_id"), NULL, &operation,
+                                       NULL) < 0);
+        assert_int_equal(engine_state(engine, 2), RELEASE_ABORTED);
+        assert_int_equal(engine_serving(engine), 1);
+
+        assert_int_equal(unlink(ops), 0); /* and the next one may begin */
+        assert_int_equal(mkdir(ops, 0700), 0);
+        engine_finish(engine, ENGINE_HOT);
+        assert_int_equal(engine_serving(engine), 3);
 }
 
 /* ---- Refusals ----------------------------------------------------------------------------- */
@@ -252,8 +253,8 @@ static void test_switching_tenants_isolation_off_needs_an_override(void **state)
 
         assert_true(json_object_object_get_ex(plan, "refusals", &refusals));
         assert_int_equal(json_object_array_length(refusals), 1);
-        assert_int_equal(deploy_plan(engine, engine_string(plan, "plan_id"), NULL, &operation,
-                                     &error),
+        assert_int_equal(engine_deploy_plan(engine, engine_string(plan, "plan_id"), NULL,
+                                            &operation, &error),
                          -EPERM);
         assert_non_null(strstr(error_text(&error), "E_DESTRUCTIVE"));
 
@@ -271,8 +272,8 @@ static void test_switching_tenants_isolation_off_needs_an_override(void **state)
         assert_true(json_object_object_get_ex(overrides, "overrides", &rows));
         assert_string_equal(engine_string(json_object_array_get_idx(rows, 0), "reason"),
                             "the last tenant left");
-        assert_int_equal(deploy_plan(engine, engine_string(plan, "plan_id"), NULL, &operation,
-                                     NULL),
+        assert_int_equal(engine_deploy_plan(engine, engine_string(plan, "plan_id"), NULL,
+                                            &operation, NULL),
                          0);
         json_object_put(engine_finished(engine, operation));
         assert_int_equal(engine_serving(engine), 3);
@@ -376,6 +377,7 @@ int main(void)
                 TEST(test_a_deploy_needs_a_reason),
                 TEST(test_the_second_of_two_deploys_is_told_busy),
                 TEST(test_the_same_request_is_the_same_operation),
+                TEST(test_an_operation_that_cannot_begin_leaves_an_aborted_release),
                 TEST(test_switching_tenants_isolation_off_needs_an_override),
                 TEST(test_what_is_served_must_find_room),
                 TEST(test_what_persists_does_not_move_to_memory_by_mistake),

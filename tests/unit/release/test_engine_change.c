@@ -19,31 +19,6 @@
 
 #include <cmocka.h>
 
-static const char other_width[] = "rag.vector_storage.dimensions = 256\n";
-static const char hot[] = "rag.retrieval.default_top_k = 7\n";
-static const struct release_request asked = { .reason = "a test",
-                                              .author = { .uid = 1000, .via = "ragctl" } };
-
-static int deploy_plan(struct engine *engine, const char *plan_id, const char *request_id,
-                       uint32_t *ret, struct error *reterr)
-{
-        const struct deploy_request request = {
-                .request = { .request_id = request_id, .reason = "a test",
-                             .author = engine_author },
-                .plan_id = plan_id,
-        };
-
-        return releases_deploy(engine->releases, &request, ret, reterr);
-}
-
-static void finish(struct engine *engine, const char *more)
-{
-        cleanup_json_ struct json_object *end = engine_finished(
-                engine, engine_deploy(engine, &(struct engine_deploy){ .more = more }));
-
-        assert_int_equal(engine_number(end, "exit"), RELEASE_OK);
-}
-
 /* ---- Reload ------------------------------------------------------------------------------- */
 
 static uint32_t reload(struct engine *engine)
@@ -52,7 +27,7 @@ static uint32_t reload(struct engine *engine)
         struct error error = { 0 };
         uint32_t operation = 0;
 
-        if (releases_reload(engine->releases, &asked, &diagnostics, &operation, &error) < 0)
+        if (releases_reload(engine->releases, &engine_asked, &diagnostics, &operation, &error) < 0)
                 fail_msg("no reload: %s", error_text(&error));
         return operation;
 }
@@ -62,7 +37,7 @@ static void test_a_reload_takes_the_file_at_once(void **state)
         struct engine *engine = *state;
         struct release_pin pinned;
 
-        engine_write_profile(engine, hot);
+        engine_write_profile(engine, ENGINE_HOT);
         cleanup_json_ struct json_object *end = engine_finished(engine, reload(engine));
 
         assert_int_equal(engine_number(end, "exit"), RELEASE_OK);
@@ -95,8 +70,8 @@ static void test_a_reload_cannot_change_what_generations_depend_on(void **state)
         struct error error = { 0 };
         uint32_t operation;
 
-        engine_write_profile(engine, other_width);
-        assert_int_equal(releases_reload(engine->releases, &asked, &diagnostics, &operation,
+        engine_write_profile(engine, ENGINE_OTHER_WIDTH);
+        assert_int_equal(releases_reload(engine->releases, &engine_asked, &diagnostics, &operation,
                                          &error),
                          -EPERM);
         assert_non_null(strstr(error_text(&error), "rag.vector_storage.dimensions"));
@@ -110,12 +85,13 @@ static void test_a_bad_profile_leaves_what_runs_untouched(void **state)
         uint32_t operation;
 
         engine_write_profile(engine, "rag.retrieval.default_top_k = \"many\"\n");
-        assert_int_equal(releases_reload(engine->releases, &asked, &diagnostics, &operation, NULL),
+        assert_int_equal(releases_reload(engine->releases, &engine_asked, &diagnostics, &operation,
+                                         NULL),
                          -EUCLEAN);
         assert_int_equal(diagnostics.errors, 1);
         assert_int_equal(engine_serving(engine), 1);
         json_object_put(engine_finished(
-                engine, engine_deploy(engine, &(struct engine_deploy){ .more = hot })));
+                engine, engine_deploy(engine, &(struct engine_deploy){ .more = ENGINE_HOT })));
 }
 
 static void test_a_room_that_refuses_a_reload_leaves_what_runs_untouched(void **state)
@@ -123,7 +99,7 @@ static void test_a_room_that_refuses_a_reload_leaves_what_runs_untouched(void **
         struct engine *engine = *state;
 
         engine->play.room_refuses = "log";
-        engine_write_profile(engine, hot);
+        engine_write_profile(engine, ENGINE_HOT);
         cleanup_json_ struct json_object *end = engine_finished(engine, reload(engine));
 
         assert_int_equal(engine_number(end, "exit"), RELEASE_FAILED);
@@ -138,7 +114,7 @@ static void test_edits_after_the_first_release_are_drift(void **state)
         cleanup_json_ struct json_object *drift = NULL;
         bool drifts = false;
 
-        finish(engine, hot);
+        engine_finish(engine, ENGINE_HOT);
         engine_restart(engine);
         assert_int_equal(engine_serving(engine), 2);
         assert_int_equal(releases_drift(engine->releases, &drift, NULL), 0);
@@ -152,8 +128,8 @@ static int roll_back(struct engine *engine, uint32_t target, bool config_only, b
                      uint32_t *ret, struct error *reterr)
 {
         struct json_object *cost = NULL;
-        int r = releases_rollback(engine->releases, &asked, target, config_only, accept, &cost, ret,
-                                  reterr);
+        int r = releases_rollback(engine->releases, &engine_asked, target, config_only, accept,
+                                  &cost, ret, reterr);
 
         json_object_put(cost);
         return r;
@@ -165,7 +141,7 @@ static void test_a_rollback_is_a_new_release_without_gates(void **state)
         cleanup_json_ struct json_object *shown = NULL;
         uint32_t operation;
 
-        finish(engine, other_width);
+        engine_finish(engine, ENGINE_OTHER_WIDTH);
         assert_int_equal(roll_back(engine, 0, false, false, &operation, NULL), 0);
         cleanup_json_ struct json_object *end = engine_finished(engine, operation);
 
@@ -187,9 +163,9 @@ static void test_work_is_told_before_a_rollback_begins(void **state)
         struct json_object *cost = NULL;
         uint32_t operation;
 
-        finish(engine, other_width);
+        engine_finish(engine, ENGINE_OTHER_WIDTH);
         engine->play.work_documents = 3;
-        assert_int_equal(releases_rollback(engine->releases, &asked, 1, false, false, &cost,
+        assert_int_equal(releases_rollback(engine->releases, &engine_asked, 1, false, false, &cost,
                                            &operation, NULL),
                          -ECANCELED);
         assert_int_equal(engine_number(cost, "documents"), 3);
@@ -208,7 +184,7 @@ static void test_only_what_was_stable_can_be_rolled_back_to(void **state)
         assert_int_equal(roll_back(engine, 0, false, false, &operation, NULL), -ENOENT);
         engine->play.gate = GATE_FAIL;
         json_object_put(engine_finished(
-                engine, engine_deploy(engine, &(struct engine_deploy){ .more = hot })));
+                engine, engine_deploy(engine, &(struct engine_deploy){ .more = ENGINE_HOT })));
         assert_int_equal(roll_back(engine, 2, false, false, &operation, NULL), -EPERM);
         assert_int_equal(roll_back(engine, 9, false, false, &operation, NULL), -ENOENT);
         assert_int_equal(engine_serving(engine), 1);
@@ -220,14 +196,14 @@ static void test_config_alone_goes_back_only_on_the_same_embedding(void **state)
         struct release_pin pinned;
         uint32_t operation;
 
-        finish(engine, "rag.vector_storage.hnsw.m = 24\nrag.retrieval.default_top_k = 7\n");
+        engine_finish(engine, "rag.vector_storage.hnsw.m = 24\nrag.retrieval.default_top_k = 7\n");
         assert_int_equal(roll_back(engine, 1, true, false, &operation, NULL), 0);
         json_object_put(engine_finished(engine, operation));
         pinned = releases_pin(engine->releases, NULL);
         assert_int_equal(pinned.snapshot->config->retrieval.default_top_k, 10);
         assert_int_equal(pinned.snapshot->config->vector_storage.hnsw.m, 24);
         snapshot_unref(pinned.snapshot);
-        finish(engine, other_width);
+        engine_finish(engine, ENGINE_OTHER_WIDTH);
         assert_int_equal(roll_back(engine, 1, true, false, &operation, NULL), -ESTALE);
 }
 
@@ -235,7 +211,7 @@ static void test_within_a_window_a_rollback_is_a_cancel(void **state)
 {
         struct engine *engine = *state;
         uint32_t operation = engine_deploy(
-                engine, &(struct engine_deploy){ .more = other_width, .confirm = 60 });
+                engine, &(struct engine_deploy){ .more = ENGINE_OTHER_WIDTH, .confirm = 60 });
         uint32_t same = 0;
 
         json_object_put(engine_told(engine, operation));
@@ -251,7 +227,7 @@ static void test_a_damaged_target_is_refused(void **state)
         struct engine *engine = *state;
         uint32_t operation;
 
-        finish(engine, hot);
+        engine_finish(engine, ENGINE_HOT);
         assert_int_equal(io_replace_file(store_dirfd(engine->store),
                                          "releases/000001/effective.toml", "x", 1, 0600, NULL),
                          0);
@@ -271,7 +247,7 @@ static void test_old_releases_go_and_the_newest_stable_ones_stay(void **state)
 
                 (void) snprintf(more, sizeof more, "rag.release.keep_releases = 2\n"
                                                    "rag.retrieval.default_top_k = %d\n", 11 + i);
-                finish(engine, more);
+                engine_finish(engine, more);
         }
         assert_int_equal(engine_state(engine, 5), RELEASE_STABLE);
         assert_int_equal(engine_state(engine, 4), RELEASE_SUPERSEDED);
@@ -294,8 +270,8 @@ static void test_secrets_are_nowhere_in_what_is_kept_or_told(void **state)
                         "[rag.generation]\nproviders = [\"writer\"]\n");
         uint32_t operation;
 
-        assert_int_equal(deploy_plan(engine, engine_string(plan, "plan_id"), NULL, &operation,
-                                     NULL),
+        assert_int_equal(engine_deploy_plan(engine, engine_string(plan, "plan_id"), NULL,
+                                            &operation, NULL),
                          0);
         cleanup_json_ struct json_object *end = engine_finished(engine, operation);
 
