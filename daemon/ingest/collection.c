@@ -74,12 +74,8 @@ static int stop_following(struct ingest *ingest, struct collection_id collection
 
         pthread_mutex_lock(&ingest->lock);
         follower = follower_find(ingest, collection);
-        for (struct follower **at = &ingest->followers; follower && *at; at = &(*at)->next) {
-                if (*at != follower)
-                        continue;
-                *at = follower->next;
-                break;
-        }
+        if (follower)
+                follower_take_out(ingest, follower);
         pthread_mutex_unlock(&ingest->lock);
         if (!follower)
                 return 0;

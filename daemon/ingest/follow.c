@@ -16,41 +16,12 @@
 DEFINE_CLEANUP(struct collection *, collection_unref)
 DEFINE_CLEANUP(struct generation *, generation_unref)
 
-/* ---- The list ------------------------------------------------------------------------------- */
-
-static enum worker_verdict follower_run(struct worker_task *task);
-
-struct follower *follower_find(struct ingest *ingest, struct collection_id collection)
-{
-        for (struct follower *at = ingest->followers; at; at = at->next)
-                if (id_equal(at->collection.id, collection.id))
-                        return at;
-        return NULL;
-}
-
-struct follower *follower_get(struct ingest *ingest, struct tenant_id tenant,
-                              struct collection_id collection)
-{
-        struct follower *follower = follower_find(ingest, collection);
-
-        if (follower)
-                return follower;
-        follower = calloc(1, sizeof *follower);
-        if (!follower)
-                return NULL;
-        *follower = (struct follower){ .next = ingest->followers,
-                                       .ingest = ingest,
-                                       .task = { .run = follower_run, .data = follower },
-                                       .tenant = tenant,
-                                       .collection = collection };
-        ingest->followers = follower;
-        return follower;
-}
+/* ---- Posting -------------------------------------------------------------------------------- */
 
 static void post(struct ingest *ingest, struct tenant_id tenant, struct collection_id collection,
                  bool now)
 {
-        struct follower *follower;
+        struct follower *follower, *forgotten = NULL;
 
         pthread_mutex_lock(&ingest->lock);
         follower = ingest->stopping ? NULL : follower_get(ingest, tenant, collection);
@@ -60,8 +31,10 @@ static void post(struct ingest *ingest, struct tenant_id tenant, struct collecti
                         follower_go_on(follower);
                 else
                         workers_post(ingest->settings.workers, &follower->task);
+                forgotten = followers_trim(ingest);
         }
         pthread_mutex_unlock(&ingest->lock);
+        followers_free(forgotten);
 }
 
 void follower_post(struct ingest *ingest, struct tenant_id tenant,
@@ -85,7 +58,7 @@ void follower_go_on(struct follower *follower)
         workers_post(follower->ingest->settings.workers, &follower->task);
 }
 
-static void forget_scratch(struct follower *follower)
+void follower_forget_scratch(struct follower *follower)
 {
         text_analyzer_free(follower->analyzer);
         follower->analyzer = NULL;
@@ -93,17 +66,6 @@ static void forget_scratch(struct follower *follower)
         for (size_t i = 0; i < ELEMENTSOF(follower->paces); i++)
                 follower->paces[i].long_document =
                         long_document_free(follower->paces[i].long_document);
-}
-
-struct follower *follower_free(struct follower *follower)
-{
-        if (!follower)
-                return NULL;
-        workers_cancel(follower->ingest->settings.workers, &follower->task);
-        forget_scratch(follower);
-        live_jobs_free(follower->jobs);
-        free(follower);
-        return NULL;
 }
 
 /* ---- Slices --------------------------------------------------------------------------------- */
@@ -194,7 +156,7 @@ static bool must_wait(struct follower *follower)
         return wait;
 }
 
-static enum worker_verdict follower_run(struct worker_task *task)
+enum worker_verdict follower_run(struct worker_task *task)
 {
         struct follower *follower = task->data;
         cleanup_(followed_unref_cleanup) struct followed *followed = NULL;
@@ -208,13 +170,13 @@ static enum worker_verdict follower_run(struct worker_task *task)
                 return WORKER_DONE;
         r = run_slice(follower, followed, &error);
         if (r < 0) {
-                forget_scratch(follower);
+                follower_forget_scratch(follower);
                 follower_pause(follower, &error);
                 return WORKER_DONE;
         }
         follower_unpause(follower);
         if (r > 0)
                 return WORKER_AGAIN;
-        forget_scratch(follower);
+        follower_forget_scratch(follower);
         return WORKER_DONE;
 }

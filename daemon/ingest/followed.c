@@ -126,18 +126,39 @@ static struct followed *make_list(const struct ingest_release *releases, size_t 
         return followed;
 }
 
-/* Every collection has a follower from now on.  They have nothing to do yet. */
-static int make_followers(struct ingest *ingest, const struct store_collection *all, size_t n,
+/* Those that have work have a follower from now on; they do nothing yet.  Until end_exchange() none
+ * is forgotten: what came after the list was read is posted by its own door, for either list. */
+static int make_followers(struct ingest *ingest, const struct ingest_release *releases, size_t n,
                           struct error *reterr)
 {
-        int r = 0;
+        const struct generation_spec *specs[INGEST_RELEASES_MAX];
+        cleanup_free_ struct store_collection *with_work = NULL;
+        struct follower *forgotten;
+        size_t n_with_work = 0;
+        int r;
 
         pthread_mutex_lock(&ingest->lock);
-        for (size_t i = 0; r == 0 && i < n; i++)
-                if (!follower_get(ingest, all[i].tenant, all[i].collection))
+        forgotten = followers_forget(ingest);
+        ingest->exchanging = true;
+        pthread_mutex_unlock(&ingest->lock);
+        followers_free(forgotten);
+        for (size_t i = 0; i < n; i++)
+                specs[i] = releases[i].spec;
+        r = store_list_with_work(ingest->settings.store, specs, n, &with_work, &n_with_work,
+                                 reterr);
+        pthread_mutex_lock(&ingest->lock);
+        for (size_t i = 0; r == 0 && i < n_with_work; i++)
+                if (!follower_get(ingest, with_work[i].tenant, with_work[i].collection))
                         r = error_oom(reterr);
         pthread_mutex_unlock(&ingest->lock);
         return r;
+}
+
+static void end_exchange(struct ingest *ingest)
+{
+        pthread_mutex_lock(&ingest->lock);
+        ingest->exchanging = false;
+        pthread_mutex_unlock(&ingest->lock);
 }
 
 /* What was waited for may be over: whoever embeds may be another one. */
@@ -157,15 +178,9 @@ static void exchange(struct ingest *ingest, struct followed **followed)
 int ingest_follow(struct ingest *ingest, const struct ingest_release *releases, size_t n,
                   struct error *reterr)
 {
-        cleanup_free_ struct store_collection *all = NULL;
         cleanup_(followed_unref_cleanup) struct followed *followed = NULL;
-        size_t n_all = 0;
         int r = check(releases, n, reterr);
 
-        if (r == 0)
-                r = store_list_collections(ingest->settings.store, &all, &n_all, reterr);
-        if (r == 0)
-                r = make_followers(ingest, all, n_all, reterr);
         if (r < 0)
                 return r;
         followed = make_list(releases, n);
@@ -177,10 +192,13 @@ int ingest_follow(struct ingest *ingest, const struct ingest_release *releases, 
                 followed->at[i].release.unref = releases[i].unref;
         }
         pthread_mutex_lock(&ingest->follow_lock);
-        r = store_serve(ingest->settings.store, followed->at[followed->serves].release.spec,
-                        reterr);
+        r = make_followers(ingest, releases, n, reterr);
+        if (r == 0)
+                r = store_serve(ingest->settings.store,
+                                followed->at[followed->serves].release.spec, reterr);
         if (r == 0)
                 exchange(ingest, &followed);
+        end_exchange(ingest);
         pthread_mutex_unlock(&ingest->follow_lock);
         if (r == 0)
                 ingest_note_change(ingest);

@@ -151,6 +151,8 @@ static int add_log(struct forecaster *forecaster, uint64_t applied, struct error
 
 /* ---- Collections ---------------------------------------------------------------------------- */
 
+/* Those whose generation is ready need nothing, and are not opened. */
+
 static int add_collection(struct ingest *ingest, const struct store_collection *which,
                           const struct generation_spec *any, struct text_analyzer *analyzer,
                           struct ingest_forecast *forecast, struct error *reterr)
@@ -196,7 +198,7 @@ int ingest_forecast_release(struct ingest *ingest, const struct generation_spec 
         int r = text_analyzer_new("none", &analyzer, reterr);
 
         if (r == 0)
-                r = store_list_collections(ingest->settings.store, &all, &n, reterr);
+                r = store_list_without(ingest->settings.store, spec, &all, &n, reterr);
         for (size_t i = 0; r == 0 && i < n; i++)
                 r = add_collection(ingest, &all[i], spec, analyzer, &forecast, reterr);
         if (r < 0)

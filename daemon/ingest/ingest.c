@@ -147,16 +147,14 @@ struct ingest *ingest_free(struct ingest *ingest)
         ingest->stopping = true;
         followers = ingest->followers;
         ingest->followers = NULL;
+        ingest->n_followers = ingest->n_chains = 0;
+        free(ingest->chains);
+        ingest->chains = NULL;
         pthread_cond_broadcast(&ingest->changed);
         pthread_mutex_unlock(&ingest->lock);
         ingest_stop_timer(ingest);
         upkeep_stop_all(ingest);
-        while (followers) {
-                struct follower *follower = followers;
-
-                followers = follower->next;
-                (void) follower_free(follower);
-        }
+        followers_free(followers);
         (void) followed_unref(ingest->followed);
         (void) pthread_cond_destroy(&ingest->timer_wake);
         (void) pthread_cond_destroy(&ingest->changed);

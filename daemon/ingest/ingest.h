@@ -64,14 +64,16 @@ struct ingest_release {
 /* From now on every collection's generations of these releases' identities are followed: made
  * where they are missing, woken where they rest.  Those of other identities rest.  Two releases
  * with one identity share its generation, and the first one's gateway embeds for it.  The one
- * that serves is told to the store (store_serve()).  Returns at once; the followers do the work.
- * -ENOMEM: nothing has changed. */
+ * that serves is told to the store (store_serve()).  Only collections that have work are opened, as
+ * the registry tells them (store_list_with_work()).  Returns at once; the followers do the work.
+ * -ENOMEM, -EIO …: nothing has changed. */
 int ingest_follow(struct ingest *ingest, const struct ingest_release *releases, size_t n,
                   struct error *reterr);
 
 /* How far the generations of one release are: over all collections. */
 struct ingest_progress {
         uint64_t collections, ready; /* ready: all that is visible in the serving one is there */
+        /* Of the collections that have or had work since the release is followed: */
         uint64_t documents, documents_done; /* current versions; and those it has dealt with */
         uint64_t chunks, chunks_embedded, chunks_copied; /* since they began to be followed */
         uint64_t tokens_embedded;

@@ -64,7 +64,7 @@ struct pace {
 };
 
 struct follower {
-        struct follower *next;
+        struct follower *next, *previous, *next_in_chain; /* see followers.c */
         struct ingest *ingest;
         struct worker_task task;
         struct tenant_id tenant;
@@ -101,7 +101,10 @@ struct ingest {
         pthread_mutex_t lock;
         pthread_cond_t changed; /* `changes` grew */
         uint64_t changes;
-        struct follower *followers;
+        struct follower *followers, **chains; /* a list of all, and a table by id */
+        size_t n_followers, n_chains; /* n_chains: a power of two, or 0 */
+        size_t many;     /* followers: with more, those that have nothing to do are forgotten */
+        bool exchanging; /* `followed` is about to change: none is forgotten */
         struct followed *followed; /* one reference; NULL: no release yet */
         struct {
                 double items, usec; /* the last ones weigh most */
@@ -128,12 +131,26 @@ struct ingest {
 int ingest_check_space(const struct ingest *ingest, struct error *reterr);
 void ingest_note_change(struct ingest *ingest); /* wakes ingest_wait_change() */
 
-/* ---- follow.c --------------------------------------------------------------------------- */
+/* ---- followers.c ------------------------------------------------------------------------ */
 
 /* With the lock: the collection's follower, made where there is none; NULL: no memory. */
 struct follower *follower_get(struct ingest *ingest, struct tenant_id tenant,
                               struct collection_id collection);
 struct follower *follower_find(struct ingest *ingest, struct collection_id collection);
+/* With the lock: it is in no list any more. */
+void follower_take_out(struct ingest *ingest, struct follower *follower);
+/* With the lock: takes those out that have nothing to do and nothing to tell; trim(): where there
+ * are many.  A list by `next`, for followers_free(). */
+struct follower *followers_forget(struct ingest *ingest);
+struct follower *followers_trim(struct ingest *ingest);
+/* Waits for its task; without the lock, and with the follower no longer in the list. */
+struct follower *follower_free(struct follower *follower);
+void followers_free(struct follower *list); /* each of them; NULL is accepted */
+
+/* ---- follow.c --------------------------------------------------------------------------- */
+
+enum worker_verdict follower_run(struct worker_task *task); /* a slice */
+void follower_forget_scratch(struct follower *follower);
 /* There is something to do; takes the lock. */
 void follower_post(struct ingest *ingest, struct tenant_id tenant,
                    struct collection_id collection);
@@ -142,8 +159,6 @@ void follower_post_now(struct ingest *ingest, struct tenant_id tenant,
                        struct collection_id collection);
 /* With the lock: posts it, and no pause holds it. */
 void follower_go_on(struct follower *follower);
-/* Waits for its task; without the lock, and with the follower no longer in the list. */
-struct follower *follower_free(struct follower *follower);
 
 /* ---- steps.c ---------------------------------------------------------------------------- */
 

@@ -89,7 +89,7 @@ struct job live_job_row(const struct live_job *job)
 static int add_live(struct ingest *ingest, const struct job *row, struct error *reterr)
 {
         struct live_job *job = calloc(1, sizeof *job), **end;
-        struct follower *follower;
+        struct follower *follower, *forgotten = NULL;
 
         if (!job)
                 return error_oom(reterr);
@@ -102,8 +102,10 @@ static int add_live(struct ingest *ingest, const struct job *row, struct error *
                         ;
                 *end = take_ptr(job);
                 live_jobs_changed(ingest);
+                forgotten = followers_trim(ingest);
         }
         pthread_mutex_unlock(&ingest->lock);
+        followers_free(forgotten);
         if (!job)
                 return 0;
         live_job_free(job); /* the row is resumed by the next start */

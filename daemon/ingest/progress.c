@@ -2,7 +2,8 @@
 /* How far the generations of a release are.
  *
  * Each follower notes it of its own collection, when it comes to rest and now and then between;
- * whoever asks sums that up and opens nothing. */
+ * whoever asks sums that up and opens nothing.  A collection without a follower has no work: its
+ * generation is ready (see ingest_follow()). */
 #include "base/cleanup.h"
 #include "ingest/followed.h"
 #include "ingest/inside.h"
@@ -83,7 +84,6 @@ static void add_wait(const struct wait *wait, bool always, struct ingest_progres
 
 static void add_pace(const struct pace *pace, struct ingest_progress *progress)
 {
-        progress->ready += pace->report.ready && !pace->hopeless;
         progress->documents += pace->report.documents;
         progress->documents_done += pace->report.documents_done;
         progress->chunks += pace->chunks;
@@ -103,25 +103,35 @@ int ingest_get_progress(struct ingest *ingest, const struct generation_spec *spe
         cleanup_(followed_unref_cleanup) struct followed *followed = followed_ref(ingest);
         struct ingest_progress progress = { 0 };
         uint8_t key[GENERATION_IDENTITY_BYTES];
+        uint64_t not_ready = 0;
         bool known = false;
+        int r;
 
         ingest_release_key(spec, key);
         for (size_t i = 0; followed && i < followed->n; i++)
                 known |= memcmp(followed->at[i].key, key, sizeof key) == 0;
         if (!known)
                 return error_set(reterr, -ENOENT, "this release is not followed");
+        /* In this order: one that is made meanwhile may be missing from the count, not from those
+         * that are not ready. */
+        r = store_count_collections(ingest->settings.store, &progress.collections, reterr);
+        if (r < 0)
+                return r;
         pthread_mutex_lock(&ingest->lock);
         for (struct follower *at = ingest->followers; at; at = at->next) {
                 const struct pace *pace = pace_find(at, key);
 
                 if (at->gone)
                         continue;
-                progress.collections++;
+                not_ready += !pace || !pace->report.ready || pace->hopeless;
                 add_wait(&at->wait, false, &progress);
                 if (pace)
                         add_pace(pace, &progress);
         }
         pthread_mutex_unlock(&ingest->lock);
+        if (progress.collections < not_ready)
+                progress.collections = not_ready;
+        progress.ready = progress.collections - not_ready;
         *ret = progress;
         return 0;
 }

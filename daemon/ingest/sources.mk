@@ -11,6 +11,7 @@ libingest_a_SOURCES = \
 	daemon/ingest/extract.c daemon/ingest/extract.h \
 	daemon/ingest/follow.c \
 	daemon/ingest/followed.c daemon/ingest/followed.h \
+	daemon/ingest/followers.c \
 	daemon/ingest/forecast.c \
 	daemon/ingest/ingest.c daemon/ingest/ingest.h daemon/ingest/inside.h \
 	daemon/ingest/jobs.c daemon/ingest/jobs_end.c \

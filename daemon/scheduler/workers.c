@@ -201,6 +201,16 @@ void workers_cancel(struct workers *workers, struct worker_task *task)
         pthread_mutex_unlock(&workers->lock);
 }
 
+bool workers_is_idle(struct workers *workers, const struct worker_task *task)
+{
+        bool idle;
+
+        pthread_mutex_lock(&workers->lock);
+        idle = !task->queued && !task->running;
+        pthread_mutex_unlock(&workers->lock);
+        return idle;
+}
+
 bool workers_stopping(const struct workers *workers)
 {
         return workers->stopping;

@@ -47,6 +47,9 @@ void workers_post(struct workers *workers, struct worker_task *task);
  * Posts that come meanwhile are forgotten.  Never from the task itself. */
 void workers_cancel(struct workers *workers, struct worker_task *task);
 
+/* It neither waits nor runs: until it is posted again, it may be freed. */
+bool workers_is_idle(struct workers *workers, const struct worker_task *task);
+
 /* True once workers_free() began: long tasks look at it between steps. */
 bool workers_stopping(const struct workers *workers);
 
