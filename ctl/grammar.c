@@ -214,6 +214,18 @@ void words_done(struct words *words)
         words->values = NULL;
 }
 
+int words_default(struct words *words, const char *name, const char *text, struct error *reterr)
+{
+        const struct command_field *field = words->command ? words->command->input : NULL;
+
+        if (!text || !*text || json_object_object_get_ex(words->values, name, NULL))
+                return 0;
+        for (; field && field->name; field++)
+                if (strcmp(field->name, name) == 0 && command_is_option(words->command, field))
+                        return words_add(words, field, text, name, false, reterr);
+        return 0;
+}
+
 const char *words_string(const struct words *words, const char *name, const char *otherwise)
 {
         const char *text = otherwise;

@@ -50,6 +50,9 @@ struct words {
  * as it was understood, and wants words_done(). */
 int words_parse(int argc, char *argv[], struct words *ret, struct error *reterr);
 void words_done(struct words *words);
+/* Fills in an option that the command knows and the line does not have; `text` NULL or "": does
+ * nothing.  -EINVAL as above. */
+int words_default(struct words *words, const char *name, const char *text, struct error *reterr);
 
 /* A value given, or `otherwise`. */
 const char *words_string(const struct words *words, const char *name, const char *otherwise);

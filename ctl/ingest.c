@@ -248,11 +248,14 @@ static void print_summary(const struct upload *upload)
 /* What became of the bytes, once the connection is over; EXIT_OK: there is a summary. */
 static int verdict(struct upload *upload, int code)
 {
+        char words[TENANT_WORDS_SIZE];
+
         if (code == -EINTR && upload->estimate)
                 return EXIT_INTERRUPTED;
         if (code == -EINTR) {
-                (void) fprintf(stderr, "stopped; what the daemon has accepted stays%s%s\n",
-                               upload->job[0] ? ": ragctl job show " : "", upload->job);
+                (void) fprintf(stderr, "stopped; what the daemon has accepted stays%s%s%s\n",
+                               upload->job[0] ? ": ragctl job show " : "", upload->job,
+                               upload->job[0] ? run_tenant_words(upload->ctl, words) : "");
                 return EXIT_INTERRUPTED;
         }
         if (upload->failure) {
@@ -274,13 +277,15 @@ static int wait_visible(struct upload *upload, struct json_object **ret_job)
 {
         const char *id = member_text(upload->summary, "job_id", "");
         cleanup_(client_close_cleanup) struct client *client = NULL;
+        char words[TENANT_WORDS_SIZE];
         int exit_code = EXIT_OK;
 
         if (member_u64(upload->summary, "accepted") == 0)
                 return EXIT_OK;
         if (words_bool(&upload->ctl->words, "detach")) {
                 if (!upload->ctl->words.json)
-                        (void) printf("job %s indexes them: ragctl job watch %s\n", id, id);
+                        (void) printf("job %s indexes them: ragctl job watch %s%s\n", id, id,
+                                      run_tenant_words(upload->ctl, words));
                 return EXIT_OK;
         }
         client = run_connect(upload->ctl, &exit_code);

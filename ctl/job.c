@@ -55,6 +55,15 @@ static int exit_of(struct json_object *job)
         return strcmp(status, "partial") == 0 ? EXIT_INVALID : EXIT_INTERNAL;
 }
 
+const char *run_tenant_words(const struct ctl *ctl, char text[static TENANT_WORDS_SIZE])
+{
+        const char *tenant = words_string(&ctl->words, "tenant", NULL);
+
+        (void) snprintf(text, TENANT_WORDS_SIZE, "%s%.70s", tenant ? " --tenant " : "",
+                        tenant ? tenant : "");
+        return text;
+}
+
 int run_wait(const struct ctl *ctl, struct client *client, const char *id,
              struct json_object **ret_job)
 {
@@ -62,9 +71,12 @@ int run_wait(const struct ctl *ctl, struct client *client, const char *id,
         cleanup_json_ struct json_object *reply = NULL;
         struct waiting waiting = { 0 };
         struct client_failure failure = { 0 };
+        char words[TENANT_WORDS_SIZE];
         int r;
 
         json_add_string(parameters, "id", id);
+        if (words_string(&ctl->words, "tenant", NULL))
+                json_add_string(parameters, "tenant", words_string(&ctl->words, "tenant", NULL));
         interrupt_catch();
         progress_begin(&waiting.progress, ctl);
         r = client_call(client, CONTROL_INTERFACE ".JobWatch", parameters, VARLINK_MORE, on_job,
@@ -74,7 +86,8 @@ int run_wait(const struct ctl *ctl, struct client *client, const char *id,
         progress_end(&waiting.progress);
         *ret_job = waiting.job;
         if (r == -EINTR)
-                (void) fprintf(stderr, "detached; the job goes on: ragctl job watch %s\n", id);
+                (void) fprintf(stderr, "detached; the job goes on: ragctl job watch %s%s\n", id,
+                               run_tenant_words(ctl, words));
         return r < 0 ? run_failed(ctl, r, &failure) : exit_of(waiting.job);
 }
 
@@ -112,6 +125,7 @@ int run_rebuild(struct ctl *ctl)
         cleanup_json_ struct json_object *reply = NULL;
         struct json_object *job = NULL;
         struct client_failure failure = { 0 };
+        char words[TENANT_WORDS_SIZE];
         const char *id;
         int r, exit_code = EXIT_OK;
 
@@ -126,7 +140,8 @@ int run_rebuild(struct ctl *ctl)
         if (words_bool(&ctl->words, "detach")) {
                 if (ctl->words.json)
                         return ctl_print_json(reply);
-                (void) printf("job %s builds it: ragctl job watch %s\n", id, id);
+                (void) printf("job %s builds it: ragctl job watch %s%s\n", id, id,
+                              run_tenant_words(ctl, words));
                 return EXIT_OK;
         }
         exit_code = run_wait(ctl, client, id, &job);

@@ -77,6 +77,8 @@ int main(int argc, char *argv[])
         int r, exit_code;
 
         r = words_parse(argc, argv, &ctl.words, &error);
+        if (r >= 0)
+                r = words_default(&ctl.words, "tenant", getenv("RAGD_TENANT"), &error);
         ctl.progress = isatty(STDERR_FILENO) == 1 && !ctl.words.json;
         exit_code = dispatch(&ctl, r, &error);
         words_done(&ctl.words);

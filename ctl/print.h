@@ -36,6 +36,16 @@ void print_rebuild(const struct ctl *ctl, struct json_object *reply);
 void print_usage(const struct ctl *ctl, struct json_object *reply);
 void print_trace(const struct ctl *ctl, struct json_object *reply);
 
+void print_tenants(const struct ctl *ctl, struct json_object *reply);
+void print_tenant(const struct ctl *ctl, struct json_object *reply);
+/* What a tenant is now, and where its data lies. */
+void print_tenant_state(const struct ctl *ctl, struct json_object *reply);
+void print_limits(const struct ctl *ctl, struct json_object *reply);
+/* The receipt of a purge. */
+void print_erasure(const struct ctl *ctl, struct json_object *reply);
+void print_key_list(const struct ctl *ctl, struct json_object *reply);
+void print_new_key(const struct ctl *ctl, struct json_object *reply);
+
 void print_operation(const struct ctl *ctl, struct json_object *reply);
 void print_plan(const struct ctl *ctl, struct json_object *plan);
 /* Without the command that deploys it.  False: it is refused. */
@@ -75,5 +85,7 @@ struct json_object *member(struct json_object *object, const char *key);
 const char *member_text(struct json_object *object, const char *key, const char *otherwise);
 uint64_t member_u64(struct json_object *object, const char *key);
 double member_double(struct json_object *object, const char *key);
+/* The day of a member that is a time; NULL: it is absent. */
+const char *member_day(struct json_object *object, const char *key, char text[static 11]);
 /* Of a member that is an array; 0 for anything else. */
 size_t member_count(struct json_object *object, const char *key);

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LONG_SECONDS 1800
+
 /* By the row's usage, so that rows of one method are told apart. */
 static const struct {
         const char *usage;
@@ -47,6 +49,20 @@ static const struct {
         { "release export <release> <file>", NULL, run_release_export },
         { "release import <file> [<profile>]", NULL, run_release_import },
         { "promote", NULL, run_promote },
+        { "tenant create <name>", print_tenant_state, NULL },
+        { "tenant list", print_tenants, NULL },
+        { "tenant show <name>", print_tenant, NULL },
+        { "tenant suspend <name>", print_tenant_state, NULL },
+        { "tenant resume <name>", print_tenant_state, NULL },
+        { "tenant offload <name>", print_tenant_state, NULL },
+        { "tenant delete <name>", print_tenant_state, NULL },
+        { "tenant purge <name>", NULL, run_tenant_purge },
+        { "tenant quota set <name> <limits>...", print_limits, NULL },
+        { "tenant quota show <name>", print_limits, NULL },
+        { "key create <tenant>", print_new_key, NULL },
+        { "key list <tenant>", print_key_list, NULL },
+        { "key show <tenant> <key>", print_member, NULL },
+        { "key revoke <tenant> <key>", print_done, NULL },
         { "collection create <name>", print_done, NULL },
         { "collection list", print_collections, NULL },
         { "collection show <name>", print_member, NULL },
@@ -227,6 +243,13 @@ int run_refused(const struct ctl *ctl, int code, const struct client *client,
         return failure->exit_code;
 }
 
+/* A tenant may have to be packed, or brought back from its archive. */
+static bool may_take_long(const struct words *words)
+{
+        return strncmp(words->command->usage, "tenant ", 7) == 0 ||
+               words_string(words, "tenant", NULL);
+}
+
 /* One call, one reply, printed. */
 static int run_call(struct ctl *ctl, print_function print)
 {
@@ -242,6 +265,8 @@ static int run_call(struct ctl *ctl, print_function print)
                 return exit_code;
         (void) snprintf(method, sizeof method, "%s.%s", ctl->words.command->interface,
                         ctl->words.command->method);
+        if (may_take_long(&ctl->words))
+                client_set_patience(client, LONG_SECONDS);
         r = client_call(client, method, parameters, VARLINK_PLAIN, NULL, NULL, &reply, &failure);
         if (r < 0)
                 return run_refused(ctl, r, client, &failure);

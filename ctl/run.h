@@ -49,11 +49,16 @@ int run_reload(struct ctl *ctl);
 int run_rollback(struct ctl *ctl);
 int run_search(struct ctl *ctl);
 int run_status(struct ctl *ctl);
+int run_tenant_purge(struct ctl *ctl);
 int run_validate(struct ctl *ctl);
 int run_version(struct ctl *ctl);
 int run_watch(struct ctl *ctl);
 
-/* Follows a job with a progress bar until it ends; Ctrl-C detaches.  *ret_job: as it was told
+/* " --tenant NAME" for hints, where the words name one, else "". */
+#define TENANT_WORDS_SIZE 96
+const char *run_tenant_words(const struct ctl *ctl, char text[static TENANT_WORDS_SIZE]);
+
+/* Follows a job of the words' tenant with a progress bar until it ends; Ctrl-C detaches.  *ret_job: as it was told
  * last (a new reference, or NULL).  Returns an exit code. */
 int run_wait(const struct ctl *ctl, struct client *client, const char *id,
              struct json_object **ret_job);

@@ -19,14 +19,17 @@ libctl_a_SOURCES = \
 	ctl/operation.c ctl/operation.h \
 	ctl/print.c ctl/print.h \
 	ctl/print_collection.c ctl/print_index.c ctl/print_job.c ctl/print_provider.c \
-	ctl/print_release.c ctl/print_search.c ctl/print_trace.c ctl/print_usage.c \
+	ctl/print_key.c \
+	ctl/print_release.c ctl/print_search.c ctl/print_tenant.c ctl/print_trace.c \
+	ctl/print_usage.c \
 	ctl/profile.c ctl/profile.h \
 	ctl/progress.c ctl/progress.h \
 	ctl/provider.c \
 	ctl/run.c ctl/run.h \
 	ctl/screen.c ctl/screen.h \
 	ctl/search.c \
-	ctl/table.c ctl/table.h
+	ctl/table.c ctl/table.h \
+	ctl/tenant.c
 CTL_LIBS = libctl.a $(CONTROLPROTO_LIBS) $(CONFIG_LIBS)
 
 ragctl_SOURCES = ctl/main.c

@@ -113,22 +113,18 @@ static int add_keys(struct store *store, struct tenant_id tenant, struct json_ob
         return 0;
 }
 
-/* What lies in an archive is not counted. */
 static int add_limits(const struct control_services *services, const struct tenant_info *info,
                       struct json_object *object, struct error *reterr)
 {
         struct json_object *limits = NULL;
-        struct error error = { 0 };
         int r;
 
         if (!services->tenants || info->state == TENANT_DELETED)
                 return 0;
-        r = tenant_describe_usage(services->tenants, info->id, &limits, &error);
+        r = tenant_describe_usage(services->tenants, info->id, &limits, reterr);
         if (r == 0)
                 json_add(object, "limits", limits);
-        else if (r != -ENODATA && reterr)
-                *reterr = error;
-        return r == -ENODATA ? 0 : r;
+        return r;
 }
 
 void on_tenant_show(struct call *call)

@@ -51,6 +51,15 @@ static void test_lines_are_understood(void **state)
                   "{\"name\":\"notes\",\"language\":\"german\"}" },
                 { "collection delete a --yes a", "CollectionDelete",
                   "{\"name\":\"a\",\"yes\":\"a\"}" },
+                { "collection list --tenant acme", "CollectionList", "{\"tenant\":\"acme\"}" },
+                { "tenant quota set acme bytes=5G documents=none", "TenantQuotaSet",
+                  "{\"name\":\"acme\",\"limits\":[\"bytes=5G\",\"documents=none\"]}" },
+                { "tenant purge acme --yes-purge acme --receipt r.json", "TenantPurge",
+                  "{\"name\":\"acme\",\"yes_purge\":\"acme\"}" },
+                { "key create acme --name web --scopes read,write --requests-per-minute 60",
+                  "KeyCreate",
+                  "{\"tenant\":\"acme\",\"name\":\"web\",\"scopes\":[\"read,write\"],"
+                  "\"requests_per_minute\":60}" },
                 { "search two words", "Search", "{\"query\":\"two words\"}" },
                 { "search a --collection x --collection y --limit 5 --mode bm25 --exact", "Search",
                   "{\"query\":\"a\",\"collections\":[\"x\",\"y\"],\"limit\":5,\"mode\":\"bm25\","
@@ -296,6 +305,34 @@ static void test_every_command_runs_and_explains_itself(void **state)
         assert_non_null(strstr(buf_text(&shell), " create list show delete\" ;;"));
 }
 
+static void test_a_tenant_may_come_from_the_environment(void **state)
+{
+        static const struct {
+                const char *line, *text, *parameters;
+        } cases[] = {
+                { "collection list", "acme", "{\"tenant\":\"acme\"}" },
+                { "collection list --tenant b", "acme", "{\"tenant\":\"b\"}" },
+                { "collection list", "", "{}" },
+                { "collection list", NULL, "{}" },
+                { "status", "acme", "{}" },
+                { "key list b", "acme", "{\"tenant\":\"b\"}" }, /* there it is no option */
+        };
+
+        (void) state;
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+                struct words words;
+                struct json_object *parameters;
+
+                assert_int_equal(parse(cases[i].line, &words, NULL), 0);
+                assert_int_equal(words_default(&words, "tenant", cases[i].text, NULL), 0);
+                parameters = words_parameters(&words);
+                if (strcmp(json_text(parameters, NULL), cases[i].parameters) != 0)
+                        fail_msg("%s: %s", cases[i].line, json_text(parameters, NULL));
+                json_object_put(parameters);
+                words_done(&words);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -305,6 +342,7 @@ int main(void)
                 cmocka_unit_test(test_no_line_fits_two_rows),
                 cmocka_unit_test(test_no_option_hides_another),
                 cmocka_unit_test(test_every_command_runs_and_explains_itself),
+                cmocka_unit_test(test_a_tenant_may_come_from_the_environment),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
