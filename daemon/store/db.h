@@ -80,6 +80,7 @@ int db_execute(struct db *db, const char *sql, struct error *reterr);
 /* Writes the file anew without what was deleted from it, and cuts its log to nothing; outside of a
  * transaction.  -EBUSY: somebody went on reading what was there before; the log is as it was. */
 int db_compact(struct db *db, struct error *reterr);
+int db_cut_log(struct db *db, struct error *reterr); /* the log alone */
 
 /* The errno of SQLite's last error on this connection: -ENOSPC, -EIO, -ENOMEM, -EBUSY,
  * -EEXIST (constraint), -EBADMSG (corrupt), with the text of `what`. */

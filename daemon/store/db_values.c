@@ -71,18 +71,22 @@ int db_column_bytes(struct db *db, sqlite3_stmt *statement, int at, void *ret, s
 
 /* ---- Compaction ------------------------------------------------------------------------- */
 
-int db_compact(struct db *db, struct error *reterr)
+int db_cut_log(struct db *db, struct error *reterr)
 {
-        int r = db_execute(db, "VACUUM", reterr);
+        int r = sqlite3_wal_checkpoint_v2(db_connection(db), NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
+                                          NULL);
 
-        if (r < 0)
-                return r;
-        r = sqlite3_wal_checkpoint_v2(db_connection(db), NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
-                                      NULL);
         if (r == SQLITE_BUSY)
                 return error_set(reterr, -EBUSY, "%s is being read: its log cannot be cut now",
                                  db_path(db));
         return r == SQLITE_OK ? 0 : db_fail(db, reterr, "cannot write");
+}
+
+int db_compact(struct db *db, struct error *reterr)
+{
+        int r = db_execute(db, "VACUUM", reterr);
+
+        return r < 0 ? r : db_cut_log(db, reterr);
 }
 
 /* ---- Pool ------------------------------------------------------------------------------- */

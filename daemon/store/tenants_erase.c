@@ -46,15 +46,22 @@ static int apply_empty(struct db *db, void *data, struct error *reterr)
 static int apply_last(struct db *db, void *data, struct error *reterr)
 {
         struct erasure *erasure = data;
+        int r = db_execute(db, "PRAGMA secure_delete=ON", reterr);
 
-        return tenant_execute(db, "DELETE FROM tenant WHERE id = ?", erasure->tenant,
-                              &erasure->rows, reterr);
+        return r < 0 ? r : tenant_execute(db, "DELETE FROM tenant WHERE id = ?", erasure->tenant,
+                                          &erasure->rows, reterr);
 }
 
 static int apply_compact(struct db *db, void *data, struct error *reterr)
 {
         (void) data;
         return db_compact(db, reterr);
+}
+
+static int apply_cut(struct db *db, void *data, struct error *reterr)
+{
+        (void) data;
+        return db_cut_log(db, reterr);
 }
 
 int tenant_erase(struct store *store, struct tenant_id tenant, uint64_t *ret_rows,
@@ -67,7 +74,11 @@ int tenant_erase(struct store *store, struct tenant_id tenant, uint64_t *ret_row
                 r = committer_run_outside(store->registry, apply_compact, NULL, reterr);
         if (r == 0)
                 r = committer_run(store->registry, apply_last, &erasure, reterr);
-        if (r == 0 && ret_rows)
+        if (r < 0)
+                return r;
+        /* Where a reader stands still the id, a random number, stays until the next checkpoint. */
+        (void) committer_run_outside(store->registry, apply_cut, NULL, NULL);
+        if (ret_rows)
                 *ret_rows = erasure.rows;
-        return r;
+        return 0;
 }

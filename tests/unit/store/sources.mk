@@ -86,4 +86,18 @@ TESTS += tests/unit/store/test_embedding_cache
 tests_unit_store_test_embedding_cache_SOURCES = tests/unit/store/test_embedding_cache.c \
 	$(store_test_fixture) tests/lib/faultfs.c tests/lib/faultfs.h
 tests_unit_store_test_embedding_cache_LDADD = $(store_test_libs) -ldl
+
+check_PROGRAMS += tests/unit/store/test_keys tests/unit/store/test_tenants \
+	tests/unit/store/test_tenants_erase
+TESTS += tests/unit/store/test_keys tests/unit/store/test_tenants \
+	tests/unit/store/test_tenants_erase
+tests_unit_store_test_keys_SOURCES = tests/unit/store/test_keys.c \
+	tests/unit/store/tenant_rows.h $(store_test_fixture)
+tests_unit_store_test_keys_LDADD = $(store_test_libs)
+tests_unit_store_test_tenants_SOURCES = tests/unit/store/test_tenants.c \
+	tests/unit/store/tenant_rows.h $(store_test_fixture)
+tests_unit_store_test_tenants_LDADD = $(store_test_libs)
+tests_unit_store_test_tenants_erase_SOURCES = tests/unit/store/test_tenants_erase.c \
+	tests/unit/store/registry_v2.h tests/unit/store/tenant_rows.h $(store_test_fixture)
+tests_unit_store_test_tenants_erase_LDADD = $(store_test_libs)
 endif
