@@ -276,11 +276,19 @@ int collection_generations(struct collection *collection, struct generation_info
 int collection_forget_document(struct collection *collection, const char *external_id,
                                struct error *reterr)
 {
+        struct docs_delta delta;
+
+        return collection_forget_counted(collection, external_id, &delta, reterr);
+}
+
+int collection_forget_counted(struct collection *collection, const char *external_id,
+                              struct docs_delta *ret_delta, struct error *reterr)
+{
         struct generation *all[COLLECTION_GENERATIONS_MAX];
         uint32_t doc_no = 0;
         uint64_t seq = 0;
         size_t n;
-        int result = docs_delete(collection, external_id, &doc_no, &seq, reterr);
+        int result = docs_delete(collection, external_id, &doc_no, &seq, ret_delta, reterr);
 
         if (result < 0)
                 return result;

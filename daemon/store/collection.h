@@ -100,3 +100,7 @@ int collection_remove_generation(struct collection *collection, uint32_t number,
 /* docs_delete() and every retained generation, before it returns.  -ENOENT. */
 int collection_forget_document(struct collection *collection, const char *external_id,
                                struct error *reterr);
+/* The same, and what went. */
+struct docs_delta;
+int collection_forget_counted(struct collection *collection, const char *external_id,
+                              struct docs_delta *ret_delta, struct error *reterr);

@@ -46,7 +46,7 @@ struct document *documents_free(struct document *documents, size_t n)
 #define DOCUMENT_COLUMNS                                                                      \
         "d.id, d.doc_no, v.docver, v.version, v.job, v.failed, v.sha256, v.size,"             \
         " d.created_usec, v.updated_usec, d.external_id, v.mime, v.title, v.source_url,"      \
-        " v.metadata, v.chunking, v.error"
+        " v.metadata, v.chunking, v.error, v.chunks"
 #define CURRENT " FROM document d JOIN version v ON v.docver = d.docver"
 
 static int read_document(struct db *db, sqlite3_stmt *statement, struct document *ret,
@@ -75,6 +75,7 @@ static int read_document(struct db *db, sqlite3_stmt *statement, struct document
         document.version = db_column_u32(statement, 3);
         document.failed = sqlite3_column_int(statement, 5) != 0;
         document.size_bytes = db_column_u64(statement, 7);
+        document.chunks = db_column_u32(statement, 17);
         document.created_usec = db_column_u64(statement, 8);
         document.updated_usec = db_column_u64(statement, 9);
         *ret = document;

@@ -43,6 +43,12 @@ struct document_input {
         size_t body_len;
         const struct document_vector *vectors; /* or NULL */
         size_t n_vectors;
+        uint32_t chunks; /* how many it is cut into, for the totals; with vectors: their number */
+};
+
+/* What a change adds to the totals of current versions, or, negative, takes away. */
+struct docs_delta {
+        int64_t documents, bytes, vectors;
 };
 
 enum document_status {
@@ -66,6 +72,7 @@ struct document {
         bool failed;
         uint8_t sha256[32]; /* of the body */
         uint64_t size_bytes;
+        uint32_t chunks; /* as it was cut when it was put */
         uint64_t created_usec, updated_usec;
         char *body; /* only from docs_get_body(); NUL-terminated */
         size_t body_len;
@@ -78,6 +85,7 @@ struct docs_receipt {
         uint64_t doc_seq;
         uint8_t sha256[32];
         bool unchanged; /* body, title, url, metadata, chunking and vectors all the same */
+        struct docs_delta delta;
 };
 
 /* Durable when it returns 0 (group commit).  A batch is one transaction; receipts has n.  A
@@ -85,9 +93,14 @@ struct docs_receipt {
  * -EINVAL: an input outside the limits above, the error's origin.key names the member. */
 int docs_put(struct collection *collection, const struct document_input *inputs, size_t n,
              struct job_id job, struct docs_receipt *ret_receipts, struct error *reterr);
+/* The same where all of it together adds no more than `most` to any of the totals.  -ESTALE: it
+ * would, since others changed these documents meanwhile; nothing was written. */
+int docs_put_within(struct collection *collection, const struct document_input *inputs, size_t n,
+                    struct job_id job, const struct docs_delta *most,
+                    struct docs_receipt *ret_receipts, struct error *reterr);
 /* -ENOENT: no such document.  Durable; the caller then makes every generation forget it. */
 int docs_delete(struct collection *collection, const char *external_id, uint32_t *ret_doc_no,
-                uint64_t *ret_seq, struct error *reterr);
+                uint64_t *ret_seq, struct docs_delta *ret_delta, struct error *reterr);
 
 int docs_get(struct collection *collection, const char *external_id, struct document *ret,
              struct error *reterr); /* -ENOENT */

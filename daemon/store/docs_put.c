@@ -26,7 +26,9 @@ struct put {
         struct job_id job;
         uint64_t now_usec;
         struct docs_receipt *receipts;
-        int64_t documents, bytes, failed; /* what the totals change by */
+        const struct docs_delta *most; /* or NULL */
+        struct docs_delta delta;       /* what the totals change by, */
+        int64_t failed;                /* and the count of failures */
         uint64_t last_seq;
 };
 
@@ -138,7 +140,7 @@ static int prepare(struct collection *collection, const struct document_input *i
 
 struct current {
         bool found, unchanged, failed;
-        uint32_t doc_no, docver, version;
+        uint32_t doc_no, docver, version, chunks;
         uint64_t size;
         struct document_id id;
 };
@@ -166,7 +168,7 @@ static int find_current(struct db *db, const struct prepared *prepared, struct c
         int r = db_prepare(db,
                            "SELECT d.doc_no, d.id, d.docver, v.version, v.size, v.failed, v.sha256,"
                            " v.vectors_sha256, v.mime, v.title, v.source_url, v.metadata,"
-                           " v.chunking FROM document d JOIN version v ON v.docver = d.docver"
+                           " v.chunking, v.chunks FROM document d JOIN version v ON v.docver = d.docver"
                            " WHERE d.external_id = ?", &statement, reterr);
 
         if (r < 0)
@@ -181,6 +183,7 @@ static int find_current(struct db *db, const struct prepared *prepared, struct c
         ret->docver = db_column_u32(statement, 2);
         ret->version = db_column_u32(statement, 3);
         ret->size = db_column_u64(statement, 4);
+        ret->chunks = db_column_u32(statement, 13);
         ret->failed = sqlite3_column_int(statement, 5) != 0;
         ret->unchanged = !ret->failed && same_bytes(statement, 6, prepared->sha256) &&
                          same_bytes(statement, 7, prepared->vectors_sha256) &&
@@ -207,7 +210,6 @@ static int insert_document(struct db *db, struct put *put, const char *external_
         db_bind_u64(statement, 3, put->now_usec);
         r = db_step(db, statement, reterr);
         current->doc_no = (uint32_t) sqlite3_last_insert_rowid(db_connection(db));
-        put->documents++;
         return r;
 }
 
@@ -224,9 +226,13 @@ static int supersede(struct db *db, struct put *put, const struct current *curre
         if (r == 0)
                 r = docs_write_numbers(db, "DELETE FROM vector WHERE docver = ?", current->docver,
                                        0, reterr);
-        put->bytes -= (int64_t) current->size;
         put->failed -= current->failed;
         return r;
+}
+
+static uint32_t chunks_of(const struct document_input *input)
+{
+        return input->n_vectors > 0 ? (uint32_t) input->n_vectors : input->chunks;
 }
 
 static int insert_version(struct db *db, struct put *put, const struct prepared *prepared,
@@ -237,7 +243,8 @@ static int insert_version(struct db *db, struct put *put, const struct prepared 
         int r = db_prepare(db,
                            "INSERT INTO version(docver, doc_no, version, job, mime, title,"
                            " source_url, metadata, chunking, sha256, vectors_sha256, size,"
-                           " updated_usec) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)", &statement, reterr);
+                           " updated_usec, chunks) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                           &statement, reterr);
 
         if (r < 0)
                 return r;
@@ -254,7 +261,7 @@ static int insert_version(struct db *db, struct put *put, const struct prepared 
         db_bind_blob(statement, 11, prepared->vectors_sha256, sizeof prepared->vectors_sha256);
         db_bind_u64(statement, 12, input->body_len);
         db_bind_u64(statement, 13, put->now_usec);
-        put->bytes += (int64_t) input->body_len;
+        db_bind_u64(statement, 14, chunks_of(input));
         return db_step(db, statement, reterr);
 }
 
@@ -325,6 +332,22 @@ static int insert_attributes(struct db *db, struct json_object *metadata, uint64
         return 0;
 }
 
+/* What the totals change by, one document after the other. */
+static struct docs_delta note_delta(struct put *put, const struct document_input *input,
+                                    const struct current *current)
+{
+        struct docs_delta delta = {
+                .documents = !current->found,
+                .bytes = (int64_t) input->body_len - (int64_t) current->size,
+                .vectors = (int64_t) chunks_of(input) - (int64_t) current->chunks,
+        };
+
+        put->delta.documents += delta.documents;
+        put->delta.bytes += delta.bytes;
+        put->delta.vectors += delta.vectors;
+        return delta;
+}
+
 static int put_one(struct db *db, struct put *put, const struct prepared *prepared,
                    struct docs_receipt *ret, struct error *reterr)
 {
@@ -342,6 +365,7 @@ static int put_one(struct db *db, struct put *put, const struct prepared *prepar
         if (current.unchanged)
                 return 0;
 
+        ret->delta = note_delta(put, prepared->input, &current);
         if (!current.found)
                 r = insert_document(db, put, prepared->input->external_id, &current, reterr);
         if (r == 0)
@@ -365,22 +389,38 @@ static int put_one(struct db *db, struct put *put, const struct prepared *prepar
         return r;
 }
 
+static bool exceeds(const struct docs_delta *delta, const struct docs_delta *most)
+{
+        return delta->documents > most->documents || delta->bytes > most->bytes ||
+               delta->vectors > most->vectors;
+}
+
 static int apply_put(struct db *db, void *data, struct error *reterr)
 {
         struct put *put = data;
         int r = 0;
 
-        put->documents = put->bytes = put->failed = 0;
+        put->delta = (struct docs_delta){ 0 };
+        put->failed = 0;
         put->last_seq = 0;
         for (size_t i = 0; r == 0 && i < put->n; i++)
                 r = put_one(db, put, &put->prepared[i], &put->receipts[i], reterr);
-        return r < 0 ? r : docs_write_totals(db, put->documents, put->bytes, put->failed, reterr);
+        if (r == 0 && put->most && exceeds(&put->delta, put->most))
+                r = error_set(reterr, -ESTALE, "the documents were changed meanwhile");
+        return r < 0 ? r : docs_write_totals(db, &put->delta, put->failed, reterr);
 }
 
 int docs_put(struct collection *collection, const struct document_input *inputs, size_t n,
              struct job_id job, struct docs_receipt *ret_receipts, struct error *reterr)
 {
-        struct put put = { .collection = collection, .n = n, .job = job,
+        return docs_put_within(collection, inputs, n, job, NULL, ret_receipts, reterr);
+}
+
+int docs_put_within(struct collection *collection, const struct document_input *inputs, size_t n,
+                    struct job_id job, const struct docs_delta *most,
+                    struct docs_receipt *ret_receipts, struct error *reterr)
+{
+        struct put put = { .collection = collection, .n = n, .job = job, .most = most,
                            .now_usec = clock_wall_usec(), .receipts = ret_receipts };
         int r = 0;
 

@@ -55,6 +55,12 @@ static const struct db_migration migrations[] = {
           "CREATE TABLE golden_gain("
           " golden_no INTEGER NOT NULL, external_id TEXT NOT NULL, gain INTEGER NOT NULL,"
           " PRIMARY KEY(golden_no, external_id)) WITHOUT ROWID;" },
+
+        /* What was put before is not counted until it changes. */
+        { .to = 3,
+          .sql =
+          "ALTER TABLE version ADD COLUMN chunks INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE totals ADD COLUMN vectors INTEGER NOT NULL DEFAULT 0;" },
 };
 
 const struct db_schema docs_schema = {

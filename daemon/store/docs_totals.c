@@ -11,7 +11,7 @@
 static int read_totals(struct db *db, struct docs_totals *ret, struct error *reterr)
 {
         cleanup_statement_ sqlite3_stmt *statement = NULL;
-        int r = db_prepare(db, "SELECT documents, bytes FROM totals", &statement, reterr);
+        int r = db_prepare(db, "SELECT documents, bytes, vectors FROM totals", &statement, reterr);
 
         if (r == 0)
                 r = db_step(db, statement, reterr);
@@ -20,7 +20,8 @@ static int read_totals(struct db *db, struct docs_totals *ret, struct error *ret
         if (r < 0)
                 return r;
         *ret = (struct docs_totals){ .documents = db_column_u64(statement, 0),
-                                     .bytes = db_column_u64(statement, 1) };
+                                     .bytes = db_column_u64(statement, 1),
+                                     .vectors = db_column_u64(statement, 2) };
         return 0;
 }
 

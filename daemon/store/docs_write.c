@@ -2,8 +2,6 @@
 /* Deleting, failing and tidying documents, and the steps that every change shares. */
 #include "store/docs_write.h"
 
-#include "store/docs.h"
-
 int docs_write_numbers(struct db *db, const char *sql, uint64_t first, uint64_t second,
                        struct error *reterr)
 {
@@ -40,21 +38,22 @@ int docs_write_log(struct db *db, uint32_t doc_no, bool deleted, struct job_id j
         return 0;
 }
 
-int docs_write_totals(struct db *db, int64_t documents, int64_t bytes, int64_t failed,
+int docs_write_totals(struct db *db, const struct docs_delta *delta, int64_t failed,
                       struct error *reterr)
 {
         cleanup_statement_ sqlite3_stmt *statement = NULL;
         int r;
 
-        if (documents == 0 && bytes == 0 && failed == 0)
+        if (delta->documents == 0 && delta->bytes == 0 && delta->vectors == 0 && failed == 0)
                 return 0;
         r = db_prepare(db, "UPDATE totals SET documents = documents + ?, bytes = bytes + ?,"
-                           " failed = failed + ?", &statement, reterr);
+                           " vectors = vectors + ?, failed = failed + ?", &statement, reterr);
         if (r < 0)
                 return r;
-        (void) sqlite3_bind_int64(statement, 1, documents);
-        (void) sqlite3_bind_int64(statement, 2, bytes);
-        (void) sqlite3_bind_int64(statement, 3, failed);
+        (void) sqlite3_bind_int64(statement, 1, delta->documents);
+        (void) sqlite3_bind_int64(statement, 2, delta->bytes);
+        (void) sqlite3_bind_int64(statement, 3, delta->vectors);
+        (void) sqlite3_bind_int64(statement, 4, failed);
         return db_step(db, statement, reterr);
 }
 
@@ -72,6 +71,7 @@ struct removal {
         const char *external_id;
         uint32_t doc_no;
         uint64_t seq;
+        struct docs_delta delta;
 };
 
 static int apply_delete(struct db *db, void *data, struct error *reterr)
@@ -85,13 +85,13 @@ static int apply_delete(struct db *db, void *data, struct error *reterr)
                 "DELETE FROM document WHERE doc_no = ?",
         };
         struct removal *removal = data;
-        uint64_t size = 0, failed = 0;
+        uint64_t failed = 0;
         int r;
 
         {
                 cleanup_statement_ sqlite3_stmt *statement = NULL;
 
-                r = db_prepare(db, "SELECT d.doc_no, v.size, v.failed FROM document d"
+                r = db_prepare(db, "SELECT d.doc_no, v.size, v.failed, v.chunks FROM document d"
                                    " JOIN version v ON v.docver = d.docver"
                                    " WHERE d.external_id = ?", &statement, reterr);
                 if (r < 0)
@@ -103,17 +103,21 @@ static int apply_delete(struct db *db, void *data, struct error *reterr)
                 if (r < 0)
                         return r;
                 removal->doc_no = db_column_u32(statement, 0);
-                size = db_column_u64(statement, 1);
+                removal->delta = (struct docs_delta){
+                        .documents = -1,
+                        .bytes = -(int64_t) db_column_u64(statement, 1),
+                        .vectors = -(int64_t) db_column_u64(statement, 3),
+                };
                 failed = db_column_u64(statement, 2);
         }
         r = docs_write_log(db, removal->doc_no, true, (struct job_id){ 0 }, &removal->seq, reterr);
         for (size_t i = 0; r == 0 && i < ELEMENTSOF(tables); i++)
                 r = docs_write_numbers(db, tables[i], removal->doc_no, 0, reterr);
-        return r < 0 ? r : docs_write_totals(db, -1, -(int64_t) size, -(int64_t) failed, reterr);
+        return r < 0 ? r : docs_write_totals(db, &removal->delta, -(int64_t) failed, reterr);
 }
 
 int docs_delete(struct collection *collection, const char *external_id, uint32_t *ret_doc_no,
-                uint64_t *ret_seq, struct error *reterr)
+                uint64_t *ret_seq, struct docs_delta *ret_delta, struct error *reterr)
 {
         struct removal removal = { .external_id = external_id };
         int r = collection_begin_change(collection, reterr);
@@ -125,6 +129,7 @@ int docs_delete(struct collection *collection, const char *external_id, uint32_t
         docs_raise_last_seq(collection, removal.seq);
         *ret_doc_no = removal.doc_no;
         *ret_seq = removal.seq;
+        *ret_delta = removal.delta;
         return 0;
 }
 

@@ -2,6 +2,7 @@
 /* Steps of a transaction on docs.db, shared by the files of this folder only. */
 #pragma once
 #include "store/collection_inside.h"
+#include "store/docs.h"
 
 /* Runs a statement whose parameters are up to two numbers. */
 int docs_write_numbers(struct db *db, const char *sql, uint64_t first, uint64_t second,
@@ -11,8 +12,8 @@ int docs_write_numbers(struct db *db, const char *sql, uint64_t first, uint64_t 
 int docs_write_log(struct db *db, uint32_t doc_no, bool deleted, struct job_id job,
                    uint64_t *ret_seq, struct error *reterr);
 
-/* What a transaction adds to the counts of current documents, their bytes and failures. */
-int docs_write_totals(struct db *db, int64_t documents, int64_t bytes, int64_t failed,
+/* What a transaction adds to the counts of current documents, their bytes, chunks and failures. */
+int docs_write_totals(struct db *db, const struct docs_delta *delta, int64_t failed,
                       struct error *reterr);
 
 /* The change is committed: from here on filters and followers look for it. */

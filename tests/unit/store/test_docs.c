@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "index/filter.h"
+#include "store/docs_totals.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -325,6 +326,60 @@ static void test_a_job_knows_its_extent(void **state)
         assert_int_equal(failed, 1);
 }
 
+static void expect_totals(struct fixture *fixture, uint64_t documents, uint64_t bytes,
+                          uint64_t vectors)
+{
+        struct docs_totals totals = { 0 };
+        struct error error = { 0 };
+
+        assert_ok(docs_read_totals(fixture->store, fixture->tenant,
+                                   collection_get(fixture->collection)->id, &totals, &error));
+        assert_int_equal(totals.documents, documents);
+        assert_int_equal(totals.bytes, bytes);
+        assert_int_equal(totals.vectors, vectors);
+}
+
+static void test_totals_are_exact_through_puts_replacements_and_deletes(void **state)
+{
+        struct fixture *fixture = *state;
+        struct document_input inputs[3] = {
+                { .external_id = "a", .body = "12345", .body_len = 5, .chunks = 3 },
+                { .external_id = "b", .body = "123", .body_len = 3, .chunks = 2 },
+                { .external_id = "a", .body = "1", .body_len = 1, .chunks = 1 },
+        };
+        struct docs_receipt receipts[3];
+        struct docs_delta most = { .documents = 2, .bytes = 4, .vectors = 2 }, gone;
+        struct document document;
+        struct error error = { 0 };
+
+        /* together they add 2 documents, 4 bytes, 3 chunks */
+        assert_int_equal(docs_put_within(fixture->collection, inputs, 3, no_job, &most, receipts,
+                                         NULL), -ESTALE);
+        expect_totals(fixture, 0, 0, 0);
+        most.vectors = 3;
+        assert_ok(docs_put_within(fixture->collection, inputs, 3, no_job, &most, receipts,
+                                  &error));
+        expect_totals(fixture, 2, 4, 3);
+        assert_int_equal(receipts[0].delta.documents, 1);
+        assert_int_equal(receipts[0].delta.vectors, 3);
+        assert_int_equal(receipts[2].delta.documents, 0);
+        assert_int_equal(receipts[2].delta.bytes, -4);
+        assert_int_equal(receipts[2].delta.vectors, -2);
+        assert_ok(docs_get(fixture->collection, "b", &document, &error));
+        assert_int_equal(document.chunks, 2);
+        document_done(&document);
+        assert_ok(docs_put(fixture->collection, &inputs[2], 1, no_job, receipts, &error));
+        assert_true(receipts[0].unchanged);
+        assert_int_equal(receipts[0].delta.bytes, 0);
+        fixture_reopen(fixture);
+        expect_totals(fixture, 2, 4, 3);
+        assert_ok(collection_forget_counted(fixture->collection, "b", &gone, &error));
+        assert_true(gone.documents == -1 && gone.bytes == -3 && gone.vectors == -2);
+        expect_totals(fixture, 1, 1, 1);
+        assert_ok(collection_forget_document(fixture->collection, "a", &error));
+        expect_totals(fixture, 0, 0, 0);
+}
+
 static uint64_t matches(struct fixture *fixture, const char *json)
 {
         cleanup_json_ struct json_object *object = NULL;
@@ -377,6 +432,7 @@ int main(void)
                 TEST(test_metadata_is_checked),
                 TEST(test_vectors_that_a_client_brought_come_back),
                 TEST(test_a_job_knows_its_extent),
+                TEST(test_totals_are_exact_through_puts_replacements_and_deletes),
                 TEST(test_filters_see_each_version_from_its_put_on),
         };
 

@@ -117,12 +117,13 @@ static void test_a_delete_that_a_crash_cut_short_is_applied_on_opening(void **st
         struct fixture *fixture = *state;
         struct generation_view *view;
         struct error error = { 0 };
+        struct docs_delta delta;
         uint32_t doc_no;
         uint64_t seq;
 
         (void) fixture_put(fixture, "a", "copper kettle", NULL);
         follow(fixture);
-        assert_ok(docs_delete(fixture->collection, "a", &doc_no, &seq, &error));
+        assert_ok(docs_delete(fixture->collection, "a", &doc_no, &seq, &delta, &error));
         fixture_reopen(fixture); /* the generation was never told */
         view = generation_view_ref(fixture->generation);
         assert_true(roaring_bitmap_is_empty(view->live));

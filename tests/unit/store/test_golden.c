@@ -204,6 +204,8 @@ static void test_a_docs_db_of_version_1_is_migrated(void **state)
         fixture_close(fixture);
         assert_int_equal(sqlite3_open(path, &old), SQLITE_OK);
         assert_int_equal(sqlite3_exec(old, "DROP TABLE golden_gain; DROP TABLE golden;"
+                                           "ALTER TABLE version DROP COLUMN chunks;"
+                                           "ALTER TABLE totals DROP COLUMN vectors;"
                                            "PRAGMA user_version = 1", NULL, NULL, NULL), SQLITE_OK);
         assert_int_equal(sqlite3_close(old), SQLITE_OK);
         fixture_open(fixture);
