@@ -78,6 +78,14 @@ static const char *listener_of(const struct call *call)
                                                       : CONTROL_SOCKET_OBSERVE;
 }
 
+/* Where its lines go: all into one, whatever a release changes meanwhile. */
+static void choose_log(struct call *call)
+{
+        const struct control_services *services = call->control->services;
+
+        call->audit = services->audit ? services->audit(services->data) : NULL;
+}
+
 static int write_event(struct call *call, enum audit_outcome outcome, const char *code,
                        struct error *reterr)
 {
@@ -98,7 +106,7 @@ static int write_event(struct call *call, enum audit_outcome outcome, const char
                 .details = details,
         };
 
-        return audit_write(call->control->services->audit, &event, reterr);
+        return audit_write(call->audit, &event, reterr);
 }
 
 static void write_journal(const struct call *call, const char *outcome)
@@ -127,7 +135,8 @@ int call_audit_begin(struct call *call, struct error *reterr)
         if (call->request_id[0] || call->command->audit != COMMAND_AUDITED)
                 return 0;
         choose_request_id(call);
-        if (!call->control->services->audit)
+        choose_log(call);
+        if (!call->audit)
                 return 0;
         r = write_event(call, AUDIT_BEGUN, NULL, reterr);
         if (r < 0) {
@@ -144,7 +153,7 @@ static void tell(struct call *call, enum audit_outcome outcome, const char *code
         struct error error = { 0 };
 
         call->told_end = true;
-        if (!call->control->services->audit)
+        if (!call->audit)
                 write_journal(call, what);
         else if (write_event(call, outcome, code, &error) < 0)
                 log_error("control: %s: its outcome (%s) is not in the audit log: %s",
@@ -165,5 +174,6 @@ void call_audit_end(struct call *call, const struct command_error *failure, cons
 void call_audit_denied(struct call *call)
 {
         choose_request_id(call);
+        choose_log(call);
         tell(call, AUDIT_DENIED, strrchr(call->refusal, '.') + 1, "denied");
 }

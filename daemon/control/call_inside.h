@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <systemd/sd-event.h>
 
+struct audit;
 struct tenant_entry;
 
 enum call_next {
@@ -37,6 +38,7 @@ struct call {
         void (*free_state)(void *state);
         void (*afterwards)(void *data);
         void *afterwards_data;
+        struct audit *audit;         /* has its first line, or NULL: the journal hears of it */
         char request_id[64];         /* of its lines in the audit log; "": none was written */
         bool told_end;               /* … the one with the outcome was */
         bool tenant_known;           /* its tenant was looked up */

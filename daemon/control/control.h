@@ -42,13 +42,15 @@ struct control_services {
         struct keyring *keyring;
         struct tenants *tenants;
         struct lifecycle *lifecycle;
-        struct audit *audit; /* NULL: the profile switched it off */
         struct releases *releases;
         /* Runs the handlers; a pool of the door's own, so that ingest does not delay `status`. */
         struct workers *workers;
         struct tenant_id tenant; /* whose data a command means that names no tenant: the default one */
         const char *profile;     /* path of the profile on disk */
         const char *version;     /* of ragd */
+        /* The audit log, or NULL while the profile wants none: releases switch it on and off, but what
+         * was given lasts as long as the door.  Any thread; NULL: there is never one. */
+        struct audit *(*audit)(void *data);
         /* Adds what the daemon knows about itself to the status object (borrowed): those
          * members of the row "status" that may be absent.  On a worker thread. */
         void (*status)(void *data, struct json_object *status);

@@ -33,8 +33,9 @@ void control_fakes_reset(void)
         memset(&control_fakes, 0, sizeof control_fakes);
 }
 
-struct audit *control_fakes_audit(void)
+struct audit *control_fakes_audit(void *data)
 {
+        (void) data;
         return &the_audit;
 }
 

@@ -26,6 +26,6 @@ extern struct control_fakes control_fakes;
 void control_fakes_reset(void);
 
 /* Stand-ins for objects that are never looked into. */
-struct audit *control_fakes_audit(void);
+struct audit *control_fakes_audit(void *data);
 struct tenants *control_fakes_tenants(void);
 struct lifecycle *control_fakes_lifecycle(void);

@@ -69,7 +69,7 @@ static struct call call_of(const char *method, const char *parameters)
         control_fakes_reset();
         config.multi_tenant = true;
         pinned = 0;
-        services = (struct control_services){ .audit = control_fakes_audit(),
+        services = (struct control_services){ .audit = control_fakes_audit,
                                               .tenants = control_fakes_tenants(),
                                               .lifecycle = control_fakes_lifecycle() };
         control.services_copy = services;
