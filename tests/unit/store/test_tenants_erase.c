@@ -97,13 +97,16 @@ static void fill_everything(struct fixture *fixture, struct tenant_id tenant, co
         struct collection_info info = { 0 };
         struct job job = { .id.id = id_random(), .tenant = tenant, .type = JOB_INGEST };
         struct ledger_entry entry = { .day = 3, .tenant = tenant, .kind = "chat", .requests = 1 };
-        struct idempotent_response response = { .status = 201, .body = (char *) (uintptr_t) word,
-                                                .body_len = strlen(word) };
+        static char body[64 * 1024]; /* on pages of its own */
+        struct idempotent_response response = { .status = 201, .body = body,
+                                                .body_len = sizeof body };
         struct tenant_day day = { tenant, 3, 10, false, 1000 };
         struct tenant_quota quota = { .set = 1 };
         const uint8_t hash[32] = { 1 };
         struct error error = { 0 };
 
+        for (size_t at = 0; at + strlen(word) < sizeof body; at += strlen(word))
+                memcpy(body + at, word, strlen(word));
         (void) key_put(fixture, tenant, word);
         assert_ok(collection_create(fixture->store, tenant, word, NULL, word, &info, &error));
         job.collection = info.id;
