@@ -76,6 +76,7 @@ static int make_lines(struct audit *audit, const struct audit_part *parts, size_
                       struct chain *chain, struct error *reterr)
 {
         uint64_t wall_usec = clock_wall_usec();
+        struct line line;
         size_t begin = 0;
 
         buf_clear(&audit->out);
@@ -83,9 +84,9 @@ static int make_lines(struct audit *audit, const struct audit_part *parts, size_
                 line_append(&audit->out, chain, wall_usec, parts[i].body, parts[i].body_len);
                 if (buf_failed(&audit->out))
                         return error_oom(reterr);
-                chain_advance(chain, audit->out.data + begin, audit->out.len - begin - 1);
-                chain->sealed = parts[i].event->action &&
-                                strcmp(parts[i].event->action, LINE_SEALED) == 0;
+                if (!line_read(audit->out.data + begin, audit->out.len - begin - 1, &line))
+                        return error_set(reterr, -EOVERFLOW, "the audit log's line has no shape");
+                line_accept(&line, chain);
                 begin = audit->ends[i] = audit->out.len;
         }
         return 0;

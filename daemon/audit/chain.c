@@ -117,10 +117,12 @@ void chain_format(const struct chain *chain, char ret[static CHAIN_FILE_BYTES])
         (void) sodium_bin2hex(next, sizeof next, chain->next, sizeof chain->next);
         len = snprintf(ret, CHAIN_FILE_BYTES,
                        "{\"version\":%d,\"log\":\"%s\",\"segment\":%" PRIu32 ",\"line\":%" PRIu64
-                       ",\"seq\":%" PRIu64 ",\"offset\":%" PRIu64 ",\"sealed\":%s,\"digest\":\"%s\""
+                       ",\"seq\":%" PRIu64 ",\"offset\":%" PRIu64 ",\"sealed\":%s,\"expired\":%" PRIu32
+                       ",\"expired_seq\":%" PRIu64 ",\"digest\":\"%s\""
                        ",\"key\":\"%s\",\"next\":\"%s\"} ",
                        CHAIN_VERSION, chain->log, chain->segment, chain->line, chain->seq,
-                       chain->offset, chain->sealed ? "true" : "false", chain->digest, key, next);
+                       chain->offset, chain->sealed ? "true" : "false", chain->expired,
+                       chain->expired_seq, chain->digest, key, next);
         memset(ret + len, ' ', (size_t) (CHAIN_FILE_BYTES - len));
         (void) snprintf(ret + CHAIN_FILE_BYTES - SUM_BYTES, SUM_BYTES, "%08" PRIx32,
                         checksum_crc32c(0, ret, CHAIN_FILE_BYTES - SUM_BYTES));
@@ -155,19 +157,22 @@ static int get_key(struct json_object *object, const char *name,
 
 static int read_members(struct json_object *object, struct chain *ret)
 {
-        uint64_t version = 0, segment = 0;
+        uint64_t version = 0, segment = 0, expired = 0;
 
         if (json_get_u64(object, "version", 1, CHAIN_VERSION, &version, NULL) <= 0 ||
             json_get_u64(object, "segment", 0, UINT32_MAX, &segment, NULL) <= 0 ||
             json_get_u64(object, "line", 0, INT64_MAX, &ret->line, NULL) <= 0 ||
             json_get_u64(object, "seq", 0, INT64_MAX, &ret->seq, NULL) <= 0 ||
             json_get_u64(object, "offset", 0, INT64_MAX, &ret->offset, NULL) <= 0 ||
+            json_get_u64(object, "expired", 0, UINT32_MAX, &expired, NULL) <= 0 ||
+            json_get_u64(object, "expired_seq", 0, INT64_MAX, &ret->expired_seq, NULL) <= 0 ||
             json_get_bool(object, "sealed", &ret->sealed, NULL) <= 0 ||
             get_text(object, "log", ret->log, sizeof ret->log) < 0 ||
             get_text(object, "digest", ret->digest, sizeof ret->digest) < 0 ||
             get_key(object, "key", ret->key) < 0 || get_key(object, "next", ret->next) < 0)
                 return -EBADMSG;
         ret->segment = (uint32_t) segment;
+        ret->expired = (uint32_t) expired;
         return 0;
 }
 

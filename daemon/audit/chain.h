@@ -28,6 +28,8 @@ struct chain {
         uint64_t offset;  /* bytes of the segment */
         bool sealed;      /* the last line ended the segment; also before the first one */
         char digest[CHAIN_HEX_SIZE]; /* of the last line */
+        uint32_t expired;     /* the last segment that retention removed; 0: none */
+        uint64_t expired_seq; /* its last line */
         uint8_t key[CHAIN_KEY_BYTES];
         uint8_t next[CHAIN_KEY_BYTES];
 };

@@ -69,5 +69,5 @@ bool line_get_detail(const struct line *line, const char *name, uint64_t *ret);
 bool line_follows(const struct line *line, const struct chain *chain);
 /* Whether its MAC is that of the chain's next line. */
 bool line_mac_fits(const struct line *line, const struct chain *chain);
-/* It follows: the chain moves on, and knows whether the segment ends. */
+/* It follows: the chain moves on, and knows whether the segment ends and what expired. */
 void line_accept(const struct line *line, struct chain *chain);

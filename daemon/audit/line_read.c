@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A line is taken apart, without memory of its own: `verify` and `search` read millions. */
 #include "audit/line.h"
+#include "audit/segment.h"
 #include "base/clock.h"
 
 #include <sodium.h>
@@ -229,6 +230,14 @@ bool line_follows(const struct line *line, const struct chain *chain)
 
 void line_accept(const struct line *line, struct chain *chain)
 {
+        uint64_t through, last_seq;
+
         chain_advance(chain, line->text, line->len);
         chain->sealed = line_member_is(line, "action", LINE_SEALED);
+        if (!line_member_is(line, "action", LINE_EXPIRED) ||
+            !line_get_detail(line, "through", &through) || through > SEGMENT_NUMBER_MAX ||
+            !line_get_detail(line, "last_seq", &last_seq) || through < chain->expired)
+                return;
+        chain->expired = (uint32_t) through;
+        chain->expired_seq = last_seq;
 }

@@ -1,0 +1,14 @@
+if HAVE_CMOCKA
+audit_test_fixture = tests/unit/audit/fixture.c tests/unit/audit/fixture.h
+audit_test_libs = $(AUDIT_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/audit/test_tampering
+TESTS += tests/unit/audit/test_tampering
+tests_unit_audit_test_tampering_SOURCES = tests/unit/audit/test_tampering.c $(audit_test_fixture)
+tests_unit_audit_test_tampering_LDADD = $(audit_test_libs)
+endif
+
+# Any number of tamperings: make check-audit TAMPERINGS=10000 SEED=1
+check-audit: tests/unit/audit/test_tampering$(EXEEXT)
+	TAMPERINGS=$${TAMPERINGS:-10000} tests/unit/audit/test_tampering
+.PHONY: check-audit
