@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "http/caller.h"
+#include "http/note.h"
 #include "http/routes.h"
 #include "http/shadow.h"
 #include "http/stream.h"
@@ -266,6 +267,7 @@ void answer_post(struct request *request)
                 problem_set_error(request, &error, PROBLEM_FROM_BODY);
                 return;
         }
+        note_question(request, parsed.question);
         if (!caller_may_search(request, &parsed.search)) {
                 answer_request_done(&parsed);
         } else if (parsed.question && strlen(parsed.question) > request_max_input(request)) {

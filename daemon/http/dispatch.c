@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "http/caller.h"
 #include "http/idempotent.h"
+#include "http/note.h"
 #include "http/origin.h"
 #include "http/reject.h"
 #include "http/routes.h"
@@ -184,13 +185,25 @@ bool dispatch_wants_piece(const struct request *request)
                request->body.len >= PIECE_BYTES;
 }
 
+/* Before the first thing that a request changes.  False: the problem is set. */
+static bool begin_change(struct request *request)
+{
+        if (!(request->route->flags & ROUTE_CHANGE) || request->carried)
+                return true;
+        if (!note_may_change(request) ||
+            ((request->route->flags & ROUTE_ADMIN) && !note_begin(request)))
+                return false;
+        request->carried = true;
+        return true;
+}
+
 void dispatch_piece(struct request *request)
 {
         if (!idempotent_claim_lines(request) || request_settled(request))
                 return;
         idempotent_hash(request, request->body.data, request->body.len);
         if (!idempotent_is_replay(request)) {
-                if (!request->work)
+                if (!request->work && begin_change(request))
                         request->route->lines->open(request);
                 if (!request_settled(request))
                         request->route->lines->feed(request);
@@ -228,7 +241,7 @@ void dispatch_finish(struct request *request)
                 idempotent_hash(request, request->body.data, request->body.len);
                 (void) idempotent_claim(request);
         }
-        if (!request_settled(request))
+        if (!request_settled(request) && begin_change(request))
                 request->route->run(request);
         if (!dispatch_is_later(request))
                 end(request);
@@ -248,6 +261,7 @@ void dispatch_resume(struct request *request, int why)
 void dispatch_done(struct request *request)
 {
         idempotent_abandon(request);
+        note_leave(request);
         if (request->route && request->route->lines)
                 request->route->lines->close(request);
         request_done(request);

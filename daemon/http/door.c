@@ -4,6 +4,7 @@
 #include "answer/answer.h"
 #include "base/clock.h"
 #include "config/values.h"
+#include "http/flood.h"
 #include "http/shadow.h"
 #include "http/stream.h"
 #include "metrics/metrics.h"
@@ -16,6 +17,7 @@
  * machine most of them do nothing: so there are more than cores.  One that is not needed is not
  * made. */
 #define DOOR_WORKERS_MAX 64
+#define SUM_USEC (60 * USEC_PER_SEC) /* denials that one line of the audit log stands for */
 
 static double read_connections(void *data)
 {
@@ -91,7 +93,11 @@ int door_init(struct door *door, const struct server_config *server,
         r = streams_new(door, &door->streams, reterr);
         if (r >= 0)
                 r = shadow_new(door->workers, services, &door->shadow, reterr);
+        if (r >= 0 && services->audit)
+                r = flood_new(services->audit, services->metrics, SUM_USEC, &door->flood, reterr);
         if (r < 0) {
+                shadow_stop(door->shadow);
+                door->shadow = shadow_free(door->shadow);
                 door->streams = streams_free(door->streams);
                 door->workers = workers_free(door->workers);
                 return r;
@@ -110,5 +116,6 @@ void door_done(struct door *door)
         shadow_stop(door->shadow);
         door->workers = workers_free(door->workers);
         door->streams = streams_free(door->streams);
+        door->flood = flood_free(door->flood);
         door->shadow = shadow_free(door->shadow); /* an answer that ends still looks at it */
 }

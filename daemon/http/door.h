@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct flood;
 struct server_config;
 struct shadow;
 struct streams;
@@ -23,6 +24,8 @@ struct door {
         struct workers *workers;
         struct streams *streams;
         struct shadow *shadow;
+        struct flood *flood;        /* NULL: there is no audit log */
+        _Atomic bool unrecorded;    /* the last line for the audit log could not be written */
         _Atomic bool draining;
         _Atomic uint32_t requests;    /* being carried out */
         _Atomic uint32_t connections; /* open */

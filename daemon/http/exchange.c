@@ -9,12 +9,12 @@
 #include "base/log.h"
 #include "config/values.h"
 #include "http/dispatch.h"
-#include "http/limits.h"
+#include "http/headers.h"
+#include "http/note.h"
 #include "http/reject.h"
 #include "http/routes.h"
 #include "http/server.h"
 #include "http/stream.h"
-#include "release/snapshot.h"
 #include "scheduler/workers.h"
 
 #include <arpa/inet.h>
@@ -33,6 +33,7 @@ enum exchange_state {
         EXCHANGE_PIECE,   /* a worker consumes lines; the connection is suspended */
         EXCHANGE_WORK,    /* a worker carries out; the connection is suspended */
         EXCHANGE_LATER,   /* it goes on elsewhere; the connection is suspended, no thread waits */
+        EXCHANGE_NOTE,    /* a worker writes for the audit log; the connection is suspended */
         EXCHANGE_SETTLED, /* the reply waits to be queued */
         EXCHANGE_SENT,    /* queued */
 };
@@ -122,6 +123,25 @@ void *exchange_begin(void *cls, const char *uri, struct MHD_Connection *connecti
         return exchange;
 }
 
+/* Without its port, which changes from connection to connection. */
+static void take_address(struct exchange *exchange)
+{
+        const union MHD_ConnectionInfo *info =
+                MHD_get_connection_info(exchange->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+        const struct sockaddr *address = info ? info->client_addr : NULL;
+        char *text = exchange->request.address;
+        size_t size = sizeof exchange->request.address;
+
+        if (address && address->sa_family == AF_INET)
+                (void) inet_ntop(AF_INET,
+                                 &((const struct sockaddr_in *) (const void *) address)->sin_addr,
+                                 text, (socklen_t) size);
+        else if (address && address->sa_family == AF_INET6)
+                (void) inet_ntop(AF_INET6,
+                                 &((const struct sockaddr_in6 *) (const void *) address)->sin6_addr,
+                                 text, (socklen_t) size);
+}
+
 void exchange_end(void *cls, struct MHD_Connection *connection, void **context,
                   enum MHD_RequestTerminationCode why)
 {
@@ -129,12 +149,16 @@ void exchange_end(void *cls, struct MHD_Connection *connection, void **context,
 
         (void) cls;
         (void) connection;
-        (void) why;
         if (!exchange)
                 return;
         *context = NULL;
         if (exchange->task_used) /* the pool may still have its hands on the task */
                 workers_cancel(exchange->request.door->workers, &exchange->task);
+        /* The library refused the head by itself; a client that left ends in another way. */
+        if (exchange->state == EXCHANGE_HEAD && why == MHD_REQUEST_TERMINATED_WITH_ERROR) {
+                take_address(exchange);
+                note_refused(&exchange->request);
+        }
         if (exchange->state != EXCHANGE_HEAD)
                 (void) atomic_fetch_sub(&exchange->request.door->requests, 1);
         if (exchange->connection)
@@ -144,86 +168,6 @@ void exchange_end(void *cls, struct MHD_Connection *connection, void **context,
 }
 
 /* ---- Replies ----------------------------------------------------------------------------- */
-
-static void add_header(struct MHD_Response *response, const char *name, const char *value)
-{
-        if (value)
-                (void) MHD_add_response_header(response, name, value);
-}
-
-static void add_cors(struct MHD_Response *response, const struct request *request)
-{
-        if (!request_header(request, "Origin"))
-                return;
-        add_header(response, "Vary", "Origin");
-        if (!request->origin)
-                return;
-        add_header(response, "Access-Control-Allow-Origin", request->origin);
-        if (request->preflight) {
-                add_header(response, "Access-Control-Allow-Methods", "GET, POST, PUT, DELETE");
-                add_header(response, "Access-Control-Allow-Headers",
-                           "Authorization, Content-Type, Idempotency-Key, X-Ragd-Session, "
-                           "X-Ragd-User, X-Request-Id");
-                add_header(response, "Access-Control-Max-Age", "600");
-        } else {
-                add_header(response, "Access-Control-Expose-Headers",
-                           "Location, Ragd-Release, Ragd-Stage, RateLimit, RateLimit-Policy, "
-                           "Retry-After, WWW-Authenticate, X-Request-Id");
-        }
-}
-
-/* RFC 6750, section 3: the error is named where a key was sent. */
-static void add_challenge(struct MHD_Response *response, const struct request *request)
-{
-        add_header(response, "WWW-Authenticate",
-                   request_header(request, "Authorization")
-                           ? "Bearer realm=\"ragd\", error=\"invalid_token\""
-                           : "Bearer realm=\"ragd\"");
-}
-
-static void add_limits(struct MHD_Response *response, const struct request *request)
-{
-        char policies[LIMITS_TEXT_SIZE], states[LIMITS_TEXT_SIZE];
-
-        if (!limits_format(&request->verdict, policies, states))
-                return;
-        add_header(response, "RateLimit-Policy", policies);
-        add_header(response, "RateLimit", states);
-}
-
-static void add_headers(struct MHD_Response *response, const struct exchange *exchange)
-{
-        const struct request *request = &exchange->request;
-        const struct reply *reply = &request->reply;
-        char number[16];
-
-        add_header(response, "Server", "ragd");
-        add_header(response, "X-Request-Id", request->id);
-        add_header(response, "Ragd-Stage", stage_name(request_config(request)->stage));
-        (void) snprintf(number, sizeof number, "%u", request->snapshot->release);
-        add_header(response, "Ragd-Release", number);
-        add_header(response, "X-Content-Type-Options", "nosniff");
-        if (reply->body_len || reply->stream)
-                add_header(response, "Content-Type", reply->content_type);
-        if (reply->stream)
-                add_header(response, "Cache-Control", "no-store");
-        add_header(response, "Location", reply->location);
-        add_header(response, "Allow", reply->status == 405 || reply->status == 204 ? reply->allow
-                                                                                  : NULL);
-        if (reply->replayed)
-                add_header(response, "Idempotency-Replayed", "true");
-        if (reply->retry_after_seconds) {
-                (void) snprintf(number, sizeof number, "%u", reply->retry_after_seconds);
-                add_header(response, "Retry-After", number);
-        }
-        if (reply->status == 401)
-                add_challenge(response, request);
-        add_limits(response, request);
-        if (reply->close || atomic_load(&request->door->draining) ||
-            atomic_load(&exchange->pool->retired))
-                add_header(response, "Connection", "close");
-        add_cors(response, request);
-}
 
 static ssize_t read_stream(void *data, uint64_t position, char *buffer, size_t max)
 {
@@ -268,7 +212,9 @@ static enum MHD_Result send_reply(struct exchange *exchange)
         response = make_response(reply);
         if (!response)
                 return MHD_NO;
-        add_headers(response, exchange);
+        headers_add(response, request,
+                    reply->close || atomic_load(&request->door->draining) ||
+                            atomic_load(&exchange->pool->retired));
         reply->stream = NULL; /* the response's now */
         if (exchange->connection)
                 guard_enter(exchange->connection, stream ? CONNECTION_WORK : METRIC_PHASE_SEND,
@@ -318,6 +264,9 @@ static enum worker_verdict run_task(struct worker_task *task)
                         guard_forget(exchange->connection);
                 dispatch_resume(&exchange->request, atomic_load(&exchange->why));
                 break;
+        case EXCHANGE_NOTE:
+                note_write(&exchange->request);
+                break;
         case EXCHANGE_HEAD: /* it was woken twice, and this is the second time */
         case EXCHANGE_BODY:
         case EXCHANGE_SETTLED:
@@ -325,6 +274,8 @@ static enum worker_verdict run_task(struct worker_task *task)
         default:
                 return WORKER_DONE;
         }
+        if (next == EXCHANGE_SETTLED && state != EXCHANGE_NOTE && note_due(&exchange->request))
+                note_write(&exchange->request);
         exchange->state = next;
         MHD_resume_connection(exchange->mhd);
         return WORKER_DONE;
@@ -343,6 +294,13 @@ static enum MHD_Result hand_to_worker(struct exchange *exchange, enum exchange_s
         return MHD_YES;
 }
 
+/* On a network thread, which may not wait for the audit log's disk. */
+static enum MHD_Result reply_soon(struct exchange *exchange)
+{
+        return note_due(&exchange->request) ? hand_to_worker(exchange, EXCHANGE_NOTE)
+                                            : send_reply(exchange);
+}
+
 /* ---- The request as it comes --------------------------------------------------------------- */
 
 static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const char *name,
@@ -358,25 +316,6 @@ static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const cha
         request->headers[request->n_headers++] =
                 (struct header){ name, value ? value : "", name_len, value ? value_len : 0 };
         return MHD_YES;
-}
-
-/* Without its port, which changes from connection to connection. */
-static void take_address(struct exchange *exchange)
-{
-        const union MHD_ConnectionInfo *info =
-                MHD_get_connection_info(exchange->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-        const struct sockaddr *address = info ? info->client_addr : NULL;
-        char *text = exchange->request.address;
-        size_t size = sizeof exchange->request.address;
-
-        if (address && address->sa_family == AF_INET)
-                (void) inet_ntop(AF_INET,
-                                 &((const struct sockaddr_in *) (const void *) address)->sin_addr,
-                                 text, (socklen_t) size);
-        else if (address && address->sa_family == AF_INET6)
-                (void) inet_ntop(AF_INET6,
-                                 &((const struct sockaddr_in6 *) (const void *) address)->sin6_addr,
-                                 text, (socklen_t) size);
 }
 
 /* The layout of the buffer is the library's own affair, and was read from this version; later
@@ -422,7 +361,7 @@ static enum MHD_Result take_head(struct exchange *exchange, const char *method,
         if (request_settled(request) &&
             (request->reply.close || request_header(request, "Expect"))) {
                 request->reply.close = true;
-                return send_reply(exchange);
+                return reply_soon(exchange);
         }
         return MHD_YES;
 }
@@ -453,7 +392,7 @@ static enum MHD_Result take_end(struct exchange *exchange)
         if (exchange->connection && !request_settled(request))
                 guard_enter(exchange->connection, CONNECTION_WORK, 0);
         dispatch_finish(request);
-        return send_reply(exchange);
+        return reply_soon(exchange);
 }
 
 enum MHD_Result exchange_continue(void *cls, struct MHD_Connection *connection, const char *url,
@@ -484,6 +423,7 @@ enum MHD_Result exchange_continue(void *cls, struct MHD_Connection *connection, 
         case EXCHANGE_PIECE:
         case EXCHANGE_WORK:
         case EXCHANGE_LATER:
+        case EXCHANGE_NOTE:
         case EXCHANGE_SENT:
         default:
                 return MHD_NO;

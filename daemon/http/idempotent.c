@@ -212,8 +212,8 @@ void idempotent_end(struct request *request)
 
         if (!claim || !claim->claimed)
                 return;
-        /* A refused stream was not hashed to its end, so its answer can't be compared later. */
-        if (response.status >= 500 || response.status == 429 ||
+        /* What was denied may be allowed the next time.  A refused stream was not hashed to its end, so its answer can't be compared later. */
+        if (response.status >= 500 || request->reply.denied ||
             (response.status >= 400 && request->route->lines)) {
                 idempotent_abandon(request);
                 return;

@@ -12,30 +12,33 @@
 #include <stdio.h>
 #include <string.h>
 
+#define DAY_USEC (UINT64_C(86400) * USEC_PER_SEC)
 /* Registered by draft-ietf-httpapi-ratelimit-headers-10, section 8. */
 #define TYPE_QUOTA_EXCEEDED "https://iana.org/assignments/http-problem-types#quota-exceeded"
 
 #define ROW(status_, code_, title_, ...) \
         { .status = (status_), .code = (code_), .title = (title_), __VA_ARGS__ }
 
+#define DENIED(...) ROW(__VA_ARGS__, .denied = true)
+
 static const struct problem_row rows[PROBLEM_MAX] = {
         [PROBLEM_BAD_REQUEST] = ROW(400, "invalid-request", "The request is not valid"),
         [PROBLEM_REFUSED_HEAD] =
-                ROW(400, "malformed-request",
+                DENIED(400, "malformed-request",
                     "The request's head is malformed or ambiguous"),
         [PROBLEM_MALFORMED_JSON] = ROW(400, "malformed-json", "The body is not valid JSON"),
         [PROBLEM_INVALID_ENCODING] = ROW(400, "invalid-encoding", "The text is not valid UTF-8"),
-        [PROBLEM_MISSING_KEY] = ROW(401, "missing-key", "A key is needed"),
-        [PROBLEM_INVALID_KEY] = ROW(401, "invalid-key", "The key is not valid"),
-        [PROBLEM_EXPIRED_KEY] = ROW(401, "expired-key", "The key has expired"),
-        [PROBLEM_WRONG_STAGE] = ROW(401, "wrong-stage", "The key belongs to another stage"),
-        [PROBLEM_ORIGIN] = ROW(403, "origin-refused", "This web origin may not do that"),
-        [PROBLEM_FORBIDDEN] = ROW(403, "forbidden", "Not allowed"),
-        [PROBLEM_MISSING_SCOPE] = ROW(403, "missing-scope", "The key may not do this"),
+        [PROBLEM_MISSING_KEY] = DENIED(401, "missing-key", "A key is needed"),
+        [PROBLEM_INVALID_KEY] = DENIED(401, "invalid-key", "The key is not valid"),
+        [PROBLEM_EXPIRED_KEY] = DENIED(401, "expired-key", "The key has expired"),
+        [PROBLEM_WRONG_STAGE] = DENIED(401, "wrong-stage", "The key belongs to another stage"),
+        [PROBLEM_ORIGIN] = DENIED(403, "origin-refused", "This web origin may not do that"),
+        [PROBLEM_FORBIDDEN] = DENIED(403, "forbidden", "Not allowed"),
+        [PROBLEM_MISSING_SCOPE] = DENIED(403, "missing-scope", "The key may not do this"),
         [PROBLEM_OTHER_COLLECTIONS] =
-                ROW(403, "collection-refused", "The key is for other collections"),
-        [PROBLEM_SUSPENDED] = ROW(403, "tenant-suspended", "The tenant is suspended"),
-        [PROBLEM_QUOTA] = ROW(403, "quota-exceeded", "The tenant's quota does not hold that"),
+                DENIED(403, "collection-refused", "The key is for other collections"),
+        [PROBLEM_SUSPENDED] = DENIED(403, "tenant-suspended", "The tenant is suspended"),
+        [PROBLEM_QUOTA] = DENIED(403, "quota-exceeded", "The tenant's quota does not hold that"),
         [PROBLEM_NOT_FOUND] = ROW(404, "not-found", "There is no such thing"),
         [PROBLEM_NO_ROUTE] = ROW(404, "unknown-path", "No such path in this API"),
         [PROBLEM_METHOD] = ROW(405, "method-not-allowed", "This path does not take that method"),
@@ -56,22 +59,22 @@ static const struct problem_row rows[PROBLEM_MAX] = {
                 ROW(422, "idempotency-key-reused",
                     "The Idempotency-Key was used with another request"),
         [PROBLEM_TOO_MANY_HEADERS] =
-                ROW(431, "too-many-headers",
+                DENIED(431, "too-many-headers",
                     "The request has too many headers"),
         [PROBLEM_TOO_MANY] =
-                ROW(429, "too-many-requests",
+                DENIED(429, "too-many-requests",
                     "Too many requests at once", .retry_after_seconds = 1),
         [PROBLEM_RATE] =
-                ROW(429, "rate-limited",
+                DENIED(429, "rate-limited",
                     "Too many requests in too short a time", .type = TYPE_QUOTA_EXCEEDED),
         [PROBLEM_OPERATIONS] =
-                ROW(429, "too-many-operations",
+                DENIED(429, "too-many-operations",
                     "Too many requests of the tenant at once", .retry_after_seconds = 1),
         [PROBLEM_DAY] =
-                ROW(429, "day-quota-exceeded",
+                DENIED(429, "day-quota-exceeded",
                     "What the tenant may use in a day is used up", .type = TYPE_QUOTA_EXCEEDED),
         [PROBLEM_BUDGET] =
-                ROW(429, "budget-spent",
+                DENIED(429, "budget-spent",
                     "The budget for calls to providers is spent", .retry_after_seconds = 3600),
         [PROBLEM_INTERNAL] =
                 ROW(500, "internal-error",
@@ -226,6 +229,7 @@ static void settle(struct request *request, enum problem problem, const char *de
         request->reply.content_type = "application/problem+json";
         request->reply.status = row->status;
         request->reply.code = row->code;
+        request->reply.denied = row->denied;
         request->reply.retry_after_seconds = row->retry_after_seconds;
 }
 
@@ -259,6 +263,27 @@ void problem_set_limit(struct request *request, enum problem problem, const char
         }
 }
 
+/* A limit of the tenant's own: its name stands in the error's origin (tenant/tenants.h).  Amounts
+ * of data do not come back by waiting; those of a day do, at midnight (UTC). */
+static bool set_quota(struct request *request, const struct error *error)
+{
+        enum tenant_limit limit = error->code == -EDQUOT && error->origin.key[0] != '\0'
+                                          ? tenant_limit_from_name(error->origin.key)
+                                          : TENANT_LIMIT_INVALID;
+
+        if (limit < 0)
+                return false;
+        if (limit == TENANT_TOKENS_PER_DAY || limit == TENANT_MICROUSD_PER_DAY)
+                problem_set_limit(request, PROBLEM_DAY,
+                                  limit == TENANT_TOKENS_PER_DAY ? "tokens" : "usd",
+                                  DAY_USEC - clock_wall_usec() % DAY_USEC, "%s",
+                                  error_text(error));
+        else
+                problem_set_limit(request, PROBLEM_QUOTA, tenant_limits[limit].name, UINT64_MAX,
+                                  "%s", error_text(error));
+        return true;
+}
+
 void problem_set_error(struct request *request, const struct error *error,
                        enum problem_origin origin)
 {
@@ -266,6 +291,8 @@ void problem_set_error(struct request *request, const struct error *error,
         enum problem problem = problem_from_error(error->code, pointer != NULL, origin);
         const struct problem_row *row = &rows[problem];
 
+        if (set_quota(request, error))
+                return;
         if (!row->secret) {
                 settle(request, problem, error_text(error), pointer);
                 return;

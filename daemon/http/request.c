@@ -37,6 +37,7 @@ void request_done(struct request *request)
         free(request->reply.location);
         (void) stream_unref(request->reply.stream);
         buf_done(&request->body);
+        json_object_put(request->details);
         request->entry = tenant_leave(request->entry);
         request->principal = principal_unref(request->principal);
         request->shadow = snapshot_unref(request->shadow);

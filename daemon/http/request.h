@@ -50,6 +50,7 @@ struct header {
 struct reply {
         int status; /* 0: not settled yet */
         const char *code; /* of the problem that it is; NULL: none */
+        bool denied;      /* by a key, an origin, a limit, or a head that may not be */
         const char *violated; /* the policy that refused it; NULL: none did */
         uint64_t wait_usec;   /* then: how long until it passes; UINT64_MAX: never */
         const char *content_type;
@@ -124,6 +125,11 @@ struct request {
         /* A streamed body's consumer, from its route's open() to its close(). */
         void *work;
         struct later later;
+
+        /* For the audit log. */
+        bool carried;                /* a change was begun */
+        bool noted;                  /* its line was written, or is summed up with others */
+        struct json_object *details; /* of that line; or NULL */
 
         struct reply reply;
 };

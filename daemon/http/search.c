@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "http/caller.h"
+#include "http/note.h"
 #include "http/routes.h"
 #include "http/shadow.h"
 #include "metrics/metrics.h"
@@ -165,6 +166,7 @@ void search_post(struct request *request)
         search.arm = request->arm;
         search.check = (struct index_check){ request_check_time, request };
         search.deadline_usec = request_deadline(request);
+        note_question(request, search.query);
         if (caller_may_search(request, &search) && !query_too_long(request, search.query))
                 run(request, &search, vector_options);
         search_request_done(&search);

@@ -9,13 +9,16 @@ libhttp_a_SOURCES = \
 	daemon/http/documents.c \
 	daemon/http/door.c daemon/http/door.h \
 	daemon/http/exchange.c \
+	daemon/http/flood.c daemon/http/flood.h \
 	daemon/http/guard.c daemon/http/guard.h \
+	daemon/http/headers.c daemon/http/headers.h \
 	daemon/http/health.c \
 	daemon/http/http.h \
 	daemon/http/idempotent.c daemon/http/idempotent.h \
 	daemon/http/jobs.c \
 	daemon/http/limits.c daemon/http/limits.h \
 	daemon/http/listen.c daemon/http/listen.h \
+	daemon/http/note.c daemon/http/note.h \
 	daemon/http/openapi.c \
 	daemon/http/origin.c daemon/http/origin.h \
 	daemon/http/pin.c \

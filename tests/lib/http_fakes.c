@@ -581,6 +581,11 @@ int ingest_put(struct ingest *ingest, struct tenant_id tenant, const char *colle
                 return r;
         if (strcmp(document->external_id, "full") == 0)
                 return error_set(reterr, -ENOSPC, "write /var/lib/ragd/secret: no space");
+        if (strcmp(document->external_id, "quota") == 0) {
+                (void) error_set(reterr, -EDQUOT, "limit of documents: 1, used 1, asked for 1 more");
+                error_set_origin(reterr, NULL, "documents", 0, 0);
+                return -EDQUOT;
+        }
         memset(ret, 0, sizeof *ret);
         ret->document.version = 1;
         ret->document.unchanged = strcmp(document->external_id, "same") == 0;
@@ -814,8 +819,14 @@ int search_run(struct answer *answer, struct tenant_id tenant, const struct sear
                         return r;
         }
         fakes.arm = request->arm;
+        fakes.search_thread = pthread_self();
         if (strcmp(query, "stale") == 0)
                 return known("stale", reterr);
+        if (strcmp(query, "spent") == 0) {
+                (void) error_set(reterr, -EDQUOT, "the tenant's tokens of today are spent");
+                error_set_origin(reterr, NULL, "tokens_per_day", 0, 0);
+                return -EDQUOT;
+        }
         if (strcmp(query, "slow") == 0)
                 (void) usleep(200000);
         for (int r = 0; strcmp(query, "late") == 0;) {

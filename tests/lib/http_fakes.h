@@ -4,6 +4,7 @@
  *
  *   collection "docs" exists, "damaged" can't be opened, "stale" has another fingerprint
  *   document "d000" … "d024" exist; "same" is unchanged when put, "full" finds no room
+ *   and "quota" none in its tenant's quota; the query "spent" finds none in its day's
  *   a question "forever" streams until its client is gone, "flood" does it as fast as it can,
  *   "broken" fails, "never" has no answer, "later" has one after a while; each is answered on a
  *   thread of its own
@@ -16,6 +17,7 @@
 #pragma once
 #include "http/http.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -61,11 +63,19 @@ struct fakes {
         _Atomic uint8_t counted_tenant;
         _Atomic uint64_t counted_bytes, max_bytes; /* of ingest; 0: any number */
         char counted_user[160];
+
+        _Atomic int audit_sick, audit_fails; /* errnos of audit_healthy() and audit_write(); 0: well */
+        _Atomic uint32_t lines;              /* that were written */
+        _Atomic pthread_t lines_thread;      /* who wrote the last one */
+        _Atomic pthread_t search_thread;     /* who searched last */
 };
 extern struct fakes fakes;
 
 /* Keys, tenants, limits and an audit log beside them. */
 void fakes_with_tenants(struct http_services *services);
+/* A line of the audit log, the first is 0; the last FAKES_LINES_MAX are kept. */
+#define FAKES_LINES_MAX 1024
+const char *fakes_line(uint32_t number, char text[static 1024]);
 
 /* Services over the fakes; metrics and releases are the caller's. */
 struct http_services fakes_services(struct metrics *metrics, struct releases *releases);

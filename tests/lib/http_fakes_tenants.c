@@ -210,3 +210,83 @@ int tenant_count_ingest(struct tenant_entry *entry, uint64_t bytes, uint64_t now
         ret->wait_usec = 5000000;
         return -EDQUOT;
 }
+
+const struct tenant_limit_row tenant_limits[TENANT_LIMIT_MAX] = {
+        [TENANT_DOCUMENTS] = { "documents", "" },
+        [TENANT_BYTES] = { "bytes", "" },
+        [TENANT_VECTORS] = { "vectors", "" },
+        [TENANT_COLLECTIONS] = { "collections", "" },
+        [TENANT_REQUESTS_PER_MINUTE] = { "requests_per_minute", "" },
+        [TENANT_INGEST_BYTES_PER_MINUTE] = { "ingest_bytes_per_minute", "" },
+        [TENANT_CONCURRENT] = { "concurrent", "" },
+        [TENANT_REQUESTS_PER_DAY] = { "requests_per_day", "" },
+        [TENANT_TOKENS_PER_DAY] = { "tokens_per_day", "" },
+        [TENANT_MICROUSD_PER_DAY] = { "usd_per_day", "" },
+};
+
+enum tenant_limit tenant_limit_from_name(const char *name)
+{
+        for (int i = 0; i < TENANT_LIMIT_MAX; i++)
+                if (strcmp(tenant_limits[i].name, name) == 0)
+                        return (enum tenant_limit) i;
+        return TENANT_LIMIT_INVALID;
+}
+
+int store_get_tenant_name(struct store *store, struct tenant_id tenant,
+                          char ret[static STORE_NAME_MAX + 1], struct error *reterr)
+{
+        static const char *const names[] = { "default", "acme", "beta" };
+
+        (void) store;
+        if (tenant.id.bytes[0] >= ELEMENTSOF(names))
+                return error_set(reterr, -ENOENT, "no such tenant");
+        (void) snprintf(ret, STORE_NAME_MAX + 1, "%s", names[tenant.id.bytes[0]]);
+        return 0;
+}
+
+/* ---- The audit log: the last lines, as text -------------------------------------------------- */
+
+static struct {
+        pthread_mutex_t lock;
+        char lines[FAKES_LINES_MAX][1024];
+} log_ = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+int audit_healthy(struct audit *audit, struct error *reterr)
+{
+        (void) audit;
+        return fakes.audit_sick ? error_set(reterr, fakes.audit_sick, "write /secret") : 0;
+}
+
+int audit_write(struct audit *audit, const struct audit_event *event, struct error *reterr)
+{
+        static const char *const outcomes[] = { "ok", "begun", "denied", "failed" };
+        const char *details = event->details ? json_text(event->details, NULL) : NULL;
+
+        (void) audit;
+        if (fakes.audit_fails)
+                return error_set(reterr, fakes.audit_fails, "write /secret");
+        (void) usleep(2000);
+        (void) pthread_mutex_lock(&log_.lock);
+        (void) snprintf(log_.lines[fakes.lines % FAKES_LINES_MAX], sizeof log_.lines[0],
+                        "%s %s code=%s status=%d object=%s tenant=%s key=%s user=%s listener=%s "
+                        "address=%s id=%s release=%u repeated=%llu details=%s",
+                        event->action, outcomes[event->outcome], event->code ? event->code : "-",
+                        event->status, event->object ? event->object : "-",
+                        event->tenant ? event->tenant : "-", event->key ? event->key : "-",
+                        event->user ? event->user : "-", event->listener ? event->listener : "-",
+                        event->address ? event->address : "-",
+                        event->request_id ? event->request_id : "-", event->release,
+                        (unsigned long long) event->repeated, details ? details : "-");
+        fakes.lines++;
+        fakes.lines_thread = pthread_self();
+        (void) pthread_mutex_unlock(&log_.lock);
+        return 0;
+}
+
+const char *fakes_line(uint32_t number, char text[static 1024])
+{
+        (void) pthread_mutex_lock(&log_.lock);
+        (void) snprintf(text, 1024, "%s", log_.lines[number % FAKES_LINES_MAX]);
+        (void) pthread_mutex_unlock(&log_.lock);
+        return text;
+}

@@ -403,6 +403,22 @@ static void test_bytes_of_a_body_without_a_length_are_counted_as_they_come(void 
         fakes.max_bytes = 0;
 }
 
+static void test_a_quota_is_told_from_a_full_disk(void **state)
+{
+        (void) state;
+        assert_answer(&locked, "PUT", C "/docs/documents/quota", KEY("writer") JSON, "{}", 403,
+                      "\"code\":\"quota-exceeded\",\"errors\":[],\"violated-policies\":[\"documents\"]"
+                      ",\"request_id\"");
+        assert_answer(&locked, "PUT", C "/docs/documents/quota", KEY("writer") JSON, "{}", 403,
+                      "limit of documents: 1, used 1, asked for 1 more");
+        assert_answer(&locked, "PUT", C "/docs/documents/full", KEY("writer") JSON, "{}", 507,
+                      "storage-full");
+        assert_answer(&locked, "POST", "/api/v1/search", KEY("reader"), "{\"query\":\"spent\"}", 429,
+                      "\"violated-policies\":[\"tokens\"],\"retry_after_ms\":");
+        assert_answer(&locked, "POST", "/api/v1/search", KEY("reader"), "{\"query\":\"spent\"}", 429,
+                      "\r\nRetry-After: ");
+}
+
 static void test_figures_tell_who_was_refused(void **state)
 {
         uint64_t before = metrics_total(locked.metrics, METRIC_HTTP_UNAUTHENTICATED);
@@ -430,6 +446,7 @@ int main(void)
                 cmocka_unit_test(test_a_tenant_that_is_not_there_is_told_by_its_state),
                 cmocka_unit_test(test_limits_are_told_with_every_answer),
                 cmocka_unit_test(test_bytes_of_a_body_without_a_length_are_counted_as_they_come),
+                cmocka_unit_test(test_a_quota_is_told_from_a_full_disk),
                 cmocka_unit_test(test_figures_tell_who_was_refused),
         };
 
