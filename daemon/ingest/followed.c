@@ -144,7 +144,7 @@ static int make_followers(struct ingest *ingest, const struct ingest_release *re
         followers_free(forgotten);
         for (size_t i = 0; i < n; i++)
                 specs[i] = releases[i].spec;
-        r = store_list_with_work(ingest->settings.store, specs, n, &with_work, &n_with_work,
+        r = store_list_with_work(ingest->settings.store, NULL, specs, n, &with_work, &n_with_work,
                                  reterr);
         pthread_mutex_lock(&ingest->lock);
         for (size_t i = 0; r == 0 && i < n_with_work; i++)

@@ -80,38 +80,6 @@ static void init_condition(pthread_cond_t *condition)
         (void) pthread_condattr_destroy(&attributes);
 }
 
-/* What a crash or a stop interrupted becomes live again; the followers find out how far it is, when
- * there is a release to follow. */
-static int resume_jobs(struct ingest *ingest, struct error *reterr)
-{
-        struct job *rows = NULL;
-        size_t n = 0;
-        int r = jobs_list_open(ingest->settings.store, &rows, &n, reterr);
-
-        pthread_mutex_lock(&ingest->lock);
-        for (size_t i = n; r == 0 && i > 0; i--) { /* each goes to the front of its list */
-                struct follower *follower =
-                        follower_get(ingest, rows[i - 1].tenant, rows[i - 1].collection);
-                struct live_job *job = follower ? calloc(1, sizeof *job) : NULL;
-
-                if (!job) {
-                        r = error_oom(reterr);
-                        break;
-                }
-                *job = (struct live_job){ .row = rows[i - 1], .resumed = true };
-                if (rows[i - 1].errors_json)
-                        job->errors = json_tokener_parse(rows[i - 1].errors_json);
-                job->row.errors_json = NULL;
-                job->row.attempts++;
-                job->next = follower->jobs;
-                follower->jobs = job;
-                follower->behind = true;
-        }
-        pthread_mutex_unlock(&ingest->lock);
-        (void) jobs_free(rows, n);
-        return r;
-}
-
 int ingest_new(const struct ingest_settings *settings, struct ingest **ret, struct error *reterr)
 {
         struct ingest *ingest;
@@ -128,7 +96,7 @@ int ingest_new(const struct ingest_settings *settings, struct ingest **ret, stru
         init_condition(&ingest->timer_wake);
         r = upkeep_start(ingest, reterr);
         if (r == 0)
-                r = resume_jobs(ingest, reterr);
+                r = live_jobs_resume(ingest, NULL, reterr);
         if (r < 0) {
                 (void) ingest_free(ingest);
                 return r;

@@ -110,6 +110,14 @@ int ingest_sweep_generations(struct ingest *ingest,
                              bool (*keep)(void *data, const uint8_t *identity), void *data,
                              bool dry_run, struct ingest_sweep *ret, struct error *reterr);
 
+/* ---- Tenants that move ------------------------------------------------------------------ */
+
+/* Waits for what works on the tenant's collections, and forgets them; their jobs stay as rows.  The
+ * doors of this tenant are closed before, its store afterwards (store_close_tenant()). */
+int ingest_close_tenant(struct ingest *ingest, struct tenant_id tenant, struct error *reterr);
+/* Its data is in its folder: its jobs go on, and those of its collections that have work. */
+void ingest_open_tenant(struct ingest *ingest, struct tenant_id tenant);
+
 /* ---- Documents ------------------------------------------------------------------------ */
 
 /* One document from the JSON of api.md (text or content_base64, mime, title, source_url,

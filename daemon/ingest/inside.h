@@ -113,7 +113,7 @@ struct ingest {
         pthread_mutex_t follow_lock; /* one ingest_follow() at a time; before `lock` */
 
         pthread_mutex_t upkeep_lock; /* see upkeep.c; taken with `lock` held, not before it */
-        struct upkeep *upkeeps;
+        struct upkeep *upkeeps[256];
         struct workers *keepers;
 
         pthread_t timer; /* runs while `timing`; posts what has waited long enough */
@@ -200,6 +200,7 @@ void upkeep_post(void *data, struct tenant_id tenant, struct collection_id colle
 uint64_t upkeep_post_due(struct ingest *ingest, uint64_t now_usec);
 /* Takes the collection's out of the list and waits for its task, which ends early. */
 void upkeep_stop(struct ingest *ingest, struct collection_id collection);
+void upkeep_stop_tenant(struct ingest *ingest, struct tenant_id tenant); /* of all of them */
 void upkeep_stop_all(struct ingest *ingest); /* after the timer */
 
 /* ---- apply.c ---------------------------------------------------------------------------- */
@@ -237,6 +238,13 @@ void progress_count(struct follower *follower, struct pace *pace, const struct p
 /* ---- forecast.c ------------------------------------------------------------------------- */
 
 void ingest_note_rate(struct ingest *ingest, enum rate rate, uint64_t items, uint64_t usec);
+
+/* ---- resume.c --------------------------------------------------------------------------- */
+
+/* What a crash or a stop interrupted becomes live again, of one tenant or of all whose data is
+ * there; the followers find out how far it is, when there is a release to follow. */
+int live_jobs_resume(struct ingest *ingest, const struct tenant_id *tenant_or_null,
+                     struct error *reterr);
 
 /* ---- jobs.c ----------------------------------------------------------------------------- */
 

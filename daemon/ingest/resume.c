@@ -1,14 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The beginning of a slice: jobs from before the start are counted anew from docs.db, which is
- * the truth, and all that have something to do are running. */
+/* Jobs from before the start become live again with their rows.  At the beginning of a slice they
+ * are counted anew from docs.db, which is the truth, and all that have something to do are
+ * running. */
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "ingest/inside.h"
 
+#include <json-c/json_tokener.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define LOG_PAGE 1024
+
+/* ---- Rows --------------------------------------------------------------------------------- */
+
+/* With the lock: to the front of its follower's list. */
+static int make_live(struct ingest *ingest, struct job *row, struct error *reterr)
+{
+        struct follower *follower = follower_get(ingest, row->tenant, row->collection);
+        struct live_job *job = follower ? calloc(1, sizeof *job) : NULL;
+
+        if (!job)
+                return error_oom(reterr);
+        *job = (struct live_job){ .row = *row, .resumed = true };
+        if (row->errors_json)
+                job->errors = json_tokener_parse(row->errors_json);
+        job->row.errors_json = NULL;
+        job->row.attempts++;
+        job->next = follower->jobs;
+        follower->jobs = job;
+        follower->behind = true;
+        return 0;
+}
+
+int live_jobs_resume(struct ingest *ingest, const struct tenant_id *tenant_or_null,
+                     struct error *reterr)
+{
+        struct job *rows = NULL;
+        size_t n = 0;
+        int r = jobs_list_open(ingest->settings.store, tenant_or_null, &rows, &n, reterr);
+
+        pthread_mutex_lock(&ingest->lock);
+        for (size_t i = n; r == 0 && i > 0; i--)
+                r = make_live(ingest, &rows[i - 1], reterr);
+        pthread_mutex_unlock(&ingest->lock);
+        (void) jobs_free(rows, n);
+        return r;
+}
+
+/* ---- Counting ----------------------------------------------------------------------------- */
 
 /* How the log stands for one resumed job. */
 struct standing {

@@ -27,6 +27,7 @@ libingest_a_SOURCES = \
 	daemon/ingest/steps.c \
 	daemon/ingest/sweep.c \
 	daemon/ingest/sync.c \
+	daemon/ingest/tenant.c \
 	daemon/ingest/upkeep.c \
 	daemon/ingest/vector_json.c daemon/ingest/vector_json.h
 INGEST_LIBS = libingest.a $(CMARK_LIBS)

@@ -3,11 +3,11 @@
  *
  * A task per collection, on a thread of their own, so that a long step does not hold up what is
  * written; collections take turns.  The store says when there may be something to do; a collection
- * that is not open is left alone.  What is due later, and what failed, waits for the timer of the pauses: no
- * worker sleeps, and a full disk costs checkpoints, not searches.
+ * that is not open is left alone.  What is due later, and what failed, waits for the timer of the
+ * pauses: no worker sleeps, and a full disk costs checkpoints, not searches.
  *
- * The list is under `upkeep_lock`, which is held for a few instructions and under which nothing
- * else is locked but the workers' own. */
+ * The lists, of which there are several so that each is short, are under `upkeep_lock`, which is
+ * held for a few instructions and under which nothing else is locked but the workers' own. */
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -28,6 +28,7 @@ struct upkeep {
         struct upkeep *next;
         struct ingest *ingest;
         struct worker_task task;
+        struct tenant_id tenant;
         struct collection_id collection;
         atomic_bool leaving; /* its collection is being deleted */
         uint64_t due_usec;   /* monotonic, under upkeep_lock; 0: nothing waits for the timer */
@@ -156,11 +157,17 @@ static enum worker_verdict upkeep_run(struct worker_task *task)
         return r == INDEX_AGAIN ? WORKER_AGAIN : WORKER_DONE;
 }
 
-/* ---- The list ------------------------------------------------------------------------------- */
+/* ---- The lists ------------------------------------------------------------------------------ */
 
-static struct upkeep *find_or_add(struct ingest *ingest, struct collection_id collection)
+static struct upkeep **list_of(struct ingest *ingest, struct collection_id collection)
 {
-        struct upkeep *upkeep = ingest->upkeeps;
+        return &ingest->upkeeps[collection.id.bytes[0] % ELEMENTSOF(ingest->upkeeps)];
+}
+
+static struct upkeep *find_or_add(struct ingest *ingest, struct tenant_id tenant,
+                                  struct collection_id collection)
+{
+        struct upkeep **list = list_of(ingest, collection), *upkeep = *list;
 
         while (upkeep && !id_equal(upkeep->collection.id, collection.id))
                 upkeep = upkeep->next;
@@ -169,11 +176,12 @@ static struct upkeep *find_or_add(struct ingest *ingest, struct collection_id co
         upkeep = calloc(1, sizeof *upkeep);
         if (!upkeep) /* the next view tries again; until then what is new is scanned */
                 return NULL;
-        *upkeep = (struct upkeep){ .next = ingest->upkeeps,
+        *upkeep = (struct upkeep){ .next = *list,
                                    .ingest = ingest,
                                    .task = { .run = upkeep_run, .data = upkeep },
+                                   .tenant = tenant,
                                    .collection = collection };
-        ingest->upkeeps = upkeep;
+        *list = upkeep;
         return upkeep;
 }
 
@@ -191,9 +199,8 @@ void upkeep_post(void *data, struct tenant_id tenant, struct collection_id colle
         struct ingest *ingest = data;
         struct upkeep *upkeep;
 
-        (void) tenant;
         pthread_mutex_lock(&ingest->upkeep_lock);
-        upkeep = find_or_add(ingest, collection);
+        upkeep = find_or_add(ingest, tenant, collection);
         if (upkeep)
                 workers_post(ingest->keepers, &upkeep->task);
         pthread_mutex_unlock(&ingest->upkeep_lock);
@@ -204,58 +211,75 @@ uint64_t upkeep_post_due(struct ingest *ingest, uint64_t now_usec)
         uint64_t next = 0;
 
         pthread_mutex_lock(&ingest->upkeep_lock);
-        for (struct upkeep *at = ingest->upkeeps; at; at = at->next) {
-                if (at->due_usec == 0)
-                        continue;
-                if (at->due_usec <= now_usec) {
-                        at->due_usec = 0;
-                        workers_post(ingest->keepers, &at->task);
-                } else if (next == 0 || at->due_usec < next) {
-                        next = at->due_usec;
+        for (size_t i = 0; i < ELEMENTSOF(ingest->upkeeps); i++) {
+                for (struct upkeep *at = ingest->upkeeps[i]; at; at = at->next) {
+                        if (at->due_usec == 0)
+                                continue;
+                        if (at->due_usec <= now_usec) {
+                                at->due_usec = 0;
+                                workers_post(ingest->keepers, &at->task);
+                        } else if (next == 0 || at->due_usec < next) {
+                                next = at->due_usec;
+                        }
                 }
         }
         pthread_mutex_unlock(&ingest->upkeep_lock);
         return next;
 }
 
-static void free_upkeep(struct upkeep *upkeep)
+static void free_all(struct upkeep *list)
 {
-        atomic_store(&upkeep->leaving, true);
-        workers_cancel(upkeep->ingest->keepers, &upkeep->task);
-        free(upkeep);
+        for (struct upkeep *at = list; at; at = at->next)
+                atomic_store(&at->leaving, true);
+        while (list) {
+                struct upkeep *upkeep = list;
+
+                list = upkeep->next;
+                workers_cancel(upkeep->ingest->keepers, &upkeep->task);
+                free(upkeep);
+        }
+}
+
+/* Those of this tenant, or this collection; each may be NULL. */
+static void stop(struct ingest *ingest, const struct tenant_id *tenant,
+                 const struct collection_id *collection)
+{
+        struct upkeep *taken = NULL;
+
+        pthread_mutex_lock(&ingest->upkeep_lock);
+        for (size_t i = 0; i < ELEMENTSOF(ingest->upkeeps); i++) {
+                struct upkeep **link = &ingest->upkeeps[i];
+
+                while (*link) {
+                        struct upkeep *at = *link;
+
+                        if ((tenant && !id_equal(at->tenant.id, tenant->id)) ||
+                            (collection && !id_equal(at->collection.id, collection->id))) {
+                                link = &at->next;
+                                continue;
+                        }
+                        *link = at->next;
+                        at->next = taken;
+                        taken = at;
+                }
+        }
+        pthread_mutex_unlock(&ingest->upkeep_lock);
+        free_all(taken);
 }
 
 void upkeep_stop(struct ingest *ingest, struct collection_id collection)
 {
-        struct upkeep *found = NULL;
+        stop(ingest, NULL, &collection);
+}
 
-        pthread_mutex_lock(&ingest->upkeep_lock);
-        for (struct upkeep **at = &ingest->upkeeps; *at; at = &(*at)->next) {
-                if (!id_equal((*at)->collection.id, collection.id))
-                        continue;
-                found = *at;
-                *at = found->next;
-                break;
-        }
-        pthread_mutex_unlock(&ingest->upkeep_lock);
-        if (found)
-                free_upkeep(found);
+void upkeep_stop_tenant(struct ingest *ingest, struct tenant_id tenant)
+{
+        stop(ingest, &tenant, NULL);
 }
 
 void upkeep_stop_all(struct ingest *ingest)
 {
-        struct upkeep *upkeep;
-
         store_observe(ingest->settings.store, NULL, NULL);
-        pthread_mutex_lock(&ingest->upkeep_lock);
-        upkeep = ingest->upkeeps;
-        ingest->upkeeps = NULL;
-        pthread_mutex_unlock(&ingest->upkeep_lock);
-        while (upkeep) {
-                struct upkeep *next = upkeep->next;
-
-                free_upkeep(upkeep);
-                upkeep = next;
-        }
+        stop(ingest, NULL, NULL);
         ingest->keepers = workers_free(ingest->keepers);
 }

@@ -322,16 +322,24 @@ int jobs_list(struct store *store, struct tenant_id tenant, const struct job_id 
         return read_all(reader.db, statement, ret_jobs, ret_n, reterr);
 }
 
-int jobs_list_open(struct store *store, struct job **ret_jobs, size_t *ret_n,
-                   struct error *reterr)
+#define OPEN_JOBS(where)                                                                      \
+        "SELECT " JOB_COLUMNS " FROM job WHERE final = 0"                                     \
+        " AND tenant NOT IN (SELECT id FROM tenant WHERE state >= 2)" where " ORDER BY seq"
+
+int jobs_list_open(struct store *store, const struct tenant_id *tenant_or_null,
+                   struct job **ret_jobs, size_t *ret_n, struct error *reterr)
 {
         cleanup_reader_ struct db_reader reader = { 0 };
         cleanup_statement_ sqlite3_stmt *statement = NULL;
         int r = db_pool_take(store->registry_readers, &reader, reterr);
 
         if (r == 0)
-                r = db_prepare(reader.db,
-                               "SELECT " JOB_COLUMNS " FROM job WHERE final = 0 ORDER BY seq",
-                               &statement, reterr);
-        return r < 0 ? r : read_all(reader.db, statement, ret_jobs, ret_n, reterr);
+                r = tenant_or_null ? db_prepare(reader.db, OPEN_JOBS(" AND tenant = ?"), &statement,
+                                                reterr)
+                                   : db_prepare(reader.db, OPEN_JOBS(""), &statement, reterr);
+        if (r < 0)
+                return r;
+        if (tenant_or_null)
+                db_bind_blob(statement, 1, tenant_or_null->id.bytes, ID_BYTES);
+        return read_all(reader.db, statement, ret_jobs, ret_n, reterr);
 }

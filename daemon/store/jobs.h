@@ -76,7 +76,8 @@ int jobs_get(struct store *store, struct tenant_id tenant, struct job_id id, str
  * array, freed with jobs_free(). */
 int jobs_list(struct store *store, struct tenant_id tenant, const struct job_id *before,
               size_t limit, struct job **ret_jobs, size_t *ret_n, struct error *reterr);
-/* All that are not final, of every tenant, oldest first: what a start resumes. */
-int jobs_list_open(struct store *store, struct job **ret_jobs, size_t *ret_n,
-                   struct error *reterr);
+/* All that are not final, oldest first, of one tenant, or of every one whose data is in its folder:
+ * what a start resumes. */
+int jobs_list_open(struct store *store, const struct tenant_id *tenant_or_null,
+                   struct job **ret_jobs, size_t *ret_n, struct error *reterr);
 struct job *jobs_free(struct job *jobs, size_t n);

@@ -205,22 +205,26 @@ static int look_at_row(struct search *search, struct db *db, sqlite3_stmt *state
         return r;
 }
 
-static int run(struct store *store, struct search *search, struct store_collection **ret,
-               size_t *ret_n, struct error *reterr)
+#define ROWS(where)                                                                           \
+        "SELECT c.tenant, c.id, c.language, b.collection IS NOT NULL, g.state, g.identity"    \
+        " FROM collection c" PRESENT                                                          \
+        " LEFT JOIN behind b ON b.collection = c.id"                                          \
+        " LEFT JOIN generation g ON g.collection = c.id" where " ORDER BY c.id"
+
+static int run(struct store *store, const struct tenant_id *tenant, struct search *search,
+               struct store_collection **ret, size_t *ret_n, struct error *reterr)
 {
         cleanup_reader_ struct db_reader reader = { 0 };
         cleanup_statement_ sqlite3_stmt *statement = NULL;
         int r = db_pool_take(store->registry_readers, &reader, reterr);
 
         if (r == 0)
-                r = db_prepare(reader.db, "SELECT c.tenant, c.id, c.language,"
-                                          " b.collection IS NOT NULL, g.state, g.identity"
-                                          " FROM collection c" PRESENT
-                                          " LEFT JOIN behind b ON b.collection = c.id"
-                                          " LEFT JOIN generation g ON g.collection = c.id"
-                                          " ORDER BY c.id", &statement, reterr);
+                r = tenant ? db_prepare(reader.db, ROWS(" WHERE c.tenant = ?"), &statement, reterr)
+                           : db_prepare(reader.db, ROWS(""), &statement, reterr);
         if (r < 0)
                 return r;
+        if (tenant)
+                db_bind_blob(statement, 1, tenant->id.bytes, ID_BYTES);
         while ((r = db_step(reader.db, statement, reterr)) > 0) {
                 r = look_at_row(search, reader.db, statement, reterr);
                 if (r < 0)
@@ -235,15 +239,15 @@ static int run(struct store *store, struct search *search, struct store_collecti
         return 0;
 }
 
-int store_list_with_work(struct store *store, const struct generation_spec *const *specs,
-                         size_t n_specs, struct store_collection **ret, size_t *ret_n,
-                         struct error *reterr)
+int store_list_with_work(struct store *store, const struct tenant_id *tenant_or_null,
+                         const struct generation_spec *const *specs, size_t n_specs,
+                         struct store_collection **ret, size_t *ret_n, struct error *reterr)
 {
         cleanup_(search_done) struct search search = { .specs = specs,
                                                        .n_specs = n_specs,
                                                        .others_rest = true };
 
-        return run(store, &search, ret, ret_n, reterr);
+        return run(store, tenant_or_null, &search, ret, ret_n, reterr);
 }
 
 int store_list_without(struct store *store, const struct generation_spec *spec,
@@ -251,7 +255,7 @@ int store_list_without(struct store *store, const struct generation_spec *spec,
 {
         cleanup_(search_done) struct search search = { .specs = &spec, .n_specs = 1 };
 
-        return run(store, &search, ret, ret_n, reterr);
+        return run(store, NULL, &search, ret, ret_n, reterr);
 }
 
 int store_list_resting(struct store *store, struct store_generation **ret, size_t *ret_n,

@@ -246,7 +246,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (store_open(root, &(struct store_limits){ .max_open_collections = 4 }, &store, NULL) < 0)
                 return 0;
         need(store_serve(store, &spec, NULL));
-        if (jobs_list_open(store, &jobs, &n, NULL) == 0)
+        if (jobs_list_open(store, NULL, &jobs, &n, NULL) == 0)
                 (void) jobs_free(jobs, n);
         if (collection_list(store, store_default_tenant(store), NULL, 10, &infos, &n, NULL) == 0)
                 (void) collection_infos_free(infos, n);

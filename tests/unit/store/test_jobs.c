@@ -97,7 +97,7 @@ static void test_jobs_are_listed_newest_first_and_open_ones_oldest_first(void **
         assert_int_equal(n, 3);
         assert_true(id_equal(jobs[0].id.id, made[2].id.id));
         (void) jobs_free(jobs, n);
-        assert_ok(jobs_list_open(fixture->store, &jobs, &n, &error));
+        assert_ok(jobs_list_open(fixture->store, NULL, &jobs, &n, &error));
         assert_int_equal(n, 4);
         assert_true(id_equal(jobs[0].id.id, made[0].id.id));
         assert_true(id_equal(jobs[1].id.id, made[2].id.id));
