@@ -37,7 +37,6 @@
 #include <unistd.h>
 
 #define DRAIN_USEC (10 * USEC_PER_SEC)
-#define OPEN_COLLECTIONS_MAX 64
 #define FREE_BYTES_MIN (UINT64_C(2) << 20U) /* below it writes are refused, deletes go on */
 #define NICE_OF_WORKERS 10
 #define CALLERS 4 /* threads for control commands */
@@ -170,9 +169,11 @@ static int build_loop(struct daemon *daemon, struct error *reterr)
 /* The store locks the folder; what runs is decided inside it. */
 static int build_store(struct daemon *daemon, struct error *reterr)
 {
-        const struct store_limits limits = { .max_open_collections = OPEN_COLLECTIONS_MAX };
-        int r = store_open(daemon->start.state, &limits, &daemon->store, reterr);
+        const struct store_limits limits = { 0 }; /* by the machine */
+        int r;
 
+        start_raise_files();
+        r = store_open(daemon->start.state, &limits, &daemon->store, reterr);
         if (r == 0)
                 r = start_choose_release(&daemon->start, daemon->store, daemon->options.version,
                                          reterr);
@@ -337,7 +338,6 @@ static int build_gauges(struct daemon *daemon, struct error *reterr)
                 .releases = daemon->releases,
                 .control = daemon->control,
                 .budget = daemon->budget,
-                .tenant = store_default_tenant(daemon->store),
                 .started_usec = daemon->status.started_usec,
         };
         return gauges_new(&gauges, daemon->metrics, &daemon->gauges, reterr);

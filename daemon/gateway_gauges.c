@@ -81,7 +81,7 @@ static double read_figure(void *data)
 
 static void add_breaker(void *data, const char *provider, int state)
 {
-        metric_list_add(data, provider, state);
+        metric_list_add(data, provider, NULL, state);
 }
 
 static void list_breakers(void *data, enum metric_id id, struct metric_list *list)

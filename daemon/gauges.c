@@ -9,25 +9,27 @@
 #include "metrics/metrics.h"
 #include "release/release.h"
 #include "store/collection.h"
+#include "store/store.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE 1000                               /* collections read from the registry at once */
+#define INDEXES_MAX 1024 /* open collections that are looked at */
 #define SNAPSHOT_USEC (100 * USEC_PER_MSEC) /* one serves all metrics of a scrape */
 
 /* The index of a collection that is open. */
 struct open_index {
-        char collection[65];
+        char collection[65], tenant[STORE_NAME_MAX + 1];
         struct index_status status;
 };
 
 struct gauges {
         struct gauges_settings settings;
         pthread_mutex_t lock; /* guards what follows */
-        struct open_index *indexes;
-        size_t n_indexes, room;
+        struct open_index indexes[INDEXES_MAX];
+        struct collection *open[INDEXES_MAX];
+        size_t n_indexes;
         uint64_t taken_usec; /* monotonic */
         struct recall_figures recall[RECALL_COLLECTIONS_MAX];
 };
@@ -187,62 +189,40 @@ static double recall_dropped(void *data)
 
 /* ---- Indexes ----------------------------------------------------------------------------- */
 
-static struct open_index *add_index(struct gauges *gauges)
+/* Takes the reference. */
+static void look_at(struct gauges *gauges, struct collection *collection)
 {
-        if (gauges->n_indexes == gauges->room) {
-                size_t room = gauges->room ? 2 * gauges->room : 16;
-                struct open_index *more = reallocarray(gauges->indexes, room, sizeof *more);
+        struct generation *generation = collection_serving(collection);
+        const struct collection_info *info = collection_get(collection);
 
-                if (!more)
-                        return NULL;
-                gauges->indexes = more;
-                gauges->room = room;
+        if (generation) {
+                struct generation_view *view = generation_view_ref(generation);
+                struct open_index *index = &gauges->indexes[gauges->n_indexes];
+
+                memcpy(index->collection, info->name, sizeof index->collection);
+                index_get_status(view->index, &view->source, view->live, &index->status);
+                (void) generation_view_unref(view);
+                if (store_get_tenant_name(gauges->settings.store, info->tenant, index->tenant,
+                                          NULL) == 0)
+                        gauges->n_indexes++;
         }
-        return &gauges->indexes[gauges->n_indexes++];
+        (void) generation_unref(generation);
+        (void) collection_unref(collection);
 }
 
 /* A collection that is closed holds no memory, and is not opened to be looked at. */
-static void look_at(struct gauges *gauges, const struct collection_info *info)
-{
-        struct collection *collection = collection_find_open(gauges->settings.store, info->id);
-        struct generation *generation = collection ? collection_serving(collection) : NULL;
-        struct generation_view *view = generation ? generation_view_ref(generation) : NULL;
-        struct open_index *index = view ? add_index(gauges) : NULL;
-
-        if (index) {
-                memcpy(index->collection, info->name, sizeof index->collection);
-                index_get_status(view->index, &view->source, view->live, &index->status);
-        }
-        if (view)
-                (void) generation_view_unref(view);
-        if (generation)
-                (void) generation_unref(generation);
-        if (collection)
-                (void) collection_unref(collection);
-}
-
 static void take_snapshot(struct gauges *gauges)
 {
         uint64_t now = clock_monotonic_usec();
-        char after[65] = "";
-        size_t n = PAGE;
+        size_t n;
 
         if (gauges->taken_usec != 0 && now - gauges->taken_usec < SNAPSHOT_USEC)
                 return;
         gauges->taken_usec = now;
         gauges->n_indexes = 0;
-        while (n == PAGE) {
-                struct collection_info *infos = NULL;
-
-                if (collection_list(gauges->settings.store, gauges->settings.tenant,
-                                    *after ? after : NULL, PAGE, &infos, &n, NULL) < 0)
-                        return;
-                for (size_t i = 0; i < n; i++)
-                        look_at(gauges, &infos[i]);
-                if (n > 0)
-                        memcpy(after, infos[n - 1].name, sizeof after);
-                (void) collection_infos_free(infos, n);
-        }
+        n = collection_list_open(gauges->settings.store, gauges->open, INDEXES_MAX);
+        for (size_t i = 0; i < n; i++)
+                look_at(gauges, gauges->open[i]);
 }
 
 static double figure_of(const struct index_status *status, enum metric_id id)
@@ -274,7 +254,7 @@ static void list_indexes(void *data, enum metric_id id, struct metric_list *list
         (void) pthread_mutex_lock(&gauges->lock);
         take_snapshot(gauges);
         for (size_t i = 0; i < gauges->n_indexes; i++)
-                metric_list_add(list, gauges->indexes[i].collection,
+                metric_list_add(list, gauges->indexes[i].collection, gauges->indexes[i].tenant,
                                 figure_of(&gauges->indexes[i].status, id));
         (void) pthread_mutex_unlock(&gauges->lock);
 }
@@ -285,6 +265,7 @@ static bool is_shadowed(const struct gauges *gauges, size_t n, size_t at)
 {
         for (size_t i = 0; i < n; i++)
                 if (i != at && gauges->recall[i].used > gauges->recall[at].used &&
+                    id_equal(gauges->recall[i].tenant.id, gauges->recall[at].tenant.id) &&
                     strcmp(gauges->recall[i].collection, gauges->recall[at].collection) == 0)
                         return true;
         return false;
@@ -301,9 +282,11 @@ static void list_recall(void *data, enum metric_id id, struct metric_list *list)
         (void) snapshot_unref(snapshot);
         for (size_t i = 0; i < n; i++) {
                 const struct recall_figures *figures = &gauges->recall[i];
+                char tenant[STORE_NAME_MAX + 1];
 
-                if (!is_shadowed(gauges, n, i))
-                        metric_list_add(list, figures->collection,
+                if (!is_shadowed(gauges, n, i) &&
+                    store_get_tenant_name(gauges->settings.store, figures->tenant, tenant, NULL) == 0)
+                        metric_list_add(list, figures->collection, tenant,
                                         (double) (id == METRIC_RECALL_SEARCHES ? figures->searches
                                                   : id == METRIC_RECALL_FOUND  ? figures->found
                                                                                : figures->expected));
@@ -373,7 +356,6 @@ struct gauges *gauges_free(struct gauges *gauges)
         if (!gauges)
                 return NULL;
         (void) pthread_mutex_destroy(&gauges->lock);
-        free(gauges->indexes);
         free(gauges);
         return NULL;
 }

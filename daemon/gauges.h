@@ -2,7 +2,6 @@
 /* What other rooms count, made readable for metrics.  Everything is borrowed. */
 #pragma once
 #include "base/error.h"
-#include "base/id.h"
 
 #include <stdint.h>
 
@@ -20,7 +19,6 @@ struct gauges_settings {
         struct releases *releases;
         const struct control *control;
         const struct index_budget *budget;
-        struct tenant_id tenant; /* whose collections are listed */
         uint64_t started_usec; /* wall */
 };
 

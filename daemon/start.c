@@ -17,9 +17,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define PROFILE_BYTES_MAX (1U << 20U)
+#define FILES_MAX 65536
 
 /* ---- The profile on disk ----------------------------------------------------------------------- */
 
@@ -48,6 +50,23 @@ static int load_profile(const char *path, struct config_diagnostics *diagnostics
         if (r == 0)
                 *ret = take_ptr(config);
         return r;
+}
+
+/* ---- Descriptors ------------------------------------------------------------------------------- */
+
+void start_raise_files(void)
+{
+        struct rlimit files;
+        rlim_t wanted;
+
+        if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+                return;
+        wanted = files.rlim_max == RLIM_INFINITY || files.rlim_max > FILES_MAX ? FILES_MAX
+                                                                               : files.rlim_max;
+        if (files.rlim_cur >= wanted)
+                return;
+        files.rlim_cur = wanted;
+        (void) setrlimit(RLIMIT_NOFILE, &files);
 }
 
 /* ---- The folder -------------------------------------------------------------------------------- */
@@ -179,15 +198,14 @@ static int find_newest(struct store *store, uint32_t *ret_number,
 static int find_other_identity(const struct start *start, struct store *store, uint32_t *ret_number,
                                struct error *reterr)
 {
-        cleanup_free_ struct store_collection *collections = NULL;
         uint8_t wanted[GENERATION_IDENTITY_BYTES], there[GENERATION_IDENTITY_BYTES];
         struct generation_spec spec;
-        size_t n = 0;
+        uint64_t n = 0;
         int r = release_wants(start->on_disk, &spec, wanted, NULL, reterr);
 
         *ret_number = 0;
         if (r == 0)
-                r = store_list_collections(store, &collections, &n, reterr);
+                r = store_count_collections(store, &n, reterr);
         if (r < 0 || n == 0)
                 return r;
         r = find_newest(store, ret_number, there, reterr);

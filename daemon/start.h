@@ -23,6 +23,10 @@ struct start {
  * errors, which were printed one by one to standard error; nothing was touched. */
 int start_find_state(const char *profile, const char *state, struct start *ret,
                      struct error *reterr);
+/* As many descriptors as the system allows this process, at most 65536: each open collection takes
+ * some.  Where that fails it goes on with those it has. */
+void start_raise_files(void);
+
 /* Decides what runs, in the folder that the store has locked, and loads it.  The log says where
  * something was reverted.  Errors as boot_decide() and release_load_config(). */
 int start_choose_release(struct start *start, struct store *store, const char *version,

@@ -166,7 +166,7 @@ static struct recall_figures *figures_of(struct recall_audit *audit,
         }
         if (audit->n_figures < RECALL_COLLECTIONS_MAX)
                 oldest = &audit->figures[audit->n_figures++];
-        *oldest = (struct recall_figures){ .id = info->id };
+        *oldest = (struct recall_figures){ .tenant = info->tenant, .id = info->id };
         memcpy(oldest->collection, info->name, sizeof oldest->collection);
         return oldest;
 }

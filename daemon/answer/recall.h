@@ -22,6 +22,7 @@ struct answer;
 #define RECALL_COLLECTIONS_MAX 256
 
 struct recall_figures {
+        struct tenant_id tenant;
         struct collection_id id;
         char collection[65]; /* its name */
         uint64_t searches;   /* replayed */

@@ -13,6 +13,7 @@ static const char *const label_names[METRIC_LABEL_MAX] = {
         [METRIC_LABEL_PROVIDER] = "provider",
         [METRIC_LABEL_OUTCOME] = "outcome",
         [METRIC_LABEL_COLLECTION] = "collection",
+        [METRIC_LABEL_TENANT] = "tenant",
 };
 
 static void write_label_value(struct buf *out, const char *value)
@@ -87,19 +88,23 @@ struct metric_list {
         double others;
 };
 
-static void write_listed(const struct metric_list *list, const char *label, double value)
+static void write_listed(const struct metric_list *list, const char *label, const char *second,
+                         double value)
 {
         buf_append_format(list->out, "%s{stage=\"", list->metric->name);
         write_label_value(list->out, list->metrics->stage);
         buf_append_char(list->out, '"');
         write_label(list->out, label_names[list->metric->labels[0]], label);
+        if (second)
+                write_label(list->out, label_names[list->metric->labels[1]], second);
         write_number(list->out, value);
 }
 
-void metric_list_add(struct metric_list *list, const char *label, double value)
+void metric_list_add(struct metric_list *list, const char *label, const char *second_label_or_null,
+                     double value)
 {
         if (list->n++ < METRIC_SERIES_MAX)
-                write_listed(list, label, value);
+                write_listed(list, label, second_label_or_null, value);
         else
                 list->others += value;
 }
@@ -112,7 +117,9 @@ static void write_listing(const struct metrics *metrics, struct buf *out,
 
         listing->list(listing->data, id, &list);
         if (list.n > METRIC_SERIES_MAX)
-                write_listed(&list, METRIC_OTHERS, list.others);
+                write_listed(&list, METRIC_OTHERS,
+                             metric->labels[1] == METRIC_LABEL_NONE ? NULL : METRIC_OTHERS,
+                             list.others);
 }
 
 /* Series per route and per outcome are written once they have been used: most never are.  So are

@@ -58,6 +58,7 @@ int metrics_new(const struct metrics_settings *settings, struct metrics **ret,
         metrics->values[METRIC_LABEL_RESULT] = result_values;
         metrics->values[METRIC_LABEL_PHASE] = phase_values;
         metrics->values[METRIC_LABEL_COLLECTION] = no_values;
+        metrics->values[METRIC_LABEL_TENANT] = no_values;
         for (size_t i = 0; i < METRIC_LABEL_MAX; i++)
                 while (metrics->values[i] && metrics->values[i][metrics->n_values[i]])
                         metrics->n_values[i]++;

@@ -108,6 +108,7 @@ enum metric_label {
         METRIC_LABEL_PROVIDER,   /* by its table's name; metrics_provider() */
         METRIC_LABEL_OUTCOME,    /* of a call to a provider: ok, or the class of its fault */
         METRIC_LABEL_COLLECTION, /* by name; listed when it is asked for */
+        METRIC_LABEL_TENANT,     /* whose collection it is, by name */
         METRIC_LABEL_MAX,
 };
 
@@ -171,7 +172,8 @@ struct metric_list;
 typedef void (*metric_lister)(void *data, enum metric_id id, struct metric_list *list);
 void metrics_set_lister(struct metrics *metrics, enum metric_id id, metric_lister list,
                         void *data);
-void metric_list_add(struct metric_list *list, const char *label, double value);
+void metric_list_add(struct metric_list *list, const char *label, const char *second_label_or_null,
+                     double value);
 
 /* The sum over all labels: a counter's value, a histogram's number of observations. */
 uint64_t metrics_total(const struct metrics *metrics, enum metric_id id);

@@ -27,7 +27,7 @@ _Static_assert(ELEMENTSOF(result_buckets) <= METRIC_BUCKETS_MAX, "too many bucke
 /* Of each collection that is open. */
 #define LISTED(id_, type_, name_, help_) \
         [id_] = { .name = (name_), .type = (type_), .help = (help_), .unit = 1, \
-                  .labels = { METRIC_LABEL_COLLECTION } }
+                  .labels = { METRIC_LABEL_COLLECTION, METRIC_LABEL_TENANT } }
 #define HISTOGRAM(id_, name_, help_, buckets_, unit_, ...)                                     \
         [id_] = { .name = (name_), .type = METRIC_HISTOGRAM, .help = (help_), .unit = (unit_), \
                   .buckets = (buckets_), .n_buckets = ELEMENTSOF(buckets_),                    \

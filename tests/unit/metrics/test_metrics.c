@@ -112,7 +112,7 @@ static void test_a_gauge_is_read_when_it_is_asked_for(void **state)
         assert_int_equal(calls, 1);
         assert_non_null(strstr(buf_text(&out), "ragd_http_connections{stage=\"testing\"} 17.5\n"));
         assert_non_null(strstr(buf_text(&out), "process_open_fds{stage=\"testing\"} "));
-        assert_null(strstr(buf_text(&out), "nan"));
+        assert_null(strstr(buf_text(&out), "} nan")); /* as a value */
         buf_done(&out);
         metrics_free(metrics);
 }
@@ -171,8 +171,8 @@ static void list_two(void *data, enum metric_id id, struct metric_list *list)
 {
         assert_int_equal(id, METRIC_INDEX_VECTORS);
         assert_string_equal(data, "mine");
-        metric_list_add(list, "docs", 12);
-        metric_list_add(list, "notes", 0);
+        metric_list_add(list, "docs", "acme", 12);
+        metric_list_add(list, "notes", "default", 0);
 }
 
 static void list_many(void *data, enum metric_id id, struct metric_list *list)
@@ -183,7 +183,7 @@ static void list_many(void *data, enum metric_id id, struct metric_list *list)
         (void) id;
         for (int i = 0; i < METRIC_SERIES_MAX + 3; i++) {
                 (void) snprintf(name, sizeof name, "c%d", i);
-                metric_list_add(list, name, 2);
+                metric_list_add(list, name, "default", 2);
         }
 }
 
@@ -201,8 +201,10 @@ static void test_listed_series_are_those_that_there_are_at_the_moment(void **sta
         metrics_write(metrics, &out);
         assert_non_null(strstr(buf_text(&out),
                                "# TYPE ragd_index_vectors gauge\n"
-                               "ragd_index_vectors{stage=\"testing\",collection=\"docs\"} 12\n"
-                               "ragd_index_vectors{stage=\"testing\",collection=\"notes\"} 0\n#"));
+                               "ragd_index_vectors{stage=\"testing\",collection=\"docs\","
+                               "tenant=\"acme\"} 12\n"
+                               "ragd_index_vectors{stage=\"testing\",collection=\"notes\","
+                               "tenant=\"default\"} 0\n#"));
         buf_done(&out);
         metrics_free(metrics);
 }
@@ -220,7 +222,7 @@ static void test_of_too_many_series_the_rest_is_one_sum(void **state)
              (at = strstr(at, "\nragd_recall_audit_found_total{")); at++)
                 n++;
         assert_int_equal(n, METRIC_SERIES_MAX + 1);
-        assert_non_null(strstr(buf_text(&out), "collection=\"_others\"} 6\n"));
+        assert_non_null(strstr(buf_text(&out), "collection=\"_others\",tenant=\"_others\"} 6\n"));
         buf_done(&out);
         metrics_free(metrics);
 }
