@@ -3,16 +3,16 @@
  *
  *     audit/NNNNNN.jsonl   segments: one JSON object a line
  *     audit/key            the key of what comes next; it moves forward, never back
- *     audit/seed           where it all began: needed to verify, best kept elsewhere (audit_take_seed())
+ *     audit/seed           where it all began: needed to verify, best kept elsewhere
  *
- * Every line carries the SHA-256 of the line before (`prev`), its number (`seq`, without gaps across
- * segments) and a MAC (`mac`) under a key that is used once: k(i+1) = HMAC(k(i), "next"), the former
- * one is wiped, so whoever takes the present key can't forge, or drop, what was written before
- * (forward-secure logging: Bellare and Yee 1997, Schneier and Kelsey 1999).  Each segment begins with
- * a key of its own, s(j+1) = HMAC(s(j), "segment"), so verification can begin at any of them, and
- * ends with a line that seals it with its count; only whole segments are ever removed, by retention,
- * and a line says so.  The key file may lag behind what is on disk after a crash, never run ahead
- * of it: the log is synced first, and the key catches up from it.
+ * Every line carries the SHA-256 of the line before (`prev`), its number (`seq`, without gaps
+ * across segments) and a MAC (`mac`) under a key that is used once: k(i+1) = HMAC(k(i), "next"),
+ * the former one is wiped, so whoever takes the present key can't forge, or drop, what was written
+ * before (forward-secure logging: Bellare and Yee 1997, Schneier and Kelsey 1999).  Each segment
+ * begins with a key of its own, s(j+1) = HMAC(s(j), "segment"), so verification can begin at any
+ * of them, and ends with a line that seals it with its count; only whole segments are ever
+ * removed, by retention, and a line says so.  The key file may lag behind what is on disk after a
+ * crash, never run ahead of it: the log is synced first, and the key catches up from it.
  *
  * audit_write() returns when the line is durable; those who write together share one fsync.  A line
  * that was torn by a crash was never acknowledged: it is cut off, and the next line says so.
@@ -56,7 +56,7 @@ enum audit_outcome {
 const char *audit_outcome_name(enum audit_outcome outcome);
 enum audit_outcome audit_outcome_from_name(const char *name);
 
-/* Strings that are NULL are left out of the line; all are valid UTF-8 or are written with U+FFFD. */
+/* Strings that are NULL are left out of the line; what is no UTF-8 becomes U+FFFD. */
 struct audit_event {
         const char *action;     /* "documents.put", "TenantCreate", "auth", "audit.begin" */
         enum audit_outcome outcome;
@@ -81,8 +81,8 @@ struct audit_event {
 int audit_write(struct audit *audit, const struct audit_event *event, struct error *reterr);
 /* 0, or why lines cannot be written now; tries to recover, at most once a second. */
 int audit_healthy(struct audit *audit, struct error *reterr);
-/* Removes whole segments whose last line is older; one line says which.  At least the segment that is
- * being written stays. */
+/* Removes whole segments whose last line is older; one line says which.  At least the segment that
+ * is being written stays. */
 int audit_expire(struct audit *audit, uint64_t before_wall_usec, uint64_t *ret_segments,
                  struct error *reterr);
 /* Number and digest of the last line, to be kept where nobody who writes here can reach it. */
@@ -92,6 +92,8 @@ struct audit_head {
         uint32_t segment;
 };
 void audit_get_head(struct audit *audit, struct audit_head *ret);
+/* The folder, for the functions that read; borrowed. */
+const char *audit_path(const struct audit *audit);
 
 struct audit_figures {
         uint64_t lines, bytes, syncs, failures;
@@ -103,7 +105,7 @@ void audit_get_figures(struct audit *audit, struct audit_figures *ret);
  * MACs.  64 hex digits.  -ENOENT: it was taken before. */
 int audit_take_seed(struct audit *audit, char ret[static 65], struct error *reterr);
 
-/* ---- Reading: of a folder, with or without a daemon beside ------------------------------------- */
+/* ---- Reading: of a folder, with or without a daemon beside ----------------------------------- */
 
 struct audit_query {
         uint64_t since_usec, until_usec; /* wall; 0: not limited */
@@ -111,8 +113,8 @@ struct audit_query {
         const char *action;  /* whole, or up to a '*' at its end */
         const char *tenant, *key, *user, *object, *request_id; /* NULL: any; object: a prefix */
         enum audit_outcome outcome; /* AUDIT_OUTCOME_MAX: any */
-        uint64_t limit;      /* 0: none; the oldest of those that match, or with `last` the newest */
-        bool last;
+        uint64_t limit;      /* 0: none */
+        bool last;           /* the limit keeps the newest of those that match, else the oldest */
 };
 /* Calls `each` with every line that matches, oldest first, without its newline; a return other than
  * 0 ends it and is returned. */

@@ -117,8 +117,8 @@ void chain_format(const struct chain *chain, char ret[static CHAIN_FILE_BYTES])
         (void) sodium_bin2hex(next, sizeof next, chain->next, sizeof chain->next);
         len = snprintf(ret, CHAIN_FILE_BYTES,
                        "{\"version\":%d,\"log\":\"%s\",\"segment\":%" PRIu32 ",\"line\":%" PRIu64
-                       ",\"seq\":%" PRIu64 ",\"offset\":%" PRIu64 ",\"sealed\":%s,\"expired\":%" PRIu32
-                       ",\"expired_seq\":%" PRIu64 ",\"digest\":\"%s\""
+                       ",\"seq\":%" PRIu64 ",\"offset\":%" PRIu64 ",\"sealed\":%s"
+                       ",\"expired\":%" PRIu32 ",\"expired_seq\":%" PRIu64 ",\"digest\":\"%s\""
                        ",\"key\":\"%s\",\"next\":\"%s\"} ",
                        CHAIN_VERSION, chain->log, chain->segment, chain->line, chain->seq,
                        chain->offset, chain->sealed ? "true" : "false", chain->expired,

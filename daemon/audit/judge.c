@@ -3,8 +3,8 @@
  *
  * Where it happened is known already: at that line, or, by digests alone, perhaps at the one
  * before.  What happened is told by where else the line that should be there is, whether this one
- * is there twice, and whether it is one that the log wrote, by its MAC or, without the seed, by the line
- * that names its digest. */
+ * is there twice, and whether it is one that the log wrote, by its MAC or, without the seed, by
+ * the line that names its digest. */
 #include "audit/verify.h"
 
 #include <string.h>
@@ -136,7 +136,7 @@ static enum audit_flaw judge(const struct verify *verify, const struct suspect *
                 return found->later ? AUDIT_INSERTED : AUDIT_REORDERED;
         if (!suspect->whole)
                 return AUDIT_TRUNCATED;
-        if (suspect->shaped && found->followed && line_follows(&suspect->line, &verify->chain))
+        if (suspect->shaped && found->followed && verify_follows(verify, &suspect->line))
                 return AUDIT_FORGED;
         if (known > 0 && expected > known)
                 return AUDIT_INSERTED;

@@ -50,11 +50,11 @@ struct line {
         const char *prev; /* 64 hex digits */
         const char *mac;
 };
-/* Whether the text has the shape of a line; what is between the time and `prev` is not looked at. */
+/* Whether the text has the shape of a line; between the time and `prev` it may hold anything. */
 bool line_read(const char *text, size_t len, struct line *ret);
 
-/* The members in their order; *at begins as 0.  The value as it stands; of a string, what is between
- * its quotes.  False: no more, or it is no JSON. */
+/* The members in their order; *at begins as 0.  The value as it stands; of a string, what is
+ * between its quotes.  False: no more, or it is no JSON. */
 struct line_member {
         const char *name, *value;
         size_t name_len, value_len;

@@ -3,8 +3,8 @@
  *
  * The key file is behind the log or level with it.  The lines after it are checked with its key and
  * taken over; what a crash left of a batch, which was never acknowledged, is cut off.  Where the
- * log is behind the key file, or is not what the key file knows, somebody cut or changed it: nothing is
- * written behind that, a new segment begins and says so. */
+ * log is behind the key file, or is not what the key file knows, somebody cut or changed it:
+ * nothing is written behind that, a new segment begins and says so. */
 #include "audit/inside.h"
 
 #include "audit/line.h"
@@ -66,8 +66,8 @@ static int rebuild_key(struct audit *audit, const uint32_t *numbers, size_t n, s
                 r = seed_make(audit->dirfd, seed, reterr);
         else if (r == -ENOENT)
                 r = error_set(reterr, -ENOKEY,
-                              "the key of the audit log in %s is gone: put its seed there as \"seed\","
-                              " or move the folder away to begin a new log", audit->path);
+                              "the key of the audit log in %s is gone: put its seed there as"
+                              " \"seed\", or move the folder away to begin a new log", audit->path);
         if (r == 0)
                 chain_begin(seed, &audit->chain);
         explicit_bzero(seed, sizeof seed);
@@ -105,7 +105,7 @@ static int load_key(struct audit *audit, const uint32_t *numbers, size_t n, stru
 
 /* ---- The lines ------------------------------------------------------------------------------- */
 
-/* The last line before the chain's end is the one that the key file knows, and nothing is missing. */
+/* Whether the last line before the chain's end is the one that the key file knows. */
 static int check_last(const struct chain *chain, struct segment_reader *reader, bool *ret,
                       struct error *reterr)
 {

@@ -3,7 +3,7 @@
  * only the places are kept until they are told in their order.
  *
  * A query is escaped as lines are, and compared with their bytes as they stand.  Time is no order:
- * a clock that was set back does not hide a line, so all segments are read. */
+ * a clock that was set back does not hide a line, so all segments are read; their numbers are. */
 #include "audit/audit.h"
 
 #include "audit/line.h"
@@ -155,11 +155,27 @@ static int search_segment(struct search *search, uint32_t number, struct error *
         return r;
 }
 
+/* Whether all lines before the segment are among those that are left out. */
+static bool begins_before(const struct search *search, uint32_t number)
+{
+        cleanup_(segment_reader_free_cleanup) struct segment_reader *reader = NULL;
+        struct segment_line at;
+        struct line line;
+
+        return open_reader(search, number, &reader, NULL) == 0 &&
+               segment_reader_next(reader, &at, NULL) > 0 &&
+               line_read(at.text, at.len, &line) && line.seq <= search->query->after_seq + 1;
+}
+
 static int search_forwards(struct search *search, struct error *reterr)
 {
+        size_t first = search->query->after_seq > 0 ? search->n : 1;
         int r = 0;
 
-        for (size_t i = 0; r == 0 && i < search->n && !is_enough(search); i++)
+        while (first > 1 && !begins_before(search, search->numbers[first - 1]))
+                first--;
+
+        for (size_t i = first - 1; r == 0 && i < search->n && !is_enough(search); i++)
                 r = search_segment(search, search->numbers[i], reterr);
         return r;
 }

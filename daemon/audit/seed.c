@@ -65,7 +65,8 @@ int audit_take_seed(struct audit *audit, char ret[static 65], struct error *rete
         if (r == 0) {
                 r = remove_seed(audit->dirfd);
                 if (r < 0)
-                        (void) error_set_errno(reterr, r, "cannot remove the seed of the audit log");
+                        (void) error_set_errno(reterr, r,
+                                               "cannot remove the seed of the audit log");
         }
         (void) pthread_mutex_unlock(&audit->retention);
         if (r == 0)

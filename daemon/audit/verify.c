@@ -63,13 +63,23 @@ static bool is_flawed(const struct verify *verify)
 
 /* ---- A line ---------------------------------------------------------------------------------- */
 
-static bool fits(const struct verify *verify, const struct line *line)
+bool verify_follows(const struct verify *verify, const struct line *line)
 {
-        if (verify->macs && !line_mac_fits(line, &verify->chain))
-                return false;
         if (!verify->begins)
                 return line_follows(line, &verify->chain);
         return !verify->numbered || line->seq == verify->chain.seq + 1;
+}
+
+static bool fits(const struct verify *verify, const struct line *line)
+{
+        return verify_follows(verify, line) &&
+               (!verify->macs || line_mac_fits(line, &verify->chain));
+}
+
+static bool is_same_key(const struct chain *a, const struct chain *b)
+{
+        return sodium_memcmp(a->key, b->key, CHAIN_KEY_BYTES) == 0 &&
+               sodium_memcmp(a->next, b->next, CHAIN_KEY_BYTES) == 0;
 }
 
 /* The key file and the anchor know a line's digest, the key file the keys behind it as well. */
@@ -80,9 +90,7 @@ static void compare_known(struct verify *verify)
 
         if (verify->has_key && key->seq == chain->seq) {
                 differs = memcmp(key->digest, chain->digest, CHAIN_HEX_SIZE) != 0;
-                verify->key_differs =
-                        verify->macs && (sodium_memcmp(key->key, chain->key, CHAIN_KEY_BYTES) != 0 ||
-                                         sodium_memcmp(key->next, chain->next, CHAIN_KEY_BYTES) != 0);
+                verify->key_differs = verify->macs && !is_same_key(key, chain);
         }
         if (verify->anchor && verify->anchor->seq == chain->seq)
                 differs |= strcmp(verify->anchor->digest, chain->digest) != 0;
@@ -175,10 +183,10 @@ static int check_end(struct verify *verify, struct error *reterr)
                              "the key file is damaged: the last lines may be cut off");
         else if (verify->key_differs)
                 verify_found(verify, AUDIT_TRUNCATED, chain->seq + 1, segment, line,
-                             "the key file was made by somebody else: the last lines may be cut off");
+                             "the key file was made by somebody: the last lines may be cut off");
         else if (verify->numbers[0] > 1 && chain->expired < verify->numbers[0] - 1)
-                verify_found(verify, AUDIT_MISSING, verify->first_seq - 1, verify->numbers[0] - 1, 1,
-                             "the segments before it are not there, and no line says that they"
+                verify_found(verify, AUDIT_MISSING, verify->first_seq - 1, verify->numbers[0] - 1,
+                             1, "the segments before it are not there, and no line says that they"
                              " expired");
         return 0;
 }

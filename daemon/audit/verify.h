@@ -35,6 +35,8 @@ struct verify {
 
 /* The highest number that the key file or the anchor knows; 0: none does. */
 uint64_t verify_known(const struct verify *verify);
+/* Whether its number and the digest it names are those of the next line, without its MAC. */
+bool verify_follows(const struct verify *verify, const struct line *line);
 /* Fills the verdict. */
 void verify_found(struct verify *verify, enum audit_flaw flaw, uint64_t seq, uint32_t segment,
                   uint64_t line, const char *format, ...) __attribute__((format(printf, 6, 7)));
@@ -42,7 +44,7 @@ void verify_found(struct verify *verify, enum audit_flaw flaw, uint64_t seq, uin
 /* The line at this place of `segment`, its `number`th, is not the next one of the chain. */
 int verify_judge_line(struct verify *verify, uint32_t segment, uint64_t number,
                       const struct segment_line *at, struct error *reterr);
-/* The next line is not where it should be: nothing is, but segments may follow.  `next`: the segment
- * that is there behind it, or 0. */
+/* The next line is not where it should be: nothing is, but segments may follow.  `next`: the
+ * segment that is there behind it, or 0. */
 int verify_judge_absence(struct verify *verify, uint32_t segment, uint64_t number, uint32_t next,
                          struct error *reterr);

@@ -235,6 +235,11 @@ void audit_get_head(struct audit *audit, struct audit_head *ret)
         (void) pthread_mutex_unlock(&audit->lock);
 }
 
+const char *audit_path(const struct audit *audit)
+{
+        return audit->path;
+}
+
 void audit_get_figures(struct audit *audit, struct audit_figures *ret)
 {
         (void) pthread_mutex_lock(&audit->lock);
