@@ -71,6 +71,9 @@ struct answer_settings {
 /* The settings are copied; what they point at is borrowed. */
 int answer_new(const struct answer_settings *settings, struct answer **ret, struct error *reterr);
 struct answer *answer_free(struct answer *answer);
+/* Forgets every response and text that is kept of documents: a tenant was erased, and what is kept
+ * does not say whose it is.  The others' comes again with their next searches. */
+void answer_forget(struct answer *answer);
 /* Of the cache of documents and texts: look-ups that found something, that did not, bytes held. */
 void answer_get_cache(struct answer *answer, uint64_t *ret_hits, uint64_t *ret_misses,
                       uint64_t *ret_bytes);

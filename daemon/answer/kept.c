@@ -265,6 +265,15 @@ struct kept *kept_free(struct kept *kept)
         return NULL;
 }
 
+void kept_clear(struct kept *kept)
+{
+        for (size_t i = 0; kept && i < SHARDS; i++) {
+                pthread_mutex_lock(&kept->shards[i].lock);
+                make_room(&kept->shards[i], 0);
+                pthread_mutex_unlock(&kept->shards[i].lock);
+        }
+}
+
 void kept_get_figures(struct kept *kept, struct kept_figures *ret)
 {
         *ret = (struct kept_figures){ 0 };

@@ -50,6 +50,9 @@ struct kept_item *kept_put_chunk(struct kept *kept, const struct kept_key *key,
                                  struct chunk *takes_chunk);
 struct kept_item *kept_unref(struct kept_item *item);
 
+/* All of it goes; references stay good. */
+void kept_clear(struct kept *kept);
+
 struct kept_figures {
         uint64_t hits, misses, bytes;
 };

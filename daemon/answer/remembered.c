@@ -205,6 +205,16 @@ void remembered_put(struct remembered *remembered, const struct remembered_key *
         (void) pthread_mutex_unlock(&remembered->lock);
 }
 
+void remembered_clear(struct remembered *remembered)
+{
+        if (!remembered)
+                return;
+        (void) pthread_mutex_lock(&remembered->lock);
+        while (remembered->oldest)
+                remove_at(remembered, find(remembered, &remembered->oldest->key));
+        (void) pthread_mutex_unlock(&remembered->lock);
+}
+
 void remembered_get_figures(struct remembered *remembered, struct remembered_figures *ret)
 {
         *ret = (struct remembered_figures){ 0 };

@@ -43,6 +43,9 @@ const char *remembered_text(const struct remembered_item *item, size_t *ret_len)
 size_t remembered_results(const struct remembered_item *item);
 struct remembered_item *remembered_unref(struct remembered_item *item);
 
+/* All of it goes. */
+void remembered_clear(struct remembered *remembered);
+
 struct remembered_figures {
         uint64_t hits, misses, bytes, entries;
 };

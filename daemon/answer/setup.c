@@ -61,6 +61,12 @@ struct answer *answer_free(struct answer *answer)
         return NULL;
 }
 
+void answer_forget(struct answer *answer)
+{
+        remembered_clear(answer->remembered);
+        kept_clear(answer->kept);
+}
+
 void answer_get_cache(struct answer *answer, uint64_t *ret_hits, uint64_t *ret_misses,
                       uint64_t *ret_bytes)
 {

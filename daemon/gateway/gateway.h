@@ -269,5 +269,6 @@ void gateway_list_breakers(struct gateway *gateway,
                            void (*each)(void *data, const char *provider, int state), void *data);
 
 /* Forgets what is remembered of a tenant (its documents were erased), here and in all gateways
- * side by side. */
-int gateway_forget(struct gateway *gateway, struct tenant_id tenant, struct error *reterr);
+ * side by side.  `name`: of one that is deleted, and has none any more; else NULL. */
+int gateway_forget(struct gateway *gateway, struct tenant_id tenant, const char *name_or_null,
+                   struct error *reterr);

@@ -213,11 +213,12 @@ int gateway_price_embedding(const struct gateway *gateway, uint64_t input_tokens
         return gateway_price(gateway->settings.embedder, input_tokens, 0, ret_microusd);
 }
 
-int gateway_forget(struct gateway *gateway, struct tenant_id tenant, struct error *reterr)
+int gateway_forget(struct gateway *gateway, struct tenant_id tenant, const char *name_or_null,
+                   struct error *reterr)
 {
         char name[GATEWAY_TENANT_NAME_SIZE];
 
         commons_forget_answers(gateway->commons, tenant);
         gateway_name_tenant(gateway, tenant, name);
-        return caches_forget(gateway->commons->caches, name, reterr);
+        return caches_forget(gateway->commons->caches, name_or_null ? name_or_null : name, reterr);
 }

@@ -123,6 +123,11 @@ struct release_pin {
          * the candidate: what it searches is repeated on this one afterwards. */
         struct snapshot *shadow;
 };
+/* Forgets what every release that still runs remembers of a tenant that is gone: answers, responses
+ * to searches, texts, vectors.  `name`: the one that it had.  Waits for the embedding cache. */
+int releases_erase_tenant(struct releases *releases, struct tenant_id tenant, const char *name,
+                          struct error *reterr);
+
 /* What this request is answered by.  Never waits, never fails.  `key` NULL: the serving one. */
 struct release_pin releases_pin(struct releases *releases, const struct arm_key *key);
 /* Whether this step is not over: else nothing more is to be repeated.  Any thread. */

@@ -169,6 +169,16 @@ struct snapshot *snapshot_ref(struct snapshot *snapshot)
         return snapshot;
 }
 
+struct snapshot *snapshot_try_ref(struct snapshot *snapshot)
+{
+        unsigned refs = atomic_load(&snapshot->refs);
+
+        while (refs > 0)
+                if (atomic_compare_exchange_weak(&snapshot->refs, &refs, refs + 1))
+                        return snapshot;
+        return NULL;
+}
+
 struct snapshot *snapshot_unref(struct snapshot *snapshot)
 {
         if (snapshot && atomic_fetch_sub_explicit(&snapshot->refs, 1, memory_order_acq_rel) == 1)

@@ -62,5 +62,7 @@ int snapshot_new(const struct snapshot_settings *settings, struct config *takes_
                  uint32_t release, struct snapshot *beside, struct snapshot **ret,
                  struct error *reterr);
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
+/* A reference where anybody has one; NULL: it is about to be freed. */
+struct snapshot *snapshot_try_ref(struct snapshot *snapshot);
 struct snapshot *snapshot_unref(struct snapshot *snapshot); /* NULL is allowed; returns NULL */
 void snapshot_free(struct snapshot *snapshot);              /* see `bury` */

@@ -7,7 +7,7 @@ librelease_a_SOURCES = \
 	daemon/release/bundle_vectors.c daemon/release/bundle_vectors_read.c \
 	daemon/release/bundle_write.c \
 	daemon/release/canary.c daemon/release/canary.h \
-	daemon/release/drain.c \
+	daemon/release/drain.c daemon/release/erase.c \
 	daemon/release/gate.c daemon/release/gate.h \
 	daemon/release/gate_ask.c daemon/release/gate_inside.h daemon/release/gate_probe.c \
 	daemon/release/history.c daemon/release/inside.h \

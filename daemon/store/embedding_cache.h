@@ -57,6 +57,8 @@ void embedding_cache_put(struct embedding_cache *cache, const char *tenant,
 /* Removes everything of a tenant, from the file as well, under every fingerprint; its salt stays,
  * so that stages go on sharing.  What another process holds in memory goes when that ends. */
 int embedding_cache_purge(struct embedding_cache *cache, const char *tenant, struct error *reterr);
+/* The same of a file that no cache may have open.  Absent is success. */
+int embedding_cache_erase(const char *path, const char *tenant, struct error *reterr);
 /* Waits until what was put is in the file.  Fails where some of what was put since the flush before
  * was not taken. */
 int embedding_cache_flush(struct embedding_cache *cache, struct error *reterr);

@@ -353,6 +353,18 @@ static int purge_some(struct db *db, const char *tenant, int *ret_n, struct erro
         return r;
 }
 
+static int purge_all(struct db *db, const char *tenant, uint64_t *ret_n, struct error *reterr)
+{
+        int n = PURGE_ROWS, r = db_execute(db, "PRAGMA secure_delete=ON", reterr);
+
+        *ret_n = 0;
+        while (r == 0 && n == PURGE_ROWS) {
+                r = purge_some(db, tenant, &n, reterr);
+                *ret_n += n > 0 ? (uint64_t) n : 0;
+        }
+        return r;
+}
+
 /* Pages keep what once lay in them: only a file that is written anew holds nothing of it, and a log
  * that is cut.  The copy goes through a file, for it may be large. */
 static int write_anew(struct db *db, struct error *reterr)
@@ -369,12 +381,13 @@ int embedding_file_purge(struct embedding_file *file, const char *tenant, uint64
                          struct error *reterr)
 {
         struct db *db = NULL;
-        int n = PURGE_ROWS, r;
+        uint64_t n;
+        int r;
 
         (void) pthread_mutex_lock(&file->write_lock);
         r = embedding_file_ready(file, &db, reterr);
-        while (r == 0 && n == PURGE_ROWS)
-                r = purge_some(db, tenant, &n, reterr);
+        if (r == 0)
+                r = purge_all(db, tenant, &n, reterr);
         if (r == 0)
                 r = count_entries(file, db, ret_entries, reterr);
         if (r == 0)
@@ -384,6 +397,24 @@ int embedding_file_purge(struct embedding_file *file, const char *tenant, uint64
         (void) pthread_rwlock_wrlock(&file->readers_lock);
         (void) pthread_rwlock_unlock(&file->readers_lock);
         (void) pthread_mutex_unlock(&file->write_lock);
+        return r;
+}
+
+int embedding_cache_erase(const char *path, const char *tenant, struct error *reterr)
+{
+        cleanup_(db_close_cleanup) struct db *db = NULL;
+        cleanup_close_ int lock = -1;
+        uint64_t n = 0;
+        int r;
+
+        if (!path || (access(path, F_OK) < 0 && errno == ENOENT))
+                return 0;
+        lock = lock_file(path, reterr); /* nobody sets it aside meanwhile */
+        r = lock < 0 ? lock : db_open(path, &schema, DB_WRITE_EXISTING, &db, reterr);
+        if (r == 0)
+                r = purge_all(db, tenant, &n, reterr);
+        if (r == 0 && n > 0)
+                r = write_anew(db, reterr);
         return r;
 }
 

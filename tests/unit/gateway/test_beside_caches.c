@@ -170,7 +170,7 @@ static void test_a_tenant_is_forgotten_by_both(void **state)
         assert_true(embed(pair->newer) > 0);
         assert_int_equal(talk(pair->older, &talk1, "a", false), 0);
         assert_int_equal(talk(pair->newer, &talk1, "a", false), 0);
-        assert_int_equal(gateway_forget(pair->older->gateway, pair->older->tenant, NULL), 0);
+        assert_int_equal(gateway_forget(pair->older->gateway, pair->older->tenant, NULL, NULL), 0);
         calls = fake_calls(pair->older->fake[0]);
         assert_int_equal(talk(pair->older, &talk1, "a", false), 0);
         assert_false(talk1.answer.cached);

@@ -71,7 +71,7 @@ static void test_what_was_embedded_is_not_asked_again(void **state)
         assert_int_equal(fake_calls(network->fake[0]), 3);
         gateway_get_figures(network->gateway, &figures);
         assert_int_equal(figures.embedding_hits, 10);
-        assert_int_equal(gateway_forget(network->gateway, network->tenant, NULL), 0);
+        assert_int_equal(gateway_forget(network->gateway, network->tenant, NULL, NULL), 0);
         assert_int_equal(embed(network, 8, vectors, &usage, NULL), 0);
         assert_int_equal(usage.tokens, 24);
 }

@@ -27,7 +27,7 @@ static void test_an_answer_is_remembered_and_costs_nothing_again(void **state)
         assert_int_equal(talk1.answer.cost_microusd, 0);
         assert_string_equal(talk1.streamed, "You said: a");
         assert_int_equal(fake_calls(network->fake[0]), 1);
-        assert_int_equal(gateway_forget(network->gateway, network->tenant, NULL), 0);
+        assert_int_equal(gateway_forget(network->gateway, network->tenant, NULL, NULL), 0);
         assert_int_equal(talk(network, &talk1, "a", false), 0);
         assert_int_equal(fake_calls(network->fake[0]), 2);
 }
