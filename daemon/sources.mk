@@ -10,7 +10,9 @@ ragd_SOURCES = \
 	daemon/reload.c daemon/reload.h \
 	daemon/rooms.c daemon/rooms.h \
 	daemon/start.c daemon/start.h \
-	daemon/status.c daemon/status.h
+	daemon/status.c daemon/status.h \
+	daemon/tenancy.c daemon/tenancy.h daemon/tenancy_inside.h \
+	daemon/tenancy_news.c daemon/tenancy_tasks.c
 
 ragd_LDADD = $(CONTROL_LIBS) $(HTTP_LIBS) $(RELEASE_LIBS) $(ANSWER_LIBS) $(INGEST_LIBS) \
 	$(GATEWAY_LIBS) $(PROVIDER_LIBS) $(SCHEDULER_LIBS) $(TENANT_LIBS) $(AUDIT_LIBS) $(STORE_LIBS) $(METRICS_LIBS) \

@@ -62,6 +62,11 @@ bool log_enabled(enum log_level level)
         return (int) level <= atomic_load_explicit(&current_level, memory_order_relaxed);
 }
 
+bool log_is_journal(void)
+{
+        return to_journal;
+}
+
 static void write_journal(enum log_level level, const char *const fields[], const char *message)
 {
         char text[LOG_FIELDS_MAX][LOG_MESSAGE_MAX + 32];

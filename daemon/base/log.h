@@ -24,6 +24,9 @@ enum log_level log_level_from_name(const char *name);
 /* Chooses journal or plain lines by $JOURNAL_STREAM; call once before other threads exist. */
 void log_open(void);
 
+/* Whether that is the journal: it takes fields. */
+bool log_is_journal(void);
+
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 bool log_enabled(enum log_level level);
