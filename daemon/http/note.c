@@ -16,12 +16,14 @@
 #include "metrics/metrics.h"
 #include "release/release.h"
 #include "release/snapshot.h"
+#include "tenant/key.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define API_PREFIX "/api/v1/"
 #define PATH_MAX_SHOWN 512
+#define KEY_LEN_SUSPECT 64 /* as long as a name can be; keys are longer */
 
 bool note_is_on(const struct request *request)
 {
@@ -30,6 +32,15 @@ bool note_is_on(const struct request *request)
 }
 
 /* ---- What a line says ------------------------------------------------------------------------ */
+
+/* A whole key that was put where an id belongs is not written down. */
+static void add_parameter(struct buf *out, const char *text)
+{
+        size_t len = strlen(text);
+
+        buf_append_text(out, len > KEY_LEN_SUSPECT && key_text_is_ours(text, len) ? "ragd_..."
+                                                                                   : text);
+}
 
 /* Of the parameters in the path: "collections/notes/documents/a.md". */
 static void add_object(const struct request *request, struct buf *out)
@@ -53,7 +64,7 @@ static void add_object(const struct request *request, struct buf *out)
                         continue;
                 }
                 if (n < REQUEST_PARAMETERS_MAX && request->parameters[n])
-                        buf_append_text(out, request->parameters[n]);
+                        add_parameter(out, request->parameters[n]);
                 n++;
                 at = strchr(at, '}');
         }
@@ -76,7 +87,7 @@ static enum audit_outcome outcome_of(const struct request *request)
 /* Where no object says it: which path was asked for, without its query. */
 static void add_path(struct request *request)
 {
-        char text[PATH_MAX_SHOWN + 1];
+        char text[PATH_MAX_SHOWN + 1], *key;
         size_t len = request->target ? strcspn(request->target, "?") : 0;
 
         if (!request->details)
@@ -86,6 +97,9 @@ static void add_path(struct request *request)
         if (len > 0)
                 memcpy(text, request->target, len);
         text[len] = '\0';
+        key = strstr(text, "ragd_");
+        if (key && strlen(key) > KEY_LEN_SUSPECT)
+                (void) strcpy(key, "ragd_...");
         json_add_string(request->details, "method", request->method_text);
         json_add_string(request->details, "path", text);
 }

@@ -290,6 +290,7 @@ void problem_set_error(struct request *request, const struct error *error,
         const char *pointer = error->origin.key[0] != '\0' ? error->origin.key : NULL;
         enum problem problem = problem_from_error(error->code, pointer != NULL, origin);
         const struct problem_row *row = &rows[problem];
+        int path_len = (int) strcspn(request->target, "?"); /* what is asked is not logged */
 
         if (set_quota(request, error))
                 return;
@@ -297,7 +298,7 @@ void problem_set_error(struct request *request, const struct error *error,
                 settle(request, problem, error_text(error), pointer);
                 return;
         }
-        log_error("%s %s: %s [request %s]", request->method_text, request->target,
+        log_error("%s %.*s: %s [request %s]", request->method_text, path_len, request->target,
                   error_text(error), request->id);
         settle(request, problem, "The log of the server says more under this request_id.", NULL);
 }

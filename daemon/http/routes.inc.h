@@ -2,6 +2,7 @@
 /* ROUTE(name, method, path, handler, body, scopes, flags, query,
  *       summary, request schema, status, response schema)                                  */
 #define COLLECTION "/api/v1/collections/{collection}"
+#define TENANT "/api/v1/tenants/{tenant}"
 #define WRITES (ROUTE_KEY | ROUTE_CHANGE)
 
 ROUTE("collections.create", METHOD_POST, "/api/v1/collections", collections_create, BODY_JSON,
@@ -64,6 +65,37 @@ ROUTE("answer", METHOD_POST, "/api/v1/answer", answer_post, BODY_JSON, KEY_READ,
       "Answer a question with citations, at once or as server-sent events.", "AnswerRequest", 200,
       "Answer")
 
+ROUTE("tenants.list", METHOD_GET, "/api/v1/tenants", tenants_list_page, BODY_NONE, KEY_OPERATOR,
+      ROUTE_ADMIN, "limit,cursor", "List the tenants by name.", NULL, 200, "TenantPage")
+ROUTE("tenants.create", METHOD_POST, "/api/v1/tenants", tenants_create, BODY_JSON, KEY_OPERATOR,
+      ROUTE_ADMIN | ROUTE_CHANGE, "", "Make a tenant.", "NewTenant", 201, "Tenant")
+ROUTE("tenants.suspend", METHOD_POST, TENANT ":suspend", tenants_suspend, BODY_NONE, KEY_OPERATOR,
+      ROUTE_ADMIN | ROUTE_CHANGE, "", "Refuse every request of a tenant; its data stays.", NULL,
+      200, "Tenant")
+ROUTE("tenants.resume", METHOD_POST, TENANT ":resume", tenants_resume, BODY_NONE, KEY_OPERATOR,
+      ROUTE_ADMIN | ROUTE_CHANGE, "", "Serve a tenant again that was suspended or offloaded.", NULL,
+      200, "Tenant")
+ROUTE("tenants.quota", METHOD_PUT, TENANT "/quota", tenants_put_quota, BODY_JSON, KEY_OPERATOR,
+      ROUTE_ADMIN | ROUTE_CHANGE, "",
+      "Set limits of a tenant's own: a number, \"unlimited\", or null for the profile's.",
+      "Quotas", 200, "Tenant")
+ROUTE("keys.list", METHOD_GET, TENANT "/keys", keys_list, BODY_NONE, KEY_ADMIN | KEY_OPERATOR,
+      ROUTE_ADMIN | ROUTE_EVERY, "", "List the keys of a tenant, without their secrets.", NULL, 200,
+      "KeyList")
+ROUTE("keys.create", METHOD_POST, TENANT "/keys", keys_create, BODY_JSON, KEY_ADMIN | KEY_OPERATOR,
+      ROUTE_ADMIN | ROUTE_CHANGE | ROUTE_EVERY, "",
+      "Make a key; its text is shown this once.", "NewKey", 201, "KeyWithSecret")
+ROUTE("keys.revoke", METHOD_DELETE, TENANT "/keys/{key}", keys_revoke, BODY_NONE,
+      KEY_ADMIN | KEY_OPERATOR, ROUTE_ADMIN | ROUTE_CHANGE | ROUTE_EVERY, "",
+      "Revoke a key: the next request with it is refused.", NULL, 204, NULL)
+ROUTE("tenants.get", METHOD_GET, TENANT, tenants_get_one, BODY_NONE, KEY_ADMIN | KEY_OPERATOR,
+      ROUTE_ADMIN | ROUTE_EVERY, "", "One tenant with its limits and what it has used.", NULL, 200,
+      "Tenant")
+ROUTE("tenants.delete", METHOD_DELETE, TENANT, tenants_delete, BODY_NONE, KEY_OPERATOR,
+      ROUTE_ADMIN | ROUTE_CHANGE, "confirm",
+      "Delete a tenant: `confirm` repeats its name; an archive is kept until it is purged.", NULL,
+      204, NULL)
+
 ROUTE("health.live", METHOD_GET, "/healthz", health_live, BODY_NONE, 0,
       ROUTE_INLINE | ROUTE_ALWAYS | ROUTE_OPEN, "", "The process is alive.", NULL, 200, "Health")
 ROUTE("health.ready", METHOD_GET, "/readyz", health_ready, BODY_NONE, 0,
@@ -77,4 +109,5 @@ ROUTE("openapi", METHOD_GET, "/openapi.json", health_openapi, BODY_NONE, 0, ROUT
       "This document.", NULL, 200, "Object")
 
 #undef WRITES
+#undef TENANT
 #undef COLLECTION

@@ -11,6 +11,11 @@
 #define NUMBER_OR_NULL "{\"type\":[\"number\",\"null\"]}"
 #define BOOLEAN "{\"type\":\"boolean\"}"
 #define OBJECT "{\"type\":\"object\"}"
+#define SCOPE \
+        "{\"type\":\"string\",\"enum\":[\"read\",\"write\",\"admin\",\"operator\"]}"
+#define LIMIT \
+        "{\"type\":[\"number\",\"string\",\"null\"],\"description\":\"A number, or " \
+        "\\\"unlimited\\\"; null: the profile's.\"}"
 #define ARRAY_OF(items) "{\"type\":\"array\",\"items\":" items "}"
 #define REF(name) "{\"$ref\":\"#/components/schemas/" name "\"}"
 #define MEMBER(name, schema) "\"" name "\":" schema
@@ -30,6 +35,8 @@ static const struct schema schemas[] = {
                  ARRAY_OF("{\"type\":\"object\",\"required\":[\"pointer\",\"detail\"]"
                  ",\"properties\":"
                  "{\"pointer\":{\"type\":\"string\"},\"detail\":{\"type\":\"string\"}}}")) ","
+          MEMBER("violated-policies", ARRAY_OF(STRING)) ","
+          MEMBER("retry_after_ms", INTEGER) ","
           MEMBER("request_id", STRING)
           "}}" },
         { "NewCollection",
@@ -353,6 +360,76 @@ static const struct schema schemas[] = {
           MEMBER("estimated", BOOLEAN) ","
           MEMBER("cached", BOOLEAN) ","
           MEMBER("cost_microusd", INTEGER)
+          "}}" },
+        { "NewTenant",
+          "{\"type\":\"object\",\"required\":[\"name\"],\"properties\":{"
+          MEMBER("name", "{\"type\":\"string\",\"pattern\":\"^[a-z0-9][a-z0-9_-]{0,63}$\"}")
+          "}}" },
+        { "Tenant",
+          "{\"type\":\"object\",\"required\":[\"id\",\"name\",\"state\"],\"properties\":{"
+          MEMBER("id", STRING) ","
+          MEMBER("name", STRING) ","
+          MEMBER("state",
+                 "{\"type\":\"string\",\"enum\":[\"active\",\"suspended\",\"offloaded\","
+                 "\"deleted\"]}") ","
+          MEMBER("created_at", TIME_OR_NULL) ","
+          MEMBER("state_since", TIME_OR_NULL) ","
+          MEMBER("used_at", TIME_OR_NULL) ","
+          MEMBER("limits",
+                 "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"object\","
+                 "\"properties\":{\"used\":{\"type\":[\"number\",\"null\"]},\"limit\":{\"type\":"
+                 "[\"number\",\"null\"],\"description\":\"null: there is none\"},\"own\":{\"type\":"
+                 "\"boolean\",\"description\":\"Not the profile's.\"}}}}")
+          "}}" },
+        { "TenantPage",
+          "{\"type\":\"object\",\"required\":[\"tenants\",\"next_cursor\"],\"properties\":{"
+          MEMBER("tenants", ARRAY_OF(REF("Tenant"))) ","
+          MEMBER("next_cursor", STRING_OR_NULL)
+          "}}" },
+        { "Quotas",
+          "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
+          MEMBER("documents", LIMIT) ","
+          MEMBER("bytes", LIMIT) ","
+          MEMBER("vectors", LIMIT) ","
+          MEMBER("collections", LIMIT) ","
+          MEMBER("requests_per_minute", LIMIT) ","
+          MEMBER("ingest_bytes_per_minute", LIMIT) ","
+          MEMBER("concurrent", LIMIT) ","
+          MEMBER("requests_per_day", LIMIT) ","
+          MEMBER("tokens_per_day", LIMIT) ","
+          MEMBER("usd_per_day", LIMIT)
+          "}}" },
+        { "NewKey",
+          "{\"type\":\"object\",\"required\":[\"name\"],\"properties\":{"
+          MEMBER("name", "{\"type\":\"string\",\"maxLength\":64}") ","
+          MEMBER("scopes", ARRAY_OF(SCOPE)) ","
+          MEMBER("collections", ARRAY_OF(STRING)) ","
+          MEMBER("requests_per_minute", "{\"type\":\"integer\",\"minimum\":1}") ","
+          MEMBER("expires_at", "{\"type\":\"string\",\"format\":\"date-time\"}")
+          "}}" },
+        { "Key",
+          "{\"type\":\"object\",\"required\":[\"id\",\"tenant\",\"name\",\"scopes\",\"state\"]"
+          ",\"properties\":{"
+          MEMBER("id", STRING) ","
+          MEMBER("tenant", STRING) ","
+          MEMBER("name", STRING) ","
+          MEMBER("scopes", ARRAY_OF(SCOPE)) ","
+          MEMBER("collections", ARRAY_OF(STRING)) ","
+          MEMBER("state", "{\"type\":\"string\",\"enum\":[\"live\",\"expired\",\"revoked\"]}") ","
+          MEMBER("requests_per_minute", INTEGER) ","
+          MEMBER("created_at", TIME_OR_NULL) ","
+          MEMBER("expires_at", TIME_OR_NULL) ","
+          MEMBER("revoked_at", TIME_OR_NULL) ","
+          MEMBER("used_at", TIME_OR_NULL)
+          "}}" },
+        { "KeyList",
+          "{\"type\":\"object\",\"required\":[\"keys\"],\"properties\":{"
+          MEMBER("keys", ARRAY_OF(REF("Key")))
+          "}}" },
+        { "KeyWithSecret",
+          "{\"type\":\"object\",\"required\":[\"key\",\"token\"],\"properties\":{"
+          MEMBER("key", REF("Key")) ","
+          MEMBER("token", "{\"type\":\"string\",\"description\":\"Shown this once.\"}")
           "}}" },
         { "Health",
           "{\"type\":\"object\",\"required\":[\"status\"],\"properties\":{"

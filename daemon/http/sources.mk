@@ -16,6 +16,7 @@ libhttp_a_SOURCES = \
 	daemon/http/http.h \
 	daemon/http/idempotent.c daemon/http/idempotent.h \
 	daemon/http/jobs.c \
+	daemon/http/keys.c \
 	daemon/http/limits.c daemon/http/limits.h \
 	daemon/http/listen.c daemon/http/listen.h \
 	daemon/http/note.c daemon/http/note.h \
@@ -32,6 +33,7 @@ libhttp_a_SOURCES = \
 	daemon/http/search.c \
 	daemon/http/server.c daemon/http/server.h \
 	daemon/http/shadow.c daemon/http/shadow.h \
-	daemon/http/stream.c daemon/http/stream.h
+	daemon/http/stream.c daemon/http/stream.h \
+	daemon/http/tenants.c daemon/http/tenants.h
 
 HTTP_LIBS = libhttp.a $(MHD_LIBS)

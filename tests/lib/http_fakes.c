@@ -112,6 +112,11 @@ void fakes_switch(struct releases *releases, struct snapshot *takes_next)
         (void) snapshot_unref(former);
 }
 
+void fakes_set_multi_tenant(struct releases *releases, bool multi_tenant)
+{
+        ((struct config *) releases->serving->config)->multi_tenant = multi_tenant;
+}
+
 struct releases *fakes_releases_free(struct releases *releases)
 {
         (void) snapshot_unref(releases->serving);

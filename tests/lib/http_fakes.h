@@ -16,6 +16,7 @@
  * "ragd_expired", "ragd_stage" are refused for that.                                          */
 #pragma once
 #include "http/http.h"
+#include "store/tenants.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -30,6 +31,8 @@ struct releases;
 /* One that serves with this configuration. */
 struct releases *fakes_releases_new(const struct server_config *server,
                                     const struct security_config *security, uint32_t number);
+/* From now on with several tenants, or with one; before anybody asks. */
+void fakes_set_multi_tenant(struct releases *releases, bool multi_tenant);
 struct releases *fakes_releases_free(struct releases *releases);
 /* Another one of the same stage, with another number and addresses; not in force yet. */
 struct snapshot *fakes_snapshot_new(struct releases *releases, const struct server_config *server,
@@ -63,6 +66,11 @@ struct fakes {
         _Atomic uint8_t counted_tenant;
         _Atomic uint64_t counted_bytes, max_bytes; /* of ingest; 0: any number */
         char counted_user[160];
+
+        _Atomic uint8_t suspended; /* first byte of the tenant's id */
+        _Atomic uint32_t deleted, refreshed;
+        struct tenant_quota quota; /* that was set last */
+        uint32_t quota_unset;
 
         _Atomic int audit_sick, audit_fails; /* errnos of audit_healthy() and audit_write(); 0: well */
         _Atomic uint32_t lines;              /* that were written */

@@ -244,6 +244,229 @@ int store_get_tenant_name(struct store *store, struct tenant_id tenant,
         return 0;
 }
 
+/* ---- Tenants as rows: "default", "acme", "beta", and "new" that is made ------------------------- */
+
+static const char *const tenant_names[] = { "default", "acme", "beta", "new" };
+
+void tenant_info_done(struct tenant_info *info)
+{
+        free(info->archive);
+}
+
+struct tenant_info *tenant_infos_free(struct tenant_info *infos, size_t n)
+{
+        (void) n;
+        free(infos);
+        return NULL;
+}
+
+const char *tenant_state_name(enum tenant_state state)
+{
+        return state == TENANT_SUSPENDED ? "suspended" : "active";
+}
+
+int tenant_get(struct store *store, struct tenant_id tenant, struct tenant_info *ret,
+               struct error *reterr)
+{
+        size_t at = tenant.id.bytes[0];
+
+        (void) store;
+        memset(ret, 0, sizeof *ret);
+        if (at >= ELEMENTSOF(tenant_names))
+                return error_set(reterr, -ENOENT, "no such tenant");
+        ret->id = tenant;
+        ret->state = fakes.suspended == at && at > 0 ? TENANT_SUSPENDED : TENANT_ACTIVE;
+        (void) snprintf(ret->name, sizeof ret->name, "%s", tenant_names[at]);
+        return 0;
+}
+
+int tenant_get_by_name(struct store *store, const char *name, bool deleted,
+                       struct tenant_info *ret, struct error *reterr)
+{
+        (void) deleted;
+        for (uint8_t i = 0; i < ELEMENTSOF(tenant_names); i++)
+                if (strcmp(name, tenant_names[i]) == 0)
+                        return tenant_get(store, (struct tenant_id){ .id.bytes = { i } }, ret,
+                                          reterr);
+        return error_set(reterr, -ENOENT, "no tenant is named \"%s\"", name);
+}
+
+int tenant_list(struct store *store, bool deleted, const char *after, size_t limit,
+                struct tenant_info **ret, size_t *ret_n, struct error *reterr)
+{
+        static const uint8_t by_name[] = { 1, 2, 0 };
+        struct tenant_info *infos = calloc(3, sizeof *infos);
+        size_t n = 0;
+
+        (void) deleted;
+        for (size_t i = 0; i < ELEMENTSOF(by_name) && n < limit; i++)
+                if (!after || strcmp(tenant_names[by_name[i]], after) > 0)
+                        (void) tenant_get(store, (struct tenant_id){ .id.bytes = { by_name[i] } },
+                                          &infos[n++], reterr);
+        *ret = infos;
+        *ret_n = n;
+        return 0;
+}
+
+int tenant_set_quota(struct store *store, struct tenant_id tenant, const struct tenant_quota *quota,
+                     uint32_t unset, struct error *reterr)
+{
+        (void) store;
+        (void) tenant;
+        (void) reterr;
+        fakes.quota = *quota;
+        fakes.quota_unset = unset;
+        return 0;
+}
+
+void tenants_refresh(struct tenants *tenants, struct tenant_id tenant)
+{
+        (void) tenants;
+        (void) tenant;
+        fakes.refreshed++;
+}
+
+int tenant_describe_usage(struct tenants *tenants, struct tenant_id tenant,
+                          struct json_object **ret, struct error *reterr)
+{
+        (void) tenants;
+        (void) tenant;
+        (void) reterr;
+        *ret = json_object_new_object();
+        json_add_u64(*ret, "used", 7);
+        return 0;
+}
+
+int lifecycle_create(struct lifecycle *lifecycle, const char *name, struct tenant_info *ret,
+                     struct error *reterr)
+{
+        (void) lifecycle;
+        if (tenant_get_by_name(NULL, name, false, ret, NULL) == 0 && strcmp(name, "new") != 0)
+                return error_set(reterr, -EEXIST, "the tenant \"%s\" exists", name);
+        if (strcmp(name, "new") != 0)
+                return error_set(reterr, -EINVAL, "that is no name");
+        return 0;
+}
+
+int lifecycle_suspend(struct lifecycle *lifecycle, struct tenant_id tenant, struct error *reterr)
+{
+        (void) lifecycle;
+        if (tenant.id.bytes[0] == 0)
+                return error_set(reterr, -EPERM, "the default tenant stays");
+        if (fakes.suspended == tenant.id.bytes[0])
+                return error_set(reterr, -EPROTO, "it is suspended");
+        fakes.suspended = tenant.id.bytes[0];
+        return 0;
+}
+
+int lifecycle_activate(struct lifecycle *lifecycle, struct tenant_id tenant,
+                       struct error *reterr)
+{
+        (void) lifecycle;
+        (void) tenant;
+        (void) reterr;
+        fakes.suspended = 0;
+        return 0;
+}
+
+int lifecycle_delete(struct lifecycle *lifecycle, struct tenant_id tenant, struct error *reterr)
+{
+        (void) lifecycle;
+        (void) tenant;
+        (void) reterr;
+        fakes.deleted++;
+        return 0;
+}
+
+/* ---- Keys as rows: each tenant has one, "key1"; made ones are "key8" --------------------------- */
+
+int key_id_parse(const char *text, struct key_id *ret)
+{
+        unsigned number;
+
+        if (sscanf(text, "key%3u", &number) != 1)
+                return -EINVAL;
+        *ret = (struct key_id){ { (uint8_t) number } };
+        return 0;
+}
+
+int key_scopes_parse(const char *text, uint32_t *ret, struct error *reterr)
+{
+        for (uint32_t i = 0; i < ELEMENTSOF(scope_names); i++)
+                if (strcmp(text, scope_names[i]) == 0) {
+                        *ret = 1U << i;
+                        return 0;
+                }
+        return error_set(reterr, -EINVAL, "\"%s\" is no scope", text);
+}
+
+void key_info_done(struct key_info *info)
+{
+        for (size_t i = 0; info->collections && info->collections[i]; i++)
+                free(info->collections[i]);
+        free(info->collections);
+}
+
+struct key_info *key_infos_free(struct key_info *infos, size_t n)
+{
+        (void) n;
+        free(infos);
+        return NULL;
+}
+
+int key_list(struct store *store, struct tenant_id tenant, struct key_info **ret, size_t *ret_n,
+             struct error *reterr)
+{
+        struct key_info *infos = calloc(1, sizeof *infos);
+
+        (void) store;
+        (void) reterr;
+        infos->id = (struct key_id){ { 1 } };
+        infos->tenant = tenant;
+        *ret = infos;
+        *ret_n = 1;
+        return 0;
+}
+
+struct json_object *key_json(const struct key_info *info, const char *tenant_name,
+                             uint64_t now_wall_usec)
+{
+        struct json_object *json = json_object_new_object();
+        char text[KEY_SCOPES_TEXT_SIZE];
+
+        (void) now_wall_usec;
+        json_add_string(json, "id", key_id_format(info->id, text));
+        json_add_string(json, "tenant", tenant_name);
+        json_add_string(json, "name", info->name);
+        json_add_string(json, "scopes", key_scopes_format(info->scopes, text));
+        json_add_u64(json, "expires_usec", info->expires_usec);
+        return json;
+}
+
+int keyring_create(struct keyring *keyring, const struct key_info *draft, struct key_info *ret,
+                   char ret_text[static 112], struct error *reterr)
+{
+        (void) keyring;
+        if ((draft->scopes & KEY_OPERATOR) && draft->tenant.id.bytes[0] != 0)
+                return error_set(reterr, -EINVAL, "operators are of the default tenant");
+        memset(ret, 0, sizeof *ret);
+        ret->id = (struct key_id){ { 8 } };
+        ret->tenant = draft->tenant;
+        ret->scopes = draft->scopes;
+        ret->expires_usec = draft->expires_usec;
+        (void) snprintf(ret->name, sizeof ret->name, "%s", draft->name);
+        (void) strcpy(ret_text, "ragd_testing_secret");
+        return 0;
+}
+
+int keyring_revoke(struct keyring *keyring, struct tenant_id tenant, struct key_id id,
+                   struct error *reterr)
+{
+        (void) keyring;
+        (void) tenant;
+        return id.bytes[0] == 1 ? 0 : error_set(reterr, -ENOENT, "no such key");
+}
+
 /* ---- The audit log: the last lines, as text -------------------------------------------------- */
 
 static struct {

@@ -6,7 +6,8 @@ http_tests = \
 	tests/unit/http/test_reject \
 	tests/unit/http/test_routes \
 	tests/unit/http/test_server \
-	tests/unit/http/test_shadow
+	tests/unit/http/test_shadow \
+	tests/unit/http/test_tenants
 check_PROGRAMS += $(http_tests)
 TESTS += $(http_tests)
 HTTP_TEST_FAKES = \
@@ -28,6 +29,8 @@ tests_unit_http_test_server_SOURCES = tests/unit/http/test_server.c $(HTTP_TEST_
 tests_unit_http_test_server_LDADD = $(HTTP_TEST_LIBS)
 tests_unit_http_test_shadow_SOURCES = tests/unit/http/test_shadow.c $(HTTP_TEST_FAKES)
 tests_unit_http_test_shadow_LDADD = $(HTTP_TEST_LIBS)
+tests_unit_http_test_tenants_SOURCES = tests/unit/http/test_tenants.c $(HTTP_TEST_FAKES)
+tests_unit_http_test_tenants_LDADD = $(HTTP_TEST_LIBS)
 if HAVE_GNUTLS
 check_PROGRAMS += tests/unit/http/test_rebind_tls
 TESTS += tests/unit/http/test_rebind_tls

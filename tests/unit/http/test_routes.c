@@ -144,6 +144,16 @@ static void test_every_row_is_complete(void **state)
                 assert_false((route->flags & ROUTE_KEY) && (route->flags & ROUTE_INLINE));
                 if (route->flags & ROUTE_KEY)
                         assert_int_not_equal(route->method, METHOD_GET);
+                /* Neither is the audit log of changes; and a key's text is stored nowhere. */
+                assert_false((route->flags & ROUTE_CHANGE) && (route->flags & ROUTE_INLINE));
+                assert_false((route->flags & ROUTE_ADMIN) && (route->flags & ROUTE_KEY));
+                if (route->method == METHOD_PUT || route->method == METHOD_DELETE)
+                        assert_true(route->flags & ROUTE_CHANGE);
+                if (route->flags & ROUTE_CHANGE)
+                        assert_false(route->scopes & KEY_READ);
+                if (strncmp(route->path, "/api/", 5) == 0)
+                        assert_true(route->scopes && (route->flags & (ROUTE_CHANGE | ROUTE_READ |
+                                                                      ROUTE_ADMIN)));
                 for (const char *c = route->path; *c; c++)
                         parameters += *c == '{';
                 assert_true(parameters <= REQUEST_PARAMETERS_MAX);
