@@ -45,7 +45,8 @@ static inline enum tenant_state tenant_state_of(struct fixture *fixture, struct 
         return info.state;
 }
 
-static inline void tenant_go(struct fixture *fixture, struct tenant_id tenant, enum tenant_state state)
+static inline void tenant_go(struct fixture *fixture, struct tenant_id tenant,
+                             enum tenant_state state)
 {
         struct error error = { 0 };
 

@@ -8,7 +8,8 @@
 
 static void test_a_name_belongs_to_one_tenant(void **state)
 {
-        static const char *const bad[] = { "", "A", "a.b", "../x", "a/b", "-a", "a b", "a'b", "ä" };
+        static const char *const bad[] = { "", "A", "a.b", "../x", "a/b", "-a", "a b", "a'b",
+                                           "ä" };
         struct fixture *fixture = *state;
         struct tenant_info info = tenant_put(fixture, "acme"), other, got = { 0 };
         struct tenant_id id;
@@ -117,7 +118,8 @@ static void test_lists_go_on_after_a_name_and_keep_deleted_ones_apart(void **sta
         for (size_t i = 0; i + 1 < ELEMENTSOF(live); i++)
                 (void) tenant_put(fixture, live[i]);
         for (size_t i = 0; i < 3; i++)
-                tenant_go(fixture, tenant_put(fixture, i == 2 ? "gone-2" : "gone").id, TENANT_DELETED);
+                tenant_go(fixture, tenant_put(fixture, i == 2 ? "gone-2" : "gone").id,
+                          TENANT_DELETED);
         for (size_t i = 0; i < ELEMENTSOF(live); i++) {
                 assert_ok(tenant_list(fixture->store, false, after, 1, &infos, &n, &error));
                 assert_int_equal(n, 1);

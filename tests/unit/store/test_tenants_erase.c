@@ -152,7 +152,8 @@ static unsigned count_rows_of(struct fixture *fixture, struct tenant_id tenant)
 static void test_nothing_of_an_erased_tenant_is_left_in_the_file(void **state)
 {
         struct fixture *fixture = *state;
-        struct tenant_info a = tenant_put(fixture, CANARY "-corp"), b = tenant_put(fixture, "other");
+        struct tenant_info a = tenant_put(fixture, CANARY "-corp");
+        struct tenant_info b = tenant_put(fixture, "other");
         struct error error = { 0 };
         uint64_t rows = 0;
 
