@@ -9,6 +9,8 @@
 
 /* How often the registry was asked, and how often two hashes were compared. */
 static atomic_uint reads, comparisons;
+/* Revokes the key that was read, before whoever read it goes on. */
+static struct fixture *revoking;
 
 int __real_key_get(struct store *store, struct key_id id, struct key_info *ret,
                    struct error *reterr);
@@ -17,8 +19,14 @@ int __wrap_key_get(struct store *store, struct key_id id, struct key_info *ret,
 int __wrap_key_get(struct store *store, struct key_id id, struct key_info *ret,
                    struct error *reterr)
 {
+        struct fixture *fixture = take_ptr(revoking);
+        int r = __real_key_get(store, id, ret, reterr);
+
         (void) atomic_fetch_add(&reads, 1);
-        return __real_key_get(store, id, ret, reterr);
+        if (fixture)
+                assert_int_equal(keyring_revoke(fixture->keyring, fixture->tenant.id, id, NULL),
+                                 0);
+        return r;
 }
 
 int __real_sodium_memcmp(const void *a, const void *b, size_t len);
@@ -195,6 +203,18 @@ static void test_a_revoked_key_is_refused_by_the_next_check(void **state)
         assert_int_equal(check(fixture, text, NOW, NULL), -EACCES);
 }
 
+static void test_a_row_that_was_read_before_a_revocation_is_not_kept(void **state)
+{
+        struct fixture *fixture = *state;
+        char text[KEY_TEXT_MAX];
+
+        (void) create(fixture, text);
+        revoking = fixture;
+        assert_int_equal(check(fixture, text, NOW, NULL), 0); /* it began before */
+        assert_null(revoking);
+        assert_int_equal(check(fixture, text, NOW, NULL), -EACCES);
+}
+
 static void test_a_key_ends_at_its_time(void **state)
 {
         struct fixture *fixture = *state;
@@ -333,6 +353,7 @@ int main(void)
                 TEST(test_however_many_ids_are_guessed_no_key_is_pushed_out),
                 TEST(test_more_keys_than_the_table_holds_are_read_again),
                 TEST(test_a_revoked_key_is_refused_by_the_next_check),
+                TEST(test_a_row_that_was_read_before_a_revocation_is_not_kept),
                 TEST(test_a_key_ends_at_its_time),
                 TEST(test_keys_of_a_deleted_tenant_are_refused),
                 TEST(test_a_draft_that_promises_too_much_is_refused),
