@@ -100,4 +100,10 @@ tests_unit_store_test_tenants_LDADD = $(store_test_libs)
 tests_unit_store_test_tenants_erase_SOURCES = tests/unit/store/test_tenants_erase.c \
 	tests/unit/store/registry_v2.h tests/unit/store/tenant_rows.h $(store_test_fixture)
 tests_unit_store_test_tenants_erase_LDADD = $(store_test_libs)
+
+check_PROGRAMS += tests/unit/store/test_tenant_archive
+TESTS += tests/unit/store/test_tenant_archive
+tests_unit_store_test_tenant_archive_SOURCES = tests/unit/store/test_tenant_archive.c \
+	$(store_test_fixture) tests/lib/faultfs.c tests/lib/faultfs.h
+tests_unit_store_test_tenant_archive_LDADD = $(store_test_libs) -ldl
 endif
