@@ -69,7 +69,7 @@ struct http_services {
  *   "systemd"                        the sockets passed under the name "http"
  * Where `metrics_listen` is set, /metrics is served there and nowhere else; its sockets are
  * passed under the name "metrics".  -EADDRINUSE, -EACCES, -EINVAL, -ENOENT (no such socket was
- * passed, no certificate) name the address or the file. */
+ * passed, no certificate), -EPERM (exposed in production) name the address or the file. */
 int http_new(const struct http_services *services, struct http **ret, struct error *reterr);
 
 /* Stops accepting, turns /readyz to 503, ends the streams, lets running requests finish for at

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,6 +50,24 @@ static char *address_of(int fd)
         return asprintf(&text, storage.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port) < 0
                        ? NULL
                        : text;
+}
+
+bool listen_is_exposed(int fd)
+{
+        struct sockaddr_storage storage = { 0 };
+        const struct sockaddr_in *in = (const void *) &storage;
+        const struct sockaddr_in6 *in6 = (const void *) &storage;
+        socklen_t len = sizeof storage;
+
+        if (getsockname(fd, (struct sockaddr *) &storage, &len) < 0)
+                return true;
+        if (storage.ss_family == AF_INET)
+                return ntohl(in->sin_addr.s_addr) >> 24 != IN_LOOPBACKNET;
+        if (storage.ss_family == AF_INET6)
+                return !IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr) &&
+                       !(IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) &&
+                         in6->sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
+        return storage.ss_family != AF_UNIX;
 }
 
 /* Takes the descriptor, also when it fails. */

@@ -17,5 +17,7 @@ struct listening {
  * not block.  Errors as in http_new(). */
 int listen_open(const char *address, const char *systemd_name, struct listening **sockets,
                 size_t *n, struct error *reterr);
+/* Whether other machines can reach it: it is bound to more than a loopback address. */
+bool listen_is_exposed(int fd);
 /* Closes the socket unless its fd is -1, removes the path. */
 void listening_done(struct listening *listening);

@@ -205,6 +205,39 @@ static int find_removed(struct rebind *rebind, struct error *reterr)
         return 0;
 }
 
+/* What the check of a profile says about its addresses, for the sockets as they are: those that the
+ * service manager passes, too.  Metrics are apart, as there. */
+static int check_exposed(const struct config *config, const struct listener *listener,
+                         struct error *reterr)
+{
+        bool tls = config->server.tls_cert && config->server.tls_key;
+        bool keys = config->multi_tenant || config->security.require_keys;
+
+        if (config->stage != STAGE_PRODUCTION || (tls && keys) || listener->metrics_only ||
+            !listen_is_exposed(listener->socket.fd))
+                return 0;
+        return error_set(reterr, -EPERM,
+                         "listen \"%s\": other machines can reach %s, in production, without %s: "
+                         "set rag.server.tls_cert and tls_key and rag.security.require_keys, or bind "
+                         "it to 127.0.0.1",
+                         listener->configured, listener->socket.address,
+                         tls    ? "keys"
+                         : keys ? "TLS"
+                                : "TLS and keys");
+}
+
+static int check_all_exposed(const struct rebind *rebind, const struct config *config,
+                             struct error *reterr)
+{
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < rebind->n_kept; i++)
+                r = check_exposed(config, rebind->kept[i], reterr);
+        for (size_t i = 0; r == 0 && i < rebind->n_added; i++)
+                r = check_exposed(config, rebind->added[i], reterr);
+        return r;
+}
+
 /* ---- Where it listens ---------------------------------------------------------------------- */
 
 static int list_addresses(const struct listener *const *listeners, size_t n,
@@ -276,8 +309,9 @@ static struct rebind *rebind_free(struct rebind *rebind)
         return NULL;
 }
 
-static int prepare(struct rebind *rebind, const struct server_config *server, struct error *reterr)
+static int prepare(struct rebind *rebind, const struct config *config, struct error *reterr)
 {
+        const struct server_config *server = &config->server;
         struct listener *listener = acceptor_listeners(rebind->http->acceptor);
         size_t n = 0;
         int r = read_tls(rebind, server, reterr);
@@ -293,11 +327,13 @@ static int prepare(struct rebind *rebind, const struct server_config *server, st
         if (r >= 0 && server->metrics_listen)
                 r = want(rebind, server, server->metrics_listen, true, reterr);
         if (r >= 0)
+                r = check_all_exposed(rebind, config, reterr);
+        if (r >= 0)
                 r = find_removed(rebind, reterr);
         return r < 0 ? r : make_addresses(rebind, server, reterr);
 }
 
-int rebind_prepare(struct http *http, const struct server_config *server, struct rebind **ret,
+int rebind_prepare(struct http *http, const struct config *config, struct rebind **ret,
                    struct error *reterr)
 {
         struct rebind *rebind = calloc(1, sizeof *rebind);
@@ -306,7 +342,7 @@ int rebind_prepare(struct http *http, const struct server_config *server, struct
         if (!rebind)
                 return error_oom(reterr);
         rebind->http = http;
-        r = prepare(rebind, server, reterr);
+        r = prepare(rebind, config, reterr);
         if (r < 0) {
                 rebind_abort(rebind);
                 return r;
@@ -371,7 +407,7 @@ int http_prepare(void *http, const struct snapshot *now, const struct snapshot *
                  void **ret_prepared, struct error *reterr)
 {
         struct rebind *rebind = NULL;
-        int r = rebind_prepare(http, &next->config->server, &rebind, reterr);
+        int r = rebind_prepare(http, next->config, &rebind, reterr);
 
         (void) now;
         if (r == 0)

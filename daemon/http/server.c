@@ -22,8 +22,9 @@ static uint32_t thread_count(const struct server_config *server)
         return server->threads ? server->threads : cores > 0 ? (uint32_t) cores : 1;
 }
 
-static int open_all(struct http *http, const struct server_config *server, struct error *reterr)
+static int open_all(struct http *http, const struct config *config, struct error *reterr)
 {
+        const struct server_config *server = &config->server;
         const struct guard_timeouts timeouts = {
                 .head_usec = server->header_timeout_seconds * USEC_PER_SEC,
                 .request_usec = server->request_timeout_seconds * USEC_PER_SEC,
@@ -35,7 +36,7 @@ static int open_all(struct http *http, const struct server_config *server, struc
         if (r >= 0)
                 r = acceptor_new(http, &http->acceptor, reterr);
         if (r >= 0)
-                r = rebind_prepare(http, server, &rebind, reterr);
+                r = rebind_prepare(http, config, &rebind, reterr);
         if (r < 0)
                 return r;
         rebind_commit(rebind, server);
@@ -61,7 +62,7 @@ int http_new(const struct http_services *services, struct http **ret, struct err
                 }
         }
         if (r >= 0)
-                r = open_all(http, server, reterr);
+                r = open_all(http, pin.snapshot->config, reterr);
         (void) snapshot_unref(pin.snapshot);
         if (r < 0) {
                 (void) http_free(http, 0);

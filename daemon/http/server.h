@@ -9,6 +9,7 @@
 #include <microhttpd.h>
 #include <pthread.h>
 
+struct config;
 struct server_config;
 
 /* How long a client may rest between requests: well beyond the pause of a pooled connection. */
@@ -33,8 +34,9 @@ struct http {
         char last_message[ERROR_MESSAGE_MAX]; /* of the library, for errors at start */
 };
 
-/* rebind.c: everything that `server` asks for, beside what listens already. */
-int rebind_prepare(struct http *http, const struct server_config *server, struct rebind **ret,
+/* rebind.c: everything that `server` asks for, beside what listens already.  -EPERM: in production
+ * other machines would reach a socket without keys and TLS. */
+int rebind_prepare(struct http *http, const struct config *config, struct rebind **ret,
                    struct error *reterr);
 void rebind_commit(struct rebind *rebind, const struct server_config *server);
 void rebind_abort(struct rebind *rebind);

@@ -49,6 +49,7 @@ struct http_services fakes_services(struct metrics *metrics, struct releases *re
 struct releases {
         pthread_mutex_t lock;
         struct security_config security;
+        enum stage stage;
         struct snapshot *serving;
 };
 
@@ -62,7 +63,7 @@ struct snapshot *fakes_snapshot_new(struct releases *releases, const struct serv
         snapshot->config = calloc(1, sizeof *snapshot->config);
         snapshot->config->server = *server;
         snapshot->config->security = releases->security;
-        snapshot->config->stage = STAGE_TESTING;
+        snapshot->config->stage = releases->stage;
         snapshot->release = number;
         snapshot->refs = 1;
         snapshots++;
@@ -97,6 +98,7 @@ struct releases *fakes_releases_new(const struct server_config *server,
 
         (void) pthread_mutex_init(&releases->lock, NULL);
         releases->security = *security;
+        releases->stage = STAGE_TESTING;
         releases->serving = fakes_snapshot_new(releases, server, number);
         return releases;
 }
@@ -110,6 +112,11 @@ void fakes_switch(struct releases *releases, struct snapshot *takes_next)
         releases->serving = takes_next;
         (void) pthread_mutex_unlock(&releases->lock);
         (void) snapshot_unref(former);
+}
+
+void fakes_set_stage(struct releases *releases, enum stage stage)
+{
+        releases->stage = ((struct config *) releases->serving->config)->stage = stage;
 }
 
 void fakes_set_multi_tenant(struct releases *releases, bool multi_tenant)

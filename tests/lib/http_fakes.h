@@ -15,6 +15,7 @@
  * "docs") of the tenant acme, "ragd_beta" of beta, "ragd_operator" of the default one; "ragd_wrong",
  * "ragd_expired", "ragd_stage" are refused for that.                                          */
 #pragma once
+#include "config/words.h"
 #include "http/http.h"
 #include "store/tenants.h"
 
@@ -33,6 +34,8 @@ struct releases *fakes_releases_new(const struct server_config *server,
                                     const struct security_config *security, uint32_t number);
 /* From now on with several tenants, or with one; before anybody asks. */
 void fakes_set_multi_tenant(struct releases *releases, bool multi_tenant);
+/* Testing, unless this is said; snapshots made later are of it, too. */
+void fakes_set_stage(struct releases *releases, enum stage stage);
 struct releases *fakes_releases_free(struct releases *releases);
 /* Another one of the same stage, with another number and addresses; not in force yet. */
 struct snapshot *fakes_snapshot_new(struct releases *releases, const struct server_config *server,

@@ -1,6 +1,7 @@
 if HAVE_CMOCKA
 http_tests = \
 	tests/unit/http/test_callers \
+	tests/unit/http/test_exposed \
 	tests/unit/http/test_note \
 	tests/unit/http/test_rebind \
 	tests/unit/http/test_reject \
@@ -17,6 +18,8 @@ HTTP_TEST_FAKES = \
 HTTP_TEST_LIBS = $(HTTP_LIBS) $(TENANT_LIBS) $(METRICS_LIBS) $(SCHEDULER_LIBS) $(CONFIG_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 tests_unit_http_test_callers_SOURCES = tests/unit/http/test_callers.c $(HTTP_TEST_FAKES)
 tests_unit_http_test_callers_LDADD = $(HTTP_TEST_LIBS)
+tests_unit_http_test_exposed_SOURCES = tests/unit/http/test_exposed.c $(HTTP_TEST_FAKES)
+tests_unit_http_test_exposed_LDADD = $(HTTP_TEST_LIBS)
 tests_unit_http_test_note_SOURCES = tests/unit/http/test_note.c $(HTTP_TEST_FAKES)
 tests_unit_http_test_note_LDADD = $(HTTP_TEST_LIBS)
 tests_unit_http_test_rebind_SOURCES = tests/unit/http/test_rebind.c $(HTTP_TEST_FAKES)
