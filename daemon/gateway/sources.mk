@@ -36,4 +36,4 @@ libgateway_a_SOURCES = \
 	daemon/gateway/vectors.c daemon/gateway/vectors.h \
 	daemon/gateway/window.c daemon/gateway/window.h
 # What a program that links libgateway.a needs beside the floors below.
-GATEWAY_LIBS = libgateway.a $(SODIUM_LIBS)
+GATEWAY_LIBS = libgateway.a libtenant.a $(SODIUM_LIBS)

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "ingest/followed.h"
 #include "ingest/inside.h"
+#include "ingest/quota.h"
 
 #include <stdlib.h>
 
@@ -41,6 +42,8 @@ int ingest_create_collection(struct ingest *ingest, struct tenant_id tenant, con
                              const char *language, const char *description,
                              struct collection_info *ret, struct error *reterr)
 {
+        const struct tenant_amounts one = { .collections = 1 };
+        cleanup_(quota_give_back) struct quota_hold hold = { 0 };
         struct text_analyzer *analyzer = NULL;
         struct collection_info info = { 0 };
         int r = ingest_check_space(ingest, reterr);
@@ -50,17 +53,24 @@ int ingest_create_collection(struct ingest *ingest, struct tenant_id tenant, con
                 text_analyzer_free(analyzer);
         }
         if (r == 0)
+                r = quota_hold(ingest, tenant, &one, &hold, reterr);
+        if (r == 0)
                 r = collection_create(ingest->settings.store, tenant, name, language, description,
                                       &info, reterr);
-        if (r < 0)
+        if (r < 0) {
+                if (!quota_is_clean(r))
+                        quota_settle(&hold, NULL);
                 return r;
+        }
         r = make_first_generation(ingest, &info, reterr);
         if (r == 0) { /* those of other releases, and whatever came between */
+                quota_settle(&hold, &one);
                 follower_post(ingest, tenant, info.id);
                 collection_info_done(&info);
                 return collection_get_info(ingest->settings.store, tenant, name, ret, reterr);
         }
         (void) collection_delete(ingest->settings.store, tenant, name, NULL);
+        quota_settle(&hold, NULL);
         collection_info_done(&info);
         return r;
 }
@@ -89,13 +99,18 @@ static int stop_following(struct ingest *ingest, struct collection_id collection
 int ingest_delete_collection(struct ingest *ingest, struct tenant_id tenant, const char *name,
                              struct error *reterr)
 {
+        cleanup_(quota_give_back) struct quota_hold hold = { 0 };
         struct collection_info info = { 0 };
         int r = collection_get_info(ingest->settings.store, tenant, name, &info, reterr);
 
         if (r == 0)
                 r = stop_following(ingest, info.id, reterr);
         if (r == 0)
+                r = quota_hold(ingest, tenant, &(struct tenant_amounts){ 0 }, &hold, reterr);
+        if (r == 0) {
                 r = collection_delete(ingest->settings.store, tenant, name, reterr);
+                quota_settle(&hold, NULL); /* what it held is read anew */
+        }
         if (r == 0) /* what it still holds open goes with it */
                 upkeep_stop(ingest, info.id);
         collection_info_done(&info);

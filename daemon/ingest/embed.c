@@ -101,8 +101,9 @@ static int call_gateway(struct follower *follower, const struct target *target,
                                                     .embedded = texts->n,
                                                     .tokens = usage.tokens });
         }
-        /* Here -ECANCELED is what a job is given up with; this one goes on after the restart. */
-        return r == -ECANCELED ? -ESHUTDOWN : r;
+        /* Here -ECANCELED is what a job is given up with; this one goes on after the restart.  And
+         * -EDQUOT is a generation without room; spent money or tokens come back, and it waits. */
+        return r == -ECANCELED ? -ESHUTDOWN : r == -EDQUOT ? -EAGAIN : r;
 }
 
 /* Vectors that came with the document. */

@@ -150,10 +150,14 @@ int ingest_put(struct ingest *ingest, struct tenant_id tenant, const char *colle
                struct error *reterr);
 
 /* A stream of JSON Lines as one job.  Lines are committed in groups; finish() makes the rest
- * durable.  A bad line does not spoil the others: it is counted and its error kept. */
+ * durable.  A bad line does not spoil the others: it is counted and its error kept.  Where the
+ * tenant's data is limited, nothing is written before finish(), whose -EDQUOT leaves no job. */
 struct ingest_batch;
 int ingest_batch_open(struct ingest *ingest, struct tenant_id tenant, const char *collection,
                       struct ingest_batch **ret, struct error *reterr);
+/* Before the first byte, where it is known: how long the stream will be at most.  Where it fits
+ * what the tenant may store in any case, it need not be counted as a whole before it is written. */
+int ingest_batch_expect(struct ingest_batch *batch, uint64_t bytes, struct error *reterr);
 /* The same stream, of which nothing is kept: summed up by `estimate`, with what would be refused
  * and why.  There is no job.  Without a collection every document is new. */
 int ingest_batch_estimate(struct ingest *ingest, struct tenant_id tenant,

@@ -6,6 +6,7 @@
 #include "ingest/chunk.h"
 #include "ingest/followed.h"
 #include "ingest/inside.h"
+#include "ingest/quota.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -148,8 +149,11 @@ enum ingest_difference ingest_compare(struct collection *collection,
         uint8_t sha256[32];
         bool unchanged;
 
-        if (docs_get(collection, input->external_id, &document, NULL) < 0)
+        if (docs_get(collection, input->external_id, &document, NULL) < 0) {
+                *ret = (struct docs_receipt){ .delta = { 1, (int64_t) input->body_len,
+                                                         input->chunks } };
                 return INGEST_NEW;
+        }
         (void) crypto_hash_sha256(sha256, input->body, input->body_len);
         unchanged = input->n_vectors == 0 && !document.failed &&
                     memcmp(sha256, document.sha256, sizeof sha256) == 0 &&
@@ -161,24 +165,58 @@ enum ingest_difference ingest_compare(struct collection *collection,
                                       .version = document.version,
                                       .doc_seq = document.doc_seq,
                                       .unchanged = true };
+        if (!unchanged)
+                ret->delta = (struct docs_delta){
+                        .bytes = (int64_t) input->body_len - (int64_t) document.size_bytes,
+                        .vectors = (int64_t) input->chunks - (int64_t) document.chunks,
+                };
         memcpy(ret->sha256, sha256, sizeof sha256);
         document_done(&document);
         return unchanged ? INGEST_UNCHANGED : INGEST_CHANGED;
 }
 
+/* Where others change the same document meanwhile, what it adds is looked at again. */
+static int put_within(struct collection *collection, const struct document_input *input,
+                      struct job_id job, struct quota_hold *hold, struct docs_receipt *ret,
+                      struct error *reterr)
+{
+        const struct tenant_amounts none = { 0 };
+        struct tenant_amounts more;
+        struct docs_delta left;
+        int r = docs_put_within(collection, input, 1, job, quota_left(hold, &none, &left), ret,
+                                reterr);
+
+        while (r == -ESTALE) {
+                (void) ingest_compare(collection, input, ret);
+                more = quota_amounts(&ret->delta);
+                r = quota_hold_more(hold, &more, reterr);
+                if (r == 0)
+                        r = docs_put_within(collection, input, 1, job,
+                                            quota_left(hold, &none, &left), ret, reterr);
+        }
+        return r;
+}
+
 /* Job row first, then docs.db. */
 static int put_durably(struct ingest *ingest, struct collection *collection,
-                       const struct document_input *input, struct ingest_receipt *ret,
-                       struct error *reterr)
+                       const struct document_input *input, struct quota_hold *hold,
+                       struct ingest_receipt *ret, struct error *reterr)
 {
         const struct collection_info *info = collection_get(collection);
+        struct tenant_amounts added;
         struct error why = { 0 };
         struct job_intake intake = { 0 };
         int r = live_job_begin(ingest, info, JOB_INGEST, &ret->job, reterr);
 
         if (r < 0)
                 return r;
-        r = docs_put(collection, input, 1, ret->job, &ret->document, &why);
+        r = put_within(collection, input, ret->job, hold, &ret->document, &why);
+        if (r == 0) {
+                added = quota_amounts(&ret->document.delta);
+                quota_settle(hold, &added);
+        } else if (!quota_is_clean(r)) {
+                quota_settle(hold, NULL);
+        }
         if (r == 0) {
                 intake.unchanged = ret->document.unchanged;
                 intake.accepted = !ret->document.unchanged;
@@ -196,29 +234,56 @@ int ingest_put(struct ingest *ingest, struct tenant_id tenant, const char *colle
                struct error *reterr)
 {
         cleanup_(collection_unref_cleanup) struct collection *open = NULL;
+        cleanup_(quota_give_back) struct quota_hold hold = { 0 };
+        struct document_input input = *document;
         struct ingest_receipt receipt = { 0 };
+        struct tenant_amounts more;
         int r = ingest_check_input(ingest, document, reterr);
 
         if (r == 0)
                 r = ingest_check_space(ingest, reterr);
         if (r == 0)
                 r = collection_open(ingest->settings.store, tenant, collection, &open, reterr);
-        if (r == 0 && ingest_compare(open, document, &receipt.document) != INGEST_UNCHANGED)
-                r = put_durably(ingest, open, document, &receipt, reterr);
+        if (r == 0)
+                r = quota_count_chunks(ingest, NULL, document, &input.chunks, reterr);
+        if (r == 0 && ingest_compare(open, &input, &receipt.document) != INGEST_UNCHANGED) {
+                more = quota_amounts(&receipt.document.delta);
+                r = quota_hold(ingest, tenant, &more, &hold, reterr);
+                if (r == 0)
+                        r = put_durably(ingest, open, &input, &hold, &receipt, reterr);
+        }
         if (r < 0)
                 return r;
         *ret = receipt;
         return 0;
 }
 
+int ingest_forget_document(struct collection *collection, struct quota_hold *hold,
+                           const char *external_id, struct error *reterr)
+{
+        struct docs_delta gone = { 0 };
+        struct tenant_amounts added;
+        int r = collection_forget_counted(collection, external_id, &gone, reterr);
+
+        added = quota_amounts(&gone);
+        if (r == 0)
+                quota_settle(hold, &added);
+        else if (!quota_is_clean(r)) /* the generations may have failed behind it */
+                quota_settle(hold, NULL);
+        return r;
+}
+
 int ingest_delete(struct ingest *ingest, struct tenant_id tenant, const char *collection,
                   const char *external_id, struct error *reterr)
 {
         cleanup_(collection_unref_cleanup) struct collection *open = NULL;
+        cleanup_(quota_give_back) struct quota_hold hold = { 0 };
         int r = collection_open(ingest->settings.store, tenant, collection, &open, reterr);
 
         if (r == 0)
-                r = collection_forget_document(open, external_id, reterr);
+                r = quota_hold(ingest, tenant, &(struct tenant_amounts){ 0 }, &hold, reterr);
+        if (r == 0)
+                r = ingest_forget_document(open, &hold, external_id, reterr);
         if (r == 0) /* the log goes on behind the delete */
                 follower_post(ingest, tenant, collection_get(open)->id);
         return r;

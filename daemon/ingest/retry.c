@@ -2,6 +2,7 @@
 /* Trying again what failed: the failed documents of a job are put once more, under the job. */
 #include "base/cleanup.h"
 #include "ingest/inside.h"
+#include "ingest/quota.h"
 
 #include <string.h>
 
@@ -13,6 +14,7 @@ DEFINE_CLEANUP(struct collection *, collection_unref)
 struct failed_walk {
         struct collection *collection;
         struct job_id job;
+        struct tenant_amounts added; /* by all that were put: nothing, or less */
         struct document *page;
         size_t n, at;
         char after[DOCUMENT_EXTERNAL_ID_MAX + 1];
@@ -77,33 +79,39 @@ static int put_again(struct failed_walk *walk, const struct document *failed,
                         .body_len = document.body_len,
                         .vectors = vectors,
                         .n_vectors = n,
+                        .chunks = document.chunks,
                 };
+                const struct docs_delta nothing = { 0 };
 
-                r = docs_put(walk->collection, &input, 1, walk->job, &receipt, reterr);
+                r = docs_put_within(walk->collection, &input, 1, walk->job, &nothing, &receipt,
+                                    reterr);
         }
         if (r == 0) {
                 intake->accepted++;
                 intake->last_seq = receipt.doc_seq;
+                quota_add(&walk->added, &receipt.delta);
         }
         (void) docs_vectors_free(vectors, n);
         document_done(&document);
-        return r;
+        return r == -ESTALE ? 0 : r; /* replaced or deleted meanwhile */
 }
 
 static int put_failed_again(struct ingest *ingest, struct collection *collection,
                             struct job_id job, struct error *reterr)
 {
         cleanup_(walk_done) struct failed_walk walk = { .collection = collection, .job = job };
+        cleanup_(quota_give_back) struct quota_hold hold = { 0 };
         struct job_intake intake = { 0 };
         const struct document *failed;
         struct error why = { 0 };
-        int r;
+        int r = quota_hold(ingest, collection_get(collection)->tenant, &walk.added, &hold, &why);
 
-        while ((r = walk_next(&walk, &failed, &why)) > 0) {
+        while (r == 0 && (r = walk_next(&walk, &failed, &why)) > 0) {
                 r = put_again(&walk, failed, &intake, &why);
                 if (r < 0)
                         break;
         }
+        quota_settle(&hold, r == 0 || quota_is_clean(r) ? &walk.added : NULL);
         live_job_take_in(ingest, collection_get(collection)->id, job, &intake);
         live_job_close(ingest, collection_get(collection)->id, job,
                        r < 0 ? error_text(&why) : NULL);

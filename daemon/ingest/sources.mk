@@ -21,9 +21,12 @@ libingest_a_SOURCES = \
 	daemon/ingest/prepare.c daemon/ingest/prepare.h \
 	daemon/ingest/progress.c \
 	daemon/ingest/put.c \
+	daemon/ingest/quota.c daemon/ingest/quota.h \
 	daemon/ingest/render.c \
 	daemon/ingest/resume.c \
 	daemon/ingest/retry.c \
+	daemon/ingest/seen.c daemon/ingest/seen.h \
+	daemon/ingest/spool.c daemon/ingest/spool.h \
 	daemon/ingest/steps.c \
 	daemon/ingest/sweep.c \
 	daemon/ingest/sync.c \

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "ingest/inside.h"
+#include "ingest/quota.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -179,9 +180,14 @@ static int delete_missing(struct ingest *ingest, struct collection *collection,
                           struct json_object *deleted, struct error *reterr)
 {
         for (size_t i = 0; i < json_object_array_length(deleted); i++) {
+                cleanup_(quota_give_back) struct quota_hold hold = { 0 };
                 struct json_object *id = json_object_array_get_idx(deleted, i);
-                int r = collection_forget_document(collection, json_object_get_string(id), reterr);
+                int r = quota_hold(ingest, collection_get(collection)->tenant,
+                                   &(struct tenant_amounts){ 0 }, &hold, reterr);
 
+                if (r == 0)
+                        r = ingest_forget_document(collection, &hold, json_object_get_string(id),
+                                                   reterr);
                 if (r < 0 && r != -ENOENT)
                         return r;
         }

@@ -3,7 +3,8 @@ ingest_test_libs = $(INGEST_LIBS) $(GATEWAY_LIBS) $(SCHEDULER_LIBS) $(PROVIDER_L
 	$(CONFIG_LIBS) $(INDEX_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 ingest_tests = tests/unit/ingest/test_chunk tests/unit/ingest/test_extract \
 	tests/unit/ingest/test_document tests/unit/ingest/test_pipeline tests/unit/ingest/test_room \
-	tests/unit/ingest/test_upkeep tests/unit/ingest/test_estimate tests/unit/ingest/test_follow
+	tests/unit/ingest/test_upkeep tests/unit/ingest/test_estimate tests/unit/ingest/test_follow \
+	tests/unit/ingest/test_quota
 
 check_PROGRAMS += $(ingest_tests)
 TESTS += $(ingest_tests)
@@ -28,4 +29,7 @@ tests_unit_ingest_test_follow_LDADD = $(ingest_test_libs)
 tests_unit_ingest_test_upkeep_SOURCES = tests/unit/ingest/test_upkeep.c \
 	tests/unit/ingest/pipeline.c tests/unit/ingest/pipeline.h
 tests_unit_ingest_test_upkeep_LDADD = $(ingest_test_libs)
+tests_unit_ingest_test_quota_SOURCES = tests/unit/ingest/test_quota.c \
+	tests/unit/ingest/pipeline.c tests/unit/ingest/pipeline.h
+tests_unit_ingest_test_quota_LDADD = $(ingest_test_libs)
 endif
