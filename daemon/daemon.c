@@ -24,8 +24,8 @@
 #include "start.h"
 #include "status.h"
 #include "store/store.h"
+#include "tenancy.h"
 
-#include <limits.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -40,16 +40,16 @@
 #define FREE_BYTES_MIN (UINT64_C(2) << 20U) /* below it writes are refused, deletes go on */
 #define NICE_OF_WORKERS 10
 #define CALLERS 4 /* threads for control commands */
-#define ROWS_MAX (ROOMS_MAX + 1) /* the small rooms, and the HTTP door */
+#define ROWS_MAX (ROOMS_MAX + 2) /* the small rooms, tenants, and the HTTP door */
 
 struct daemon {
         struct daemon_options options;
         struct start start; /* what it began with */
-        char cache[PATH_MAX], recordings[PATH_MAX];
         const char *outcomes[FAULT_CLASS_MAX + 2]; /* of calls to providers, NULL at the end */
         sd_event *loop;
         struct index_budget *budget; /* of all indexes */
         struct store *store;
+        struct tenancy *tenancy;
         struct metrics *metrics;
         struct news news;
         struct workers *workers; /* ingest and index builds, at low priority */
@@ -201,6 +201,15 @@ static int build_metrics(struct daemon *daemon, struct error *reterr)
         return metrics_new(&metrics, &daemon->metrics, reterr);
 }
 
+/* Who may ask, how much, and what is recorded of it. */
+static int build_tenancy(struct daemon *daemon, struct error *reterr)
+{
+        const struct tenancy_settings settings = { .store = daemon->store,
+                                                   .embedding_cache = daemon->start.cache };
+
+        return tenancy_new(&settings, daemon->start.config, &daemon->tenancy, reterr);
+}
+
 static int build_pipeline(struct daemon *daemon, struct error *reterr)
 {
         const struct config *config = daemon->start.config;
@@ -212,6 +221,7 @@ static int build_pipeline(struct daemon *daemon, struct error *reterr)
         const struct ingest_settings ingest = {
                 .store = daemon->store,
                 .workers = daemon->workers,
+                .tenants = tenancy_tenants(daemon->tenancy),
                 .max_document_bytes = (size_t) config->server.max_body_kb * 1024,
                 .max_input_bytes = (size_t) config->security.max_input_size_kb * 1024,
                 .min_free_bytes = FREE_BYTES_MIN,
@@ -229,34 +239,19 @@ static int build_pipeline(struct daemon *daemon, struct error *reterr)
         return r;
 }
 
-/* Where the service manager says, else below the state folder. */
-static void choose_folders(struct daemon *daemon)
-{
-        const char *cache = getenv("CACHE_DIRECTORY"), *state = daemon->start.state;
-
-        if (cache && *cache)
-                (void) snprintf(daemon->cache, sizeof daemon->cache, "%.*s/embedding.db",
-                                (int) sizeof daemon->cache - 32, cache);
-        else
-                (void) snprintf(daemon->cache, sizeof daemon->cache, "%.*s/cache/embedding.db",
-                                (int) sizeof daemon->cache - 32, state);
-        (void) snprintf(daemon->recordings, sizeof daemon->recordings, "%.*s/recordings",
-                        (int) sizeof daemon->recordings - 32, state);
-}
-
 /* The release that runs, and the engine that changes it. */
 static int build_releases(struct daemon *daemon, struct error *reterr)
 {
         struct snapshot *running;
         int r;
 
-        choose_folders(daemon);
         daemon->news = (struct news){ .metrics = daemon->metrics };
         daemon->snapshot = (struct snapshot_settings){
                 .store = daemon->store,
+                .tenants = tenancy_tenants(daemon->tenancy),
                 .workers = daemon->workers,
-                .cache_path = daemon->cache,
-                .recordings = daemon->recordings,
+                .cache_path = daemon->start.cache,
+                .recordings = daemon->start.recordings,
                 .news = news_of_gateway,
                 .news_data = &daemon->news,
                 .slow = on_slow_search,
@@ -283,6 +278,13 @@ static int build_releases(struct daemon *daemon, struct error *reterr)
         return r;
 }
 
+/* Everything that a tenant's move concerns stands, and no door is open yet. */
+static int start_tenancy(struct daemon *daemon, struct error *reterr)
+{
+        return tenancy_start(daemon->tenancy, daemon->loop, daemon->ingest, daemon->releases,
+                             reterr);
+}
+
 static int build_status(struct daemon *daemon, struct error *reterr)
 {
         (void) reterr;
@@ -295,6 +297,13 @@ static int build_status(struct daemon *daemon, struct error *reterr)
                 .state = daemon->start.state,
         };
         return 0;
+}
+
+static struct audit *audit_of(void *data)
+{
+        const struct daemon *daemon = data;
+
+        return tenancy_audit(daemon->tenancy);
 }
 
 /* Under a service manager in /run/ragd for the groups, else in the state folder for the user. */
@@ -312,6 +321,10 @@ static int build_control(struct daemon *daemon, struct error *reterr)
         const struct control_services services = {
                 .store = daemon->store,
                 .ingest = daemon->ingest,
+                .keyring = tenancy_keyring(daemon->tenancy),
+                .tenants = tenancy_tenants(daemon->tenancy),
+                .lifecycle = tenancy_lifecycle(daemon->tenancy),
+                .audit = audit_of,
                 .releases = daemon->releases,
                 .workers = daemon->callers,
                 .tenant = store_default_tenant(daemon->store),
@@ -348,6 +361,10 @@ static int build_http(struct daemon *daemon, struct error *reterr)
         const struct http_services services = {
                 .store = daemon->store,
                 .ingest = daemon->ingest,
+                .keyring = tenancy_keyring(daemon->tenancy),
+                .tenants = tenancy_tenants(daemon->tenancy),
+                .lifecycle = tenancy_lifecycle(daemon->tenancy),
+                .audit = tenancy_audit(daemon->tenancy),
                 .releases = daemon->releases,
                 .metrics = daemon->metrics,
                 .tenant = store_default_tenant(daemon->store),
@@ -364,6 +381,7 @@ static int start_releases(struct daemon *daemon, struct error *reterr)
 {
         size_t n = rooms_list(&daemon->rooms, daemon->rows);
 
+        daemon->rows[n++] = tenancy_room(daemon->tenancy);
         daemon->rows[n++] = (struct release_room){
                 .name = "http",
                 .prepare = http_prepare,
@@ -379,8 +397,8 @@ static int start_releases(struct daemon *daemon, struct error *reterr)
 
 /* Upward; the last one lets changes in. */
 static int (*const floors[])(struct daemon *daemon, struct error *reterr) = {
-        build_loop,  build_store,   build_metrics, build_pipeline, build_releases,
-        build_status, build_control, build_gauges,  build_http,     start_releases,
+        build_loop,     build_store,  build_metrics, build_tenancy, build_pipeline, build_releases,
+        start_tenancy,  build_status, build_control, build_gauges,  build_http,     start_releases,
 };
 
 int daemon_new(const struct daemon_options *options, struct daemon **ret, struct error *reterr)
@@ -442,6 +460,7 @@ struct daemon *daemon_free(struct daemon *daemon)
         releases_close(daemon->releases);
         daemon->control = control_free(daemon->control);
         daemon->callers = workers_free(daemon->callers);
+        tenancy_stop(daemon->tenancy);
         daemon->housekeeping = housekeeping_free(daemon->housekeeping);
         daemon->ingest = ingest_free(daemon->ingest);
         daemon->releases = releases_free(daemon->releases);
@@ -451,6 +470,7 @@ struct daemon *daemon_free(struct daemon *daemon)
         daemon->gateway_gauges = gateway_gauges_free(daemon->gateway_gauges);
         if (was_up)
                 news_usage(daemon->store);
+        daemon->tenancy = tenancy_free(daemon->tenancy);
         daemon->store = store_close(daemon->store);
         index_budget_free(daemon->budget);
         daemon->loop = sd_event_unref(daemon->loop);

@@ -92,6 +92,18 @@ static bool has_active(const char *state)
         return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* Where the service manager says, else below the state folder. */
+static void choose_others(struct start *start)
+{
+        const char *cache = getenv("CACHE_DIRECTORY");
+        bool given = cache && *cache;
+
+        (void) snprintf(start->cache, sizeof start->cache, "%.*s%s/embedding.db", PATH_MAX - 32,
+                        given ? cache : start->state, given ? "" : "/cache");
+        (void) snprintf(start->recordings, sizeof start->recordings, "%.*s/recordings",
+                        PATH_MAX - 32, start->state);
+}
+
 int start_find_state(const char *profile, const char *state, struct start *ret,
                      struct error *reterr)
 {
@@ -102,6 +114,7 @@ int start_find_state(const char *profile, const char *state, struct start *ret,
         *ret = (struct start){ .profile = profile };
         r = load_profile(profile, &diagnostics, &ret->on_disk, &why);
         choose_state(ret, state);
+        choose_others(ret);
         if (r < 0 && has_active(ret->state)) { /* it is drift, and no reason not to start */
                 log_warning("%s is not valid; the active release is started all the same: %s",
                             profile, error_text(&why));

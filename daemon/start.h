@@ -13,12 +13,14 @@ struct store;
 struct start {
         const char *profile; /* path of the TOML file */
         char state[PATH_MAX];
+        char cache[PATH_MAX];      /* file of the embedding cache: the service manager's folder */
+        char recordings[PATH_MAX]; /* folder of recorded calls */
         struct config *on_disk; /* what the file says; NULL: it has errors, or is not needed */
         uint32_t release;
         struct config *config; /* of the release */
 };
 
-/* Finds the state folder: `state` (may be NULL), else the profile's persistence_path, else the
+/* Finds the folders, that of the state first: `state` (may be NULL), else the profile's persistence_path, else the
  * service manager's, else the default.  -EUCLEAN: no release is active there and the profile has
  * errors, which were printed one by one to standard error; nothing was touched. */
 int start_find_state(const char *profile, const char *state, struct start *ret,
