@@ -25,6 +25,11 @@ int run_refused(const struct ctl *ctl, int code, const struct client *client,
                 const struct client_failure *failure);
 
 int run_ask(struct ctl *ctl);
+int run_audit_export(struct ctl *ctl);
+int run_audit_search(struct ctl *ctl);
+int run_audit_seed_take(struct ctl *ctl);
+int run_audit_tail(struct ctl *ctl);
+int run_audit_verify(struct ctl *ctl);
 int run_completion(struct ctl *ctl);
 int run_config_diff(struct ctl *ctl);
 int run_config_schema(struct ctl *ctl);

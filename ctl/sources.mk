@@ -2,6 +2,7 @@ bin_PROGRAMS += ragctl
 
 noinst_LIBRARIES += libctl.a
 libctl_a_SOURCES = \
+	ctl/audit.c ctl/audit_verify.c \
 	ctl/beir.c ctl/beir.h \
 	ctl/bundle.c \
 	ctl/client.c ctl/client.h \
@@ -30,7 +31,7 @@ libctl_a_SOURCES = \
 	ctl/search.c \
 	ctl/table.c ctl/table.h \
 	ctl/tenant.c
-CTL_LIBS = libctl.a $(CONTROLPROTO_LIBS) $(CONFIG_LIBS)
+CTL_LIBS = libctl.a $(CONTROLPROTO_LIBS) $(CONFIG_LIBS) $(AUDIT_LIBS)
 
 ragctl_SOURCES = ctl/main.c
 ragctl_LDADD = $(CTL_LIBS) $(BASE_LIBS)

@@ -145,8 +145,14 @@ struct audit_verdict {
         bool macs;          /* verified with the seed; else the chain of digests alone */
         struct audit_head head;
 };
+/* "SEQ:DIGEST"; -EINVAL. */
+int audit_read_anchor(const char *text, struct audit_head *ret, struct error *reterr);
+
 /* `seed`: 64 hex digits, or NULL: the one that still lies in the folder, if any.  `anchor`: a head
  * that was kept elsewhere and must be in it, or NULL.  0 also where it is not sound; -ENOENT: there
  * is no log; -EINVAL: the seed is no seed; -EKEYREJECTED: it is of another log. */
 int audit_verify(const char *path, const char *seed, const struct audit_head *anchor,
                  struct audit_verdict *ret, struct error *reterr);
+/* {sound, flaw, seq, segment, line, what, lines, first_seq, macs, head: {seq, digest, segment}}; a
+ * new reference. */
+struct json_object *audit_verdict_json(const struct audit_verdict *verdict);

@@ -12,6 +12,7 @@ libaudit_a_SOURCES = \
 	daemon/audit/search.c \
 	daemon/audit/seed.c daemon/audit/seed.h \
 	daemon/audit/segment.c daemon/audit/segment.h \
+	daemon/audit/verdict.c \
 	daemon/audit/verify.c daemon/audit/verify.h \
 	daemon/audit/writer.c
 

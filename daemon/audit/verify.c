@@ -6,55 +6,14 @@
 
 #include "audit/inside.h"
 #include "audit/seed.h"
-#include "base/enum.h"
 #include "base/io.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <sodium.h>
-#include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
 
 #define TRIES 5 /* retention may remove segments meanwhile */
-
-static const char *const audit_flaw_names[AUDIT_FLAW_MAX] = {
-        [AUDIT_SOUND] = "sound",
-        [AUDIT_EDITED] = "edited",
-        [AUDIT_MISSING] = "missing",
-        [AUDIT_INSERTED] = "inserted",
-        [AUDIT_REORDERED] = "reordered",
-        [AUDIT_TRUNCATED] = "truncated",
-        [AUDIT_FORGED] = "forged",
-        [AUDIT_MALFORMED] = "malformed",
-};
-
-const char *audit_flaw_name(enum audit_flaw flaw)
-{
-        return (size_t) flaw < AUDIT_FLAW_MAX ? audit_flaw_names[flaw] : NULL;
-}
-
-uint64_t verify_known(const struct verify *verify)
-{
-        uint64_t known = verify->has_key ? verify->key.seq : 0;
-
-        return verify->anchor && verify->anchor->seq > known ? verify->anchor->seq : known;
-}
-
-void verify_found(struct verify *verify, enum audit_flaw flaw, uint64_t seq, uint32_t segment,
-                  uint64_t line, const char *format, ...)
-{
-        struct audit_verdict *verdict = verify->verdict;
-        va_list args;
-
-        verdict->flaw = flaw;
-        verdict->seq = seq;
-        verdict->segment = segment;
-        verdict->line = (uint32_t) line;
-        va_start(args, format);
-        (void) vsnprintf(verdict->what, sizeof verdict->what, format, args);
-        va_end(args);
-}
 
 static bool is_flawed(const struct verify *verify)
 {

@@ -208,23 +208,25 @@ static int heal(struct audit *audit, struct error *reterr)
 int audit_healthy(struct audit *audit, struct error *reterr)
 {
         uint64_t now_usec = clock_monotonic_usec();
+        struct error error = { 0 };
         int r = 0;
 
         (void) pthread_mutex_lock(&audit->lock);
         if (audit->failure.code < 0 || audit->key_stale) {
                 if (!audit->leading && now_usec - audit->healed_usec >= USEC_PER_SEC) {
                         audit->healed_usec = now_usec;
-                        r = heal(audit, reterr);
+                        r = heal(audit, &error);
                 } else if (audit->failure.code < 0) {
                         r = audit->failure.code;
-                        if (reterr)
-                                *reterr = audit->failure;
+                        error = audit->failure;
                 } else {
-                        r = error_set(reterr, -EIO,
+                        r = error_set(&error, -EIO,
                                       "the key file of the audit log cannot be written");
                 }
         }
         (void) pthread_mutex_unlock(&audit->lock);
+        if (r < 0 && reterr)
+                *reterr = error;
         return r;
 }
 

@@ -165,6 +165,7 @@ const struct command_type command_types[] = {
         { "Change",
           "(key: string, old: ?string, new: ?string, impact: string, note: ?string)",
           "A key with another value; as TOML, or null: it has none." },
+        { "AuditOutcome", "(ok, begun, denied, failed)", "How it ended, or that it began." },
         { "OverrideCode", "(E_DESTRUCTIVE, E_LADDER)", "What an override may allow." },
         { "GoldenQuestion",
           "(set: string, query: string, relevant: object)",

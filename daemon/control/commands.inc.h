@@ -590,6 +590,49 @@ CONTROL("trace [<id>]", Trace, on_trace, READ, ADMIN, PLAIN, ONCE,
            TENANT),
         OUT("traces: ?[](id: string, at: string), trace: ?object"))
 
+/* ---- Audit ------------------------------------------------------------------------------ */
+
+CONTROL("audit tail", AuditTail, on_audit_tail, READ, ADMIN, PLAIN, MAY_MORE,
+        "Show the newest lines of the audit log.",
+        IN(ARG("lines", "?int", "How many (20)."),
+           ARG("follow", "?bool", "Go on with those that are written.")),
+        OUT("lines: []string"))
+
+CONTROL("audit search", AuditSearch, on_audit_search, READ, ADMIN, PLAIN, ONCE,
+        "Find lines of the audit log: who did what to which object, and how it ended.",
+        IN(ARG("since", "?string",
+               "Not before, as 2026-12-01, 2026-12-01T08:00Z, or 2h, 7d: so long ago."),
+           ARG("until", "?string", "Not after, written as the same."),
+           ARG("action", "?string", "What was done, as auth or documents.*"),
+           ARG("tenant", "?string", "The tenant's name."),
+           ARG("key", "?string", "The key's id."),
+           ARG("user", "?string", "The end user that a request named."),
+           ARG("object", "?string", "What its name begins with, as collections/notes/"),
+           ARG("outcome", "?AuditOutcome", "How it ended."),
+           ARG_AS("request_id", "of_request", "?string", "The request's id."),
+           ARG("limit", "?int", "How many at most, the newest (100)."),
+           WIRE("after", "?int", "Only lines with a higher number, the oldest of them.")),
+        OUT("lines: []string, more: bool, seq: int"))
+
+CONTROL("audit verify", AuditVerify, on_audit_verify, READ, ADMIN, PLAIN, ONCE,
+        "Check that every line of the audit log is there as it was written; name the first that"
+        " is not.",
+        IN(CLIENT("path", "?string", "A log's folder, or a copy of one, without a daemon."),
+           CLIENT("seed", "?string", "A file with the seed, where it was taken."),
+           ARG("anchor", "?string", "A line that must be in it, as SEQ:DIGEST, from an earlier"
+                                    " verification."),
+           WIRE_TEXT("secret", "?string", "The seed: 64 hexadecimal digits.")),
+        OUT("sound: bool, flaw: string, seq: int, segment: int, line: int, what: string,"
+            " lines: int, first_seq: int, macs: bool,"
+            " head: (seq: int, digest: string, segment: int)"))
+
+LOCAL("audit export <file>", "Write the audit log as JSON lines, as they stand in it.",
+      IN(CLIENT("file", "string", "Where to; -: standard output.")))
+
+CONTROL("audit seed take", AuditSeedTake, on_audit_seed_take, WRITE, ADMIN, AUDITED, ONCE,
+        "Print the seed that verifies the audit log, once, and remove it from this machine.",
+        IN(), OUT("seed: string"))
+
 /* ---- ragctl itself ---------------------------------------------------------------------- */
 
 LOCAL("completion", "Print the completion of bash; source it.", IN())

@@ -112,3 +112,7 @@ void on_provider_bench(struct call *call);
 void on_provider_record(struct call *call);
 void on_usage(struct call *call);
 void on_trace(struct call *call);
+void on_audit_tail(struct call *call);
+void on_audit_search(struct call *call);
+void on_audit_verify(struct call *call);
+void on_audit_seed_take(struct call *call);

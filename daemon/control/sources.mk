@@ -10,6 +10,7 @@ CONTROLPROTO_LIBS = libcontrolproto.a
 noinst_LIBRARIES += libcontrol.a
 libcontrol_a_SOURCES = \
 	daemon/control/amounts.c daemon/control/amounts.h \
+	daemon/control/audit.c \
 	daemon/control/bench.c daemon/control/bench.h \
 	daemon/control/bundle.c \
 	daemon/control/call.c daemon/control/call.h daemon/control/call_inside.h \

@@ -18,7 +18,7 @@
 
 static atomic_uint calls, failing_call, failures;
 static atomic_int failure;
-static atomic_bool stays;
+static atomic_bool stays, shorts;
 static char root_path[PATH_MAX], shadow_path[PATH_MAX];
 
 void faultfs_fail(unsigned nth, int error, bool sticky)
@@ -28,6 +28,11 @@ void faultfs_fail(unsigned nth, int error, bool sticky)
         atomic_store(&failure, error);
         atomic_store(&stays, sticky);
         atomic_store(&failing_call, nth);
+}
+
+void faultfs_short(bool on)
+{
+        atomic_store(&shorts, on);
 }
 
 unsigned faultfs_failures(void)
@@ -57,6 +62,15 @@ static bool fails(int fd)
         (void) atomic_fetch_add(&failures, 1);
         errno = atomic_load(&failure);
         return true;
+}
+
+/* The bytes that a write which fails writes all the same; the next one fails then. */
+static size_t written_first(size_t len)
+{
+        if (!atomic_load(&shorts) || len < 2)
+                return 0;
+        atomic_store(&failing_call, atomic_load(&calls) + 1);
+        return len / 2;
 }
 
 /* ---- The shadow ------------------------------------------------------------------------- */
@@ -149,17 +163,29 @@ static void rename_in_shadow(int from_dir, const char *from, int to_dir, const c
 
 ssize_t write(int fd, const void *data, size_t len)
 {
-        return fails(fd) ? -1 : NEXT(write)(fd, data, len);
+        if (fails(fd)) {
+                len = written_first(len);
+                return len > 0 ? NEXT(write)(fd, data, len) : -1;
+        }
+        return NEXT(write)(fd, data, len);
 }
 
 ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
 {
-        return fails(fd) ? -1 : NEXT(pwrite)(fd, data, len, at);
+        if (fails(fd)) {
+                len = written_first(len);
+                return len > 0 ? NEXT(pwrite)(fd, data, len, at) : -1;
+        }
+        return NEXT(pwrite)(fd, data, len, at);
 }
 
 ssize_t pwrite64(int fd, const void *data, size_t len, off64_t at)
 {
-        return fails(fd) ? -1 : NEXT(pwrite64)(fd, data, len, at);
+        if (fails(fd)) {
+                len = written_first(len);
+                return len > 0 ? NEXT(pwrite64)(fd, data, len, at) : -1;
+        }
+        return NEXT(pwrite64)(fd, data, len, at);
 }
 
 int ftruncate(int fd, off_t len)

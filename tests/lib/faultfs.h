@@ -9,6 +9,8 @@
 
 /* The nth such call from now on fails with `error`, and where `sticky` all after it; 0: none. */
 void faultfs_fail(unsigned nth, int error, bool sticky);
+/* Whether a write that is to fail writes half of its bytes first, and fails with the next call. */
+void faultfs_short(bool on);
 /* How many calls have been made to fail, ever. */
 unsigned faultfs_failures(void);
 
