@@ -6,6 +6,7 @@
 #include "config/values.h"
 #include "gateway/latch.h"
 #include "gateway/price.h"
+#include "tenant/tenants.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -72,6 +73,10 @@ void gateway_call_release(struct gateway_call *call)
 
         call->reserved = 0;
         gateway_tell_budget(call->gateway, news, call->settings.tenant);
+        if (call->reserved_tokens > 0 || call->reserved_microusd > 0)
+                tenant_settle_calls(call->gateway->settings.tenants, call->settings.tenant,
+                                    call->reserved_tokens, call->reserved_microusd, 0, 0);
+        call->reserved_tokens = call->reserved_microusd = 0;
 }
 
 static void finish(struct gateway_call *call)

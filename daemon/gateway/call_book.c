@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "config/values.h"
 #include "gateway/price.h"
+#include "tenant/tenants.h"
 
 #include <stdio.h>
 
@@ -26,6 +27,19 @@ static void count_usage(const struct gateway_call *call, const struct call_resul
                 attempt->output_tokens = price_estimate_tokens(call->text_bytes);
                 attempt->estimated = true;
         }
+}
+
+/* Before it is in the books, from which the tenant's day is read the first time. */
+static void settle_with_tenant(struct gateway_call *call, const struct gateway_attempt *attempt)
+{
+        struct tenants *tenants = call->gateway->settings.tenants;
+
+        if (!tenants)
+                return;
+        tenant_settle_calls(tenants, call->settings.tenant, 0, 0,
+                            attempt->input_tokens + attempt->output_tokens,
+                            attempt->cost_microusd);
+        call->careful |= tenant_has_call_limits(tenants, call->settings.tenant);
 }
 
 static void write_entry(struct gateway_call *call, const struct gateway_attempt *attempt,
@@ -51,6 +65,7 @@ static void write_entry(struct gateway_call *call, const struct gateway_attempt 
         lane_state_count(lane->state, &entry);
         news = budget_settle(&gateway->commons->budget, 0, attempt->cost_microusd, entry.day);
         gateway_tell_budget(gateway, news, call->settings.tenant);
+        settle_with_tenant(call, attempt);
         if (!gateway->commons->books)
                 return;
         if (books_add(gateway->commons->books, &entry) < 0) {

@@ -28,6 +28,8 @@ struct gateway_call {
         bool split;        /* smaller calls may pass */
         bool careful;      /* its end waits for the books */
         uint64_t reserved; /* of the budget */
+        uint64_t reserved_tokens, reserved_microusd; /* of what its tenant may spend a day */
+        bool tokens_spent; /* the tenant's: nobody else can be asked */
 
         struct lane_ticket ticket;
         sd_event_source *timer;

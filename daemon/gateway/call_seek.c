@@ -6,6 +6,7 @@
 #include "config/values.h"
 #include "gateway/price.h"
 #include "gateway/thread.h"
+#include "tenant/tenants.h"
 
 #include <inttypes.h>
 
@@ -38,6 +39,26 @@ static int check_context(const struct gateway_call *call, const struct lane *lan
                          call->settings.output_tokens, context);
 }
 
+/* Tokens are spent whoever is asked; money may be spent with one, and not with one that is free. */
+static int reserve_of_tenant(struct gateway_call *call, uint64_t microusd, struct error *reterr)
+{
+        struct tenants *tenants = call->gateway->settings.tenants;
+        uint64_t tokens = call->settings.input_tokens + call->settings.output_tokens;
+        int r;
+
+        if (!tenants)
+                return 0;
+        r = tenant_reserve_calls(tenants, call->settings.tenant, tokens, 0, reterr);
+        call->tokens_spent = r == -EDQUOT;
+        if (r < 0)
+                return r;
+        call->reserved_tokens = tokens;
+        r = tenant_reserve_calls(tenants, call->settings.tenant, 0, microusd, reterr);
+        if (r == 0)
+                call->reserved_microusd = microusd;
+        return r; /* whoever seeks gives back what was reserved */
+}
+
 static int reserve(struct gateway_call *call, const struct lane *lane, struct error *reterr)
 {
         struct gateway *gateway = call->gateway;
@@ -50,6 +71,9 @@ static int reserve(struct gateway_call *call, const struct lane *lane, struct er
 
         if (call->settings.request->kind == CALL_PROBE)
                 return 0;
+        r = reserve_of_tenant(call, most, reterr);
+        if (r < 0)
+                return r;
         r = budget_reserve(budget, most, ledger_day(clock_wall_usec()), &month, &news);
         gateway_tell_budget(gateway, news, call->settings.tenant);
         if (r < 0)
@@ -105,6 +129,8 @@ static bool stops_search(const struct gateway_call *call, int code)
 {
         const struct budget_config *budget = call->gateway->settings.budget;
 
+        if (code == -EDQUOT && call->tokens_spent)
+                return true;
         return code == -EDQUOT && call->settings.request->kind != CALL_EMBED && budget &&
                budget->on_exceeded != BUDGET_ACTION_FALLBACK;
 }

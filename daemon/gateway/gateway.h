@@ -269,6 +269,7 @@ void gateway_list_breakers(struct gateway *gateway,
                            void (*each)(void *data, const char *provider, int state), void *data);
 
 /* Forgets what is remembered of a tenant (its documents were erased), here and in all gateways
- * side by side.  `name`: of one that is deleted, and has none any more; else NULL. */
+ * side by side; where tenants share what is remembered of texts, all of that.  `name`: of one that
+ * is deleted, and has none any more; else NULL. */
 int gateway_forget(struct gateway *gateway, struct tenant_id tenant, const char *name_or_null,
                    struct error *reterr);

@@ -64,7 +64,7 @@ uint64_t gateway_random(struct gateway *gateway);
 #define GATEWAY_PATIENCE_USEC UINT64_C(600000000)
 uint64_t gateway_deadline(const struct gateway_terms *terms, uint64_t now_usec);
 /* What a tenant is called in the embedding cache, which stages share: its name, since ids are each
- * stage's own. */
+ * stage's own; where tenants share what is remembered, all have one name. */
 #define GATEWAY_TENANT_NAME_SIZE (STORE_NAME_MAX + 1)
 void gateway_name_tenant(struct gateway *gateway, struct tenant_id tenant,
                          char ret[static GATEWAY_TENANT_NAME_SIZE]);

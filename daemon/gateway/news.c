@@ -4,6 +4,8 @@
 #include "base/cleanup.h"
 #include "gateway/inside.h"
 
+#include <stdio.h>
+
 void gateway_tell(struct gateway *gateway, const struct gateway_event *event)
 {
         if (gateway->settings.news)
@@ -71,6 +73,8 @@ void gateway_name_tenant(struct gateway *gateway, struct tenant_id tenant,
 {
         struct store *store = gateway->settings.store;
 
-        if (!store || store_get_tenant_name(store, tenant, ret, NULL) < 0)
+        if (gateway->settings.shared_embeddings) /* which no tenant can be called */
+                (void) snprintf(ret, GATEWAY_TENANT_NAME_SIZE, "*");
+        else if (!store || store_get_tenant_name(store, tenant, ret, NULL) < 0)
                 (void) id_format(tenant.id, ret);
 }

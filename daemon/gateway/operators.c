@@ -220,5 +220,7 @@ int gateway_forget(struct gateway *gateway, struct tenant_id tenant, const char 
 
         commons_forget_answers(gateway->commons, tenant);
         gateway_name_tenant(gateway, tenant, name);
-        return caches_forget(gateway->commons->caches, name_or_null ? name_or_null : name, reterr);
+        if (name_or_null && !gateway->settings.shared_embeddings)
+                (void) snprintf(name, sizeof name, "%s", name_or_null);
+        return caches_forget(gateway->commons->caches, name, reterr);
 }

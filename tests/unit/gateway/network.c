@@ -117,6 +117,12 @@ void network_open(struct network *network)
         }
         if (network->with_store && !network->store)
                 open_store(network, &error);
+        if (network->with_tenants && !network->tenants)
+                assert_int_equal(tenants_new(&(struct tenants_settings){ .store = network->store,
+                                                                         .max_rates = 64 },
+                                             &network->tenants, &error), 0);
+        settings.tenants = network->tenants;
+        settings.shared_embeddings = network->shared_embeddings;
         lends = network->with_store || !beside ? network : beside;
         network->tenant = lends->tenant;
         settings.store = lends->store;
@@ -132,6 +138,7 @@ void network_open(struct network *network)
 void network_close(struct network *network)
 {
         network->gateway = gateway_free(network->gateway);
+        network->tenants = tenants_free(network->tenants);
         network->store = store_close(network->store);
 }
 

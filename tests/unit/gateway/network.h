@@ -6,6 +6,7 @@
 #include "fake_provider.h"
 #include "gateway/gateway.h"
 #include "store/store.h"
+#include "tenant/tenants.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -26,6 +27,8 @@ struct network {
         bool embed_remotely;             /* "one" embeds, "two" is its fallback */
         bool with_store;
         bool with_cache_file; /* in the store's folder */
+        bool with_tenants;    /* of the store */
+        bool shared_embeddings;
         struct network *beside; /* one that is open: its servers are used, and its store */
         unsigned n; /* providers used */
         struct embedding_config embedding;
@@ -37,6 +40,7 @@ struct network {
         char *items[NETWORK_PROVIDERS], *fallback[1];
         char path[64], cache_path[96];
         struct store *store;
+        struct tenants *tenants;
         struct gateway *gateway;
         struct tenant_id tenant;
 

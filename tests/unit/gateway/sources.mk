@@ -12,6 +12,7 @@ gateway_tests = \
 	tests/unit/gateway/test_money \
 	tests/unit/gateway/test_money_spent \
 	tests/unit/gateway/test_take \
+	tests/unit/gateway/test_tenants \
 	tests/unit/gateway/test_thread
 gateway_test_libs = $(GATEWAY_LIBS) $(PROVIDER_LIBS) $(STORE_LIBS) $(INDEX_LIBS) $(CONFIG_LIBS) \
 	$(EVENT_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
@@ -51,6 +52,8 @@ tests_unit_gateway_test_chat_LDADD = $(gateway_test_libs)
 tests_unit_gateway_test_money_spent_SOURCES = tests/unit/gateway/test_money_spent.c \
 	$(gateway_network)
 tests_unit_gateway_test_money_spent_LDADD = $(gateway_test_libs)
+tests_unit_gateway_test_tenants_SOURCES = tests/unit/gateway/test_tenants.c $(gateway_network)
+tests_unit_gateway_test_tenants_LDADD = $(gateway_test_libs)
 tests_unit_gateway_test_take_SOURCES = tests/unit/gateway/test_take.c $(gateway_network)
 tests_unit_gateway_test_take_LDADD = $(gateway_test_libs)
 tests_unit_gateway_test_embed_SOURCES = tests/unit/gateway/test_embed.c $(gateway_network)

@@ -72,7 +72,7 @@ static void test_a_minute_is_full_at_once_and_then_the_wait_is_exact(void **stat
         }
 }
 
-/* ---- Threads ----------------------------------------------------------------------------------- */
+/* ---- Threads -------------------------------------------------------------------------------- */
 
 struct hammering {
         struct rates *rates;
@@ -196,7 +196,7 @@ static void test_the_limit_that_is_longest_in_the_way_is_named(void **state)
         rates_free(rates);
 }
 
-/* ---- Amounts ------------------------------------------------------------------------------------ */
+/* ---- Amounts -------------------------------------------------------------------------------- */
 
 static void test_amounts_are_bytes_and_what_is_larger_than_a_minute_never_passes(void **state)
 {
@@ -249,7 +249,7 @@ static void test_another_limit_for_the_same_user_keeps_his_debt_in_time(void **s
         rates_free(rates);
 }
 
-/* ---- Memory ------------------------------------------------------------------------------------- */
+/* ---- Memory --------------------------------------------------------------------------------- */
 
 static struct rate_limit number(uint64_t *at, uint64_t per_minute)
 {

@@ -111,7 +111,7 @@ static int count(struct fixture *fixture, uint64_t wall_usec, struct tenant_verd
         return r;
 }
 
-/* ---- In and out --------------------------------------------------------------------------------- */
+/* ---- In and out ----------------------------------------------------------------------------- */
 
 static void test_only_as_many_are_in_as_the_limit_says(void **state)
 {
@@ -200,7 +200,7 @@ static void test_closing_waits_for_those_who_are_in_and_lets_nobody_in(void **st
         tenant_leave(enter(fixture));
 }
 
-/* ---- Requests ----------------------------------------------------------------------------------- */
+/* ---- Requests ------------------------------------------------------------------------------- */
 
 static void test_rates_of_user_key_and_tenant_are_taken_all_or_none(void **state)
 {
@@ -370,7 +370,7 @@ static void test_32_threads_share_a_day_exactly(void **state)
         assert_int_equal(passed, 12345);
 }
 
-/* ---- Data --------------------------------------------------------------------------------------- */
+/* ---- Data ----------------------------------------------------------------------------------- */
 
 static void test_data_is_reserved_and_settled(void **state)
 {
@@ -467,7 +467,7 @@ static void test_32_threads_never_reserve_more_than_the_limit(void **state)
                 tenant_settle(fixture->tenants, fixture->tenant, &one, &one);
 }
 
-/* ---- Calls -------------------------------------------------------------------------------------- */
+/* ---- Calls ---------------------------------------------------------------------------------- */
 
 static void test_tokens_and_money_of_a_day_are_the_ledgers(void **state)
 {
@@ -504,7 +504,7 @@ static void test_tokens_and_money_of_a_day_are_the_ledgers(void **state)
         tenant_settle_calls(tenants, fixture->tenant, 580, 1000000, 0, 0);
 }
 
-/* ---- Usage, memory ------------------------------------------------------------------------------ */
+/* ---- Usage, memory -------------------------------------------------------------------------- */
 
 static void test_usage_is_told_for_every_limit(void **state)
 {
