@@ -20,4 +20,15 @@ tests_unit_tenant_test_keyring_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=key_get,--wrap
 tests_unit_tenant_test_keyring_used_SOURCES = tests/unit/tenant/test_keyring_used.c \
 	tests/unit/tenant/keyring_fixture.h
 tests_unit_tenant_test_keyring_used_LDADD = $(tenant_test_libs)
+
+tenant_life_tests = tests/unit/tenant/test_lifecycle tests/unit/tenant/test_lifecycle_crash
+tenant_life_fixture = tests/unit/tenant/life.c tests/unit/tenant/life.h
+check_PROGRAMS += $(tenant_life_tests)
+TESTS += $(tenant_life_tests)
+tests_unit_tenant_test_lifecycle_SOURCES = tests/unit/tenant/test_lifecycle.c \
+	$(tenant_life_fixture) tests/lib/faultfs.c tests/lib/faultfs.h
+tests_unit_tenant_test_lifecycle_LDADD = $(tenant_test_libs) -ldl
+tests_unit_tenant_test_lifecycle_crash_SOURCES = tests/unit/tenant/test_lifecycle_crash.c \
+	$(tenant_life_fixture)
+tests_unit_tenant_test_lifecycle_crash_LDADD = $(tenant_test_libs)
 endif
