@@ -77,7 +77,7 @@ int main(int argc, char *argv[])
         int r, exit_code;
 
         r = words_parse(argc, argv, &ctl.words, &error);
-        if (r >= 0)
+        if (r >= 0 && ctl.words.command && command_has_tenant(ctl.words.command))
                 r = words_default(&ctl.words, "tenant", getenv("RAGD_TENANT"), &error);
         ctl.progress = isatty(STDERR_FILENO) == 1 && !ctl.words.json;
         exit_code = dispatch(&ctl, r, &error);

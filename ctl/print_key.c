@@ -24,13 +24,13 @@ static void add_words(struct table *table, struct json_object *row, const char *
 void print_key_list(const struct ctl *ctl, struct json_object *reply)
 {
         static const char *const headers[] = { "ID",      "NAME",      "STATE",       "SCOPES",
-                                               "EXPIRES", "LAST USED", "COLLECTIONS", NULL };
+                                               "EXPIRES", "LAST USED", "WITHIN",    NULL };
         struct json_object *rows = member(reply, "keys");
         struct table table;
 
         if (member_count(reply, "keys") == 0) {
                 (void) fprintf(stderr,
-                               "no keys; ragctl key create %s --name TEXT makes one\n",
+                               "no keys; ragctl key create %s --name NAME makes one\n",
                                words_string(&ctl->words, "tenant", "TENANT"));
                 return;
         }

@@ -199,6 +199,8 @@ void print_tenant_state(const struct ctl *ctl, struct json_object *reply)
 
         (void) printf("tenant %s is %s%s%s\n", name, state_colour(ctl, state), state,
                       ctl->out.plain);
+        if (strcmp(ctl->words.command->method, "TenantCreate") == 0)
+                (void) fprintf(stderr, "ragctl key create %s --name NAME makes a key for it\n", name);
         if (archive) {
                 const char *bytes = member_size(archive, "size_bytes", size);
 
@@ -213,24 +215,25 @@ void print_tenant_state(const struct ctl *ctl, struct json_object *reply)
 
 static void print_removed(const struct ctl *ctl, struct json_object *receipt)
 {
-        static const char *const headers[] = { "REMOVED", ">SIZE", ">ROWS", "WHERE", NULL };
         struct json_object *rows = member(receipt, "removed");
-        struct table table;
 
-        table_init(&table, headers);
+        (void) printf("%sRemoved%s\n", ctl->out.bold, ctl->out.plain);
         for (size_t i = 0; i < member_count(receipt, "removed"); i++) {
                 struct json_object *row = json_object_array_get_idx(rows, i);
+                const char *path = member_text(row, "path", NULL);
                 char size[SCREEN_NUMBER_SIZE];
 
-                table_add_member(&table, row, "what");
-                table_add(&table, member_size(row, "bytes", size));
-                table_add_member(&table, row, "rows");
-                table_add_member(&table, row, "path");
+                (void) printf("  %s", member_text(row, "what", "?"));
+                if (member(row, "bytes"))
+                        (void) printf(", %s", member_size(row, "bytes", size));
+                if (member(row, "rows"))
+                        (void) printf(", %s rows", member_text(row, "rows", "?"));
+                (void) putchar('\n');
+                if (path)
+                        (void) printf("    %s%s%s\n", ctl->out.dim, path, ctl->out.plain);
         }
-        finish(ctl, &table);
 }
 
-/* Nothing of these is cut: they are what is still to be done, or to be known. */
 static void print_whys(const struct ctl *ctl, struct json_object *receipt, const char *key,
                        const char *name, const char *title)
 {

@@ -252,7 +252,7 @@ int run_refused(const struct ctl *ctl, int code, const struct client *client,
 static bool may_take_long(const struct words *words)
 {
         return strncmp(words->command->usage, "tenant ", 7) == 0 ||
-               words_string(words, "tenant", NULL);
+               (command_has_tenant(words->command) && words_string(words, "tenant", NULL));
 }
 
 /* One call, one reply, printed. */

@@ -34,13 +34,15 @@ static uint32_t serving_release(struct call *call)
 /* Whose data, or which tenant, the call is about. */
 static const char *tenant_of(const struct call *call, char name[static NAME_SIZE])
 {
-        const struct command *command = call->command;
-        bool about = command->usage && strncmp(command->usage, "tenant ", 7) == 0;
+        const char *usage = call->command->usage ? call->command->usage : "";
         const char *text = NULL;
 
-        for (const struct command_field *field = command->input; field->name; field++)
-                if (strcmp(field->name, about ? "name" : "tenant") == 0)
-                        text = call_string(call, field->name, about ? NULL : "default");
+        if (command_has_tenant(call->command))
+                text = call_string(call, "tenant", "default");
+        else if (strncmp(usage, "tenant ", 7) == 0)
+                text = call_string(call, "name", NULL);
+        else if (strncmp(usage, "key ", 4) == 0)
+                text = call_string(call, "tenant", NULL);
         if (!text)
                 return NULL;
         (void) snprintf(name, NAME_SIZE, "%s", text);

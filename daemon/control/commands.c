@@ -15,7 +15,7 @@
 #define WIRE(name, type, doc) { name, type, doc, COMMAND_WIRE, NULL, false }
 #define WIRE_TEXT(name, type, doc) { name, type, doc, COMMAND_WIRE, NULL, true }
 #define CLIENT(name, type, doc) { name, type, doc, COMMAND_CLIENT, NULL, false }
-#define TENANT ARG("tenant", "?string", "The tenant whose it is (default).")
+#define TENANT ARG("tenant", "?string", tenant_doc)
 
 #define CONTROL(usage, method, handler, effect, role, audit, style, doc, input, output)          \
         { usage, CONTROL_INTERFACE, #method, COMMAND_##effect, CONTROL_##role, COMMAND_##audit, \
@@ -26,6 +26,8 @@
 #define LOCAL(usage, doc, input)                                                             \
         { usage, NULL, NULL, COMMAND_READ, CONTROL_OBSERVE, COMMAND_PLAIN, COMMAND_ONCE, doc, \
           input, NULL },
+
+static const char tenant_doc[] = "The tenant whose it is (default).";
 
 const struct command commands[] = {
 #include "control/commands.inc.h"
@@ -122,10 +124,19 @@ static const char *step_of(const struct command *command, const char *field)
         return j < ELEMENTSOF(nouns) ? nouns[j].step : NULL;
 }
 
-/* The option of rows that work on a tenant's data: it says whose the object is, not which. */
+/* The field TENANT: it says whose the object is, not which. */
 static bool is_whose(const struct command_field *field)
 {
-        return strcmp(field->name, "tenant") == 0 && field->type[0] == '?';
+        return field->doc == tenant_doc;
+}
+
+bool command_has_tenant(const struct command *command)
+{
+        const struct command_field *field = command->input;
+
+        while (field->name && !is_whose(field))
+                field++;
+        return field->name;
 }
 
 const char *command_object(const struct command *command, struct json_object *parameters,

@@ -75,6 +75,10 @@ struct json_object;
  * `parameters` may be NULL. */
 struct json_object *command_logged(const struct command *command, struct json_object *parameters);
 
+/* Whether the row works on the data of the tenant that its parameter "tenant" names, or else of the
+ * default one. */
+bool command_has_tenant(const struct command *command);
+
 /* What a call is about, as a path: "tenants/acme", "collections/notes/documents/a.md"; NULL: it
  * names nothing.  Parameters that nobody checked do no harm. */
 #define COMMAND_OBJECT_SIZE 512

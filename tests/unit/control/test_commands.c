@@ -322,8 +322,8 @@ static void test_a_description_of_nothing_is_refused(void **state)
 
 static bool carries_text(const struct command_field *field)
 {
-        static const char *const names[] = { "golden", "messages", "query", "question", "source",
-                                             "texts",  "vector",   "vector_base64" };
+        static const char *const names[] = { "golden", "messages", "query",  "question",     "secret",
+                                             "source", "texts",    "vector", "vector_base64" };
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++)
                 if (strcmp(field->name, names[i]) == 0)
