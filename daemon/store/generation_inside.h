@@ -139,6 +139,13 @@ void generation_add_words(struct generation *generation, uint32_t first,
 int generation_maintain_postings(struct generation *generation, const struct index_check *check,
                                  struct error *reterr);
 
+/* ---- generation_rewrite.c --------------------------------------------------------------- */
+/* 1: nothing ever died in it, and every version that it holds is its document's newest; else 0. */
+int generation_is_clean(struct generation *generation, struct error *reterr);
+/* Writes what is live in one, and is the newest version in docs.db, into another one that is empty,
+ * up to the same applied_seq.  -EBUSY: somebody follows that one already. */
+int generation_copy_live(struct generation *from, struct generation *into, struct error *reterr);
+
 /* ---- generation_room.c ------------------------------------------------------------------ */
 /* Under the lock: generation_check_room() of all these. */
 int generation_check_chunks(struct generation *generation, const struct generation_chunk *chunks,

@@ -4,6 +4,7 @@ libstore_a_SOURCES = \
 	daemon/store/collections.c daemon/store/collections.h \
 	daemon/store/collections_close.c \
 	daemon/store/collections_make.c daemon/store/collections_table.c \
+	daemon/store/collection_purge.c daemon/store/collection_purge.h \
 	daemon/store/committer.c daemon/store/committer.h \
 	daemon/store/db.c daemon/store/db.h daemon/store/db_values.c \
 	daemon/store/docs.c daemon/store/docs.h daemon/store/docs_filter.c \
@@ -19,7 +20,8 @@ libstore_a_SOURCES = \
 	daemon/store/generation_facts.c daemon/store/generation_index.c \
 	daemon/store/generation_info.c \
 	daemon/store/generation_maintain.c daemon/store/generation_read.c \
-	daemon/store/generation_postings.c daemon/store/generation_room.c \
+	daemon/store/generation_postings.c daemon/store/generation_rewrite.c \
+	daemon/store/generation_room.c \
 	daemon/store/generation_transaction.c daemon/store/generation_transaction.h \
 	daemon/store/generation_vectors.c daemon/store/generation_write.c \
 	daemon/store/golden.c daemon/store/golden.h \

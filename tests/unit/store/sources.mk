@@ -106,4 +106,9 @@ TESTS += tests/unit/store/test_tenant_archive
 tests_unit_store_test_tenant_archive_SOURCES = tests/unit/store/test_tenant_archive.c \
 	$(store_test_fixture) tests/lib/faultfs.c tests/lib/faultfs.h
 tests_unit_store_test_tenant_archive_LDADD = $(store_test_libs) -ldl
+
+check_PROGRAMS += tests/unit/store/test_purge
+TESTS += tests/unit/store/test_purge
+tests_unit_store_test_purge_SOURCES = tests/unit/store/test_purge.c $(store_test_fixture)
+tests_unit_store_test_purge_LDADD = $(store_test_libs)
 endif
