@@ -147,17 +147,14 @@ static int check_concurrent(struct entry *entry, struct error *reterr)
                                          ", as many are under way", limit);
 }
 
-static int enter(struct tenants *tenants, struct tenant_id tenant, bool quiet,
-                 struct tenant_entry **ret, struct error *reterr)
+static int enter_entry(struct entry *entry, bool quiet, bool *ret_wanted, struct error *reterr)
 {
-        cleanup_(entries_release) struct entry *entry = NULL;
-        int r = entries_hold(tenants, tenant, &entry, reterr);
+        WITH_LOCK(&entry->lock);
+        int r = entry_load(entry, reterr); /* it may have changed since it was found */
 
-        if (r < 0)
-                return r;
-        r = check_state(entry, reterr);
-        if (r == -EAGAIN && entry->state == TENANT_OFFLOADED)
-                want(tenants, tenant);
+        if (r == 0)
+                r = check_state(entry, reterr);
+        *ret_wanted = r == -EAGAIN && entry->state == TENANT_OFFLOADED;
         if (r == 0 && !quiet)
                 r = check_concurrent(entry, reterr);
         if (r < 0)
@@ -168,7 +165,22 @@ static int enter(struct tenants *tenants, struct tenant_id tenant, bool quiet,
                 entry->inside++;
                 entry->used_usec = clock_wall_usec();
         }
-        (void) pthread_mutex_unlock(&entry->lock);
+        return 0;
+}
+
+static int enter(struct tenants *tenants, struct tenant_id tenant, bool quiet,
+                 struct tenant_entry **ret, struct error *reterr)
+{
+        cleanup_(entries_release) struct entry *entry = NULL;
+        bool wanted = false;
+        int r = entries_hold(tenants, tenant, &entry, reterr);
+
+        if (r == 0)
+                r = enter_entry(entry, quiet, &wanted, reterr);
+        if (wanted)
+                want(tenants, tenant);
+        if (r < 0)
+                return r;
         *ret = quiet ? &entry->back_door : &entry->door;
         entry = NULL; /* held until it leaves */
         return 0;
@@ -225,6 +237,7 @@ int tenants_close(struct tenants *tenants, struct tenant_id tenant, uint64_t wai
 
         if (r < 0)
                 return r;
+        WITH_LOCK(&entry->lock);
         if (entry->closing)
                 return error_set(reterr, -EBUSY, "the tenant is being moved already");
         entry->closing = true;
@@ -237,7 +250,6 @@ int tenants_close(struct tenants *tenants, struct tenant_id tenant, uint64_t wai
                 entry->closing = false;
                 return r;
         }
-        (void) pthread_mutex_unlock(&entry->lock);
         entry = NULL; /* held until it is opened again */
         return 0;
 }
@@ -251,9 +263,13 @@ void tenants_open(struct tenants *tenants, struct tenant_id tenant)
                 return;
         (void) pthread_mutex_lock(&entry->lock);
         closed = entry->closing;
-        entry->closing = entry->loaded = false;
-        entry->usage_known = entry->day_known = false;
+        entry->loaded = false;
+        entry->closing = false;
+        entry->day_known = false;
         (void) pthread_mutex_unlock(&entry->lock);
+        (void) pthread_mutex_lock(&entry->data_lock);
+        entry->usage_known = false;
+        (void) pthread_mutex_unlock(&entry->data_lock);
         if (closed)
                 entries_put(entry);
         entries_put(entry);

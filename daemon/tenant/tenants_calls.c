@@ -99,6 +99,7 @@ int tenant_reserve_calls(struct tenants *tenants, struct tenant_id tenant, uint6
 
         if (r < 0)
                 return r;
+        WITH_LOCK(&entry->calls_lock);
         r = entry_begin_calls(entry, clock_wall_usec(), reterr);
         if (r < 0 && has_limits(entry))
                 return error_prefix(reterr, r, "what the tenant has spent today");
@@ -126,13 +127,13 @@ void tenant_settle_calls(struct tenants *tenants, struct tenant_id tenant,
 
         if (!entry)
                 return;
-        (void) pthread_mutex_lock(&entry->lock);
+        (void) pthread_mutex_lock(&entry->calls_lock);
         (void) entry_begin_calls(entry, clock_wall_usec(), NULL);
         settle(&entry->tokens, reserved_tokens, tokens);
         settle(&entry->microusd, reserved_microusd, microusd);
         if (tokens > 0 || microusd > 0)
                 entry->called_usec = clock_monotonic_usec();
-        (void) pthread_mutex_unlock(&entry->lock);
+        (void) pthread_mutex_unlock(&entry->calls_lock);
         entries_put(entry);
 }
 

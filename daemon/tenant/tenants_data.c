@@ -87,8 +87,11 @@ int tenant_reserve(struct tenants *tenants, struct tenant_id tenant,
         int64_t wanted[N_DATA];
         int r = entries_hold(tenants, tenant, &entry, reterr);
 
+        if (r < 0)
+                return r;
         spread(amounts, wanted);
-        if (r == 0 && has_limits(entry))
+        WITH_LOCK(&entry->data_lock);
+        if (has_limits(entry))
                 r = check(entry, wanted, reterr);
         if (r < 0)
                 return r;
@@ -117,7 +120,7 @@ void tenant_settle(struct tenants *tenants, struct tenant_id tenant,
         spread(reserved, back);
         if (added)
                 spread(added, more);
-        (void) pthread_mutex_lock(&entry->lock);
+        (void) pthread_mutex_lock(&entry->data_lock);
         for (size_t i = 0; i < N_DATA; i++) {
                 if (back[i] > 0)
                         add(&entry->data_reserved[i], -back[i]);
@@ -127,7 +130,7 @@ void tenant_settle(struct tenants *tenants, struct tenant_id tenant,
         if (!added)
                 entry->usage_known = false;
         entry->writers--;
-        (void) pthread_mutex_unlock(&entry->lock);
+        (void) pthread_mutex_unlock(&entry->data_lock);
         entries_put(entry);
 }
 
@@ -139,7 +142,10 @@ int tenant_get_room(struct tenants *tenants, struct tenant_id tenant, struct ten
         int64_t room[N_DATA];
         int r = entries_hold(tenants, tenant, &entry, reterr);
 
-        if (r == 0 && has_limits(entry))
+        if (r < 0)
+                return r;
+        WITH_LOCK(&entry->data_lock);
+        if (has_limits(entry))
                 r = look_up(entry, used, reterr);
         if (r < 0)
                 return r;

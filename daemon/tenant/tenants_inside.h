@@ -2,10 +2,12 @@
 /* The inside of tenants at work, shared by tenants*.c only.
  *
  * The table's lock guards who is in it and who is idle, and is never held while a disk is waited
- * for.  An entry's lock guards what it holds, and is held while its rows are read or written:
- * others of the same tenant wait then, nobody else.  The table's lock is never taken under an
- * entry's. */
+ * for.  An entry's locks guard what it holds, and are held while its rows are read or written:
+ * others of the same tenant wait then, nobody else.  Calls have a lock of their own, and so has
+ * data, since the thread that makes calls for all must not wait for a disk of one.  None of these
+ * is taken under another. */
 #pragma once
+#include "base/cleanup.h"
 #include "tenant/rate.h"
 #include "tenant/tenants.h"
 
@@ -40,11 +42,14 @@ struct entry {
         unsigned refs;
         bool idle; /* in that list */
 
-        pthread_mutex_t lock; /* of all that follows */
+        /* As in the registry where `loaded`; written under `lock`, read without. */
+        atomic_bool loaded;
+        atomic_uint quota_set; /* as struct tenant_quota */
+        _Atomic uint64_t quota[TENANT_LIMIT_MAX];
+
+        pthread_mutex_t lock; /* of what follows */
         pthread_cond_t left;
-        bool loaded; /* `state` and `quota` are as in the registry */
         enum tenant_state state;
-        struct tenant_quota quota;
         unsigned inside, quiet;
         bool closing;
 
@@ -57,11 +62,13 @@ struct entry {
 
         /* Data.  `writers` have reserved and not settled; what is known is exact as long as
          * everybody who writes is one of them. */
+        pthread_mutex_t data_lock;
         bool usage_known;
         unsigned writers;
         uint64_t data[TENANT_COLLECTIONS + 1], data_reserved[TENANT_COLLECTIONS + 1];
 
         /* Calls of a day. */
+        pthread_mutex_t calls_lock;
         uint32_t calls_day;
         bool calls_known;
         struct tenant_account tokens, microusd;
@@ -93,21 +100,31 @@ struct entry *entries_find(struct tenants *tenants, struct tenant_id id);
 /* Made where there is none; entries_put() gives it back.  NULL: no memory. */
 struct entry *entries_get(struct tenants *tenants, struct tenant_id id);
 void entries_put(struct entry *entry);
-/* entries_get(), locked and loaded; entries_release() unlocks and gives it back. */
+/* entries_get(), and its limits are known. */
 int entries_hold(struct tenants *tenants, struct tenant_id id, struct entry **ret,
                  struct error *reterr);
-void entries_release(struct entry **entry); /* for cleanup_() */
+/* For cleanup_(): gives it back; unlocks one of its locks. */
+void entries_release(struct entry **entry);
+static inline void entry_unlock(pthread_mutex_t **lock)
+{
+        if (*lock)
+                (void) pthread_mutex_unlock(*lock);
+}
+/* Until the end of the block. */
+#define WITH_LOCK(name)                                             \
+        cleanup_(entry_unlock) pthread_mutex_t *locked_ = (name);  \
+        (void) pthread_mutex_lock(locked_)
 
 struct entry *entry_free(struct entry *entry);
 
-/* With the entry's lock, as the next ones. */
-int entry_load(struct entry *entry, struct error *reterr); /* -ENOENT */
-/* The tenant's own, or the profile's. */
+/* The tenant's own, or the profile's.  Without a lock. */
 uint64_t entry_limit(const struct entry *entry, enum tenant_limit limit);
+/* With the entry's lock. */
+int entry_load(struct entry *entry, struct error *reterr); /* -ENOENT */
 
 /* ---- tenants_requests.c --------------------------------------------------------------------- */
 
-/* Its row says exactly what was counted. */
+/* With the entry's lock, as the next ones: its row says exactly what was counted. */
 int entry_save(struct entry *entry, struct error *reterr);
 /* What would pass of a limit per minute now. */
 uint64_t entry_look_rate(struct entry *entry, enum tenant_limit limit, uint64_t now_usec);
@@ -115,4 +132,5 @@ int entry_begin_day(struct entry *entry, uint64_t now_wall_usec, struct error *r
 
 /* ---- tenants_calls.c ------------------------------------------------------------------------ */
 
+/* With the calls' lock. */
 int entry_begin_calls(struct entry *entry, uint64_t now_wall_usec, struct error *reterr);

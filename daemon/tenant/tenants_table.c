@@ -51,6 +51,8 @@ struct entry *entry_free(struct entry *entry)
 {
         if (entry) {
                 (void) pthread_cond_destroy(&entry->left);
+                (void) pthread_mutex_destroy(&entry->calls_lock);
+                (void) pthread_mutex_destroy(&entry->data_lock);
                 (void) pthread_mutex_destroy(&entry->lock);
                 free(entry);
         }
@@ -69,6 +71,8 @@ static struct entry *entry_new(struct tenants *tenants, struct tenant_id id)
         entry->door = (struct tenant_entry){ .of = entry };
         entry->back_door = (struct tenant_entry){ .of = entry, .quiet = true };
         (void) pthread_mutex_init(&entry->lock, NULL);
+        (void) pthread_mutex_init(&entry->data_lock, NULL);
+        (void) pthread_mutex_init(&entry->calls_lock, NULL);
         (void) pthread_condattr_init(&monotonic);
         (void) pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
         (void) pthread_cond_init(&entry->left, &monotonic);
@@ -175,22 +179,22 @@ void entries_put(struct entry *entry)
 
 void entries_release(struct entry **entry)
 {
-        if (!*entry)
-                return;
-        (void) pthread_mutex_unlock(&(*entry)->lock);
-        entries_put(*entry);
+        if (*entry)
+                entries_put(*entry);
 }
 
 int entries_hold(struct tenants *tenants, struct tenant_id id, struct entry **ret,
                  struct error *reterr)
 {
         cleanup_(entries_release) struct entry *entry = entries_get(tenants, id);
-        int r;
+        int r = 0;
 
         if (!entry)
                 return error_oom(reterr);
-        (void) pthread_mutex_lock(&entry->lock);
-        r = entry_load(entry, reterr);
+        if (!entry->loaded) {
+                WITH_LOCK(&entry->lock);
+                r = entry_load(entry, reterr);
+        }
         if (r == 0)
                 *ret = take_ptr(entry);
         return r;
@@ -207,7 +211,9 @@ int entry_load(struct entry *entry, struct error *reterr)
         if (r < 0)
                 return r;
         entry->state = info.state;
-        entry->quota = info.quota;
+        for (size_t i = 0; i < TENANT_LIMIT_MAX; i++)
+                entry->quota[i] = info.quota.limit[i];
+        entry->quota_set = info.quota.set;
         if (entry->used_usec < info.used_usec)
                 entry->used_usec = info.used_usec;
         entry->used_saved_usec = info.used_usec;
@@ -218,6 +224,6 @@ int entry_load(struct entry *entry, struct error *reterr)
 
 uint64_t entry_limit(const struct entry *entry, enum tenant_limit limit)
 {
-        return entry->quota.set & 1U << limit ? entry->quota.limit[limit]
+        return entry->quota_set & 1U << limit ? entry->quota[limit]
                                               : atomic_load(&entry->tenants->profile[limit]);
 }

@@ -44,23 +44,45 @@ static void look_at_rate(struct entry *entry, struct usage *usage, enum tenant_l
                 note(usage, limit, q > left ? q - left : 0);
 }
 
+static int look_at_calls(struct entry *entry, struct usage *usage, uint64_t now_wall_usec,
+                         struct error *reterr)
+{
+        WITH_LOCK(&entry->calls_lock);
+        int r = entry_begin_calls(entry, now_wall_usec, reterr);
+
+        if (r < 0)
+                return r;
+        note(usage, TENANT_TOKENS_PER_DAY, entry->tokens.used);
+        note(usage, TENANT_MICROUSD_PER_DAY, entry->microusd.used);
+        return 0;
+}
+
+static int look_at_requests(struct entry *entry, struct usage *usage, uint64_t now_wall_usec,
+                            struct error *reterr)
+{
+        WITH_LOCK(&entry->lock);
+        int r = entry_begin_day(entry, now_wall_usec, reterr);
+
+        if (r < 0)
+                return r;
+        note(usage, TENANT_CONCURRENT, entry->inside);
+        note(usage, TENANT_REQUESTS_PER_DAY, entry->requests);
+        return 0;
+}
+
 static int look(struct entry *entry, struct usage *usage, struct error *reterr)
 {
         uint64_t now_usec = clock_monotonic_usec(), now_wall_usec = clock_wall_usec();
         int r = look_at_data(entry, usage, reterr);
 
         if (r == 0)
-                r = entry_begin_day(entry, now_wall_usec, reterr);
+                r = look_at_calls(entry, usage, now_wall_usec, reterr);
         if (r == 0)
-                r = entry_begin_calls(entry, now_wall_usec, reterr);
+                r = look_at_requests(entry, usage, now_wall_usec, reterr);
         if (r < 0)
                 return r;
         look_at_rate(entry, usage, TENANT_REQUESTS_PER_MINUTE, now_usec);
         look_at_rate(entry, usage, TENANT_INGEST_BYTES_PER_MINUTE, now_usec);
-        note(usage, TENANT_CONCURRENT, entry->inside);
-        note(usage, TENANT_REQUESTS_PER_DAY, entry->requests);
-        note(usage, TENANT_TOKENS_PER_DAY, entry->tokens.used);
-        note(usage, TENANT_MICROUSD_PER_DAY, entry->microusd.used);
         return 0;
 }
 
@@ -90,7 +112,7 @@ static struct json_object *describe(const struct entry *entry, const struct usag
                 }
                 add_amount(row, "used", (enum tenant_limit) i, usage->used[i], usage->known[i]);
                 add_amount(row, "limit", (enum tenant_limit) i, limit, limit != TENANT_UNLIMITED);
-                json_add_bool(row, "own", (entry->quota.set & 1U << i) != 0);
+                json_add_bool(row, "own", (entry->quota_set & 1U << i) != 0);
                 json_add(all, tenant_limits[i].name, row);
         }
         return all;
