@@ -13,6 +13,7 @@ SYSTEM_TESTS = \
 	tests/system/60-retrieval-quality \
 	tests/system/62-golden-set \
 	tests/system/64-isolation \
+	tests/system/66-keys-over-http \
 	tests/system/70-http-hardening \
 	tests/system/80-control \
 	tests/system/85-scripted-provider \

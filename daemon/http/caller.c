@@ -4,6 +4,7 @@
 #include "answer/search.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "config/values.h"
 #include "http/routes.h"
 #include "release/snapshot.h"
@@ -90,6 +91,19 @@ static bool identify(struct request *request)
 
 /* ---- The user -------------------------------------------------------------------------------- */
 
+/* Characters that are printable bytes of UTF-8 and yet end lines or steer terminals: C1 controls,
+ * U+2028, U+2029. */
+static bool steers(const char *text, size_t len)
+{
+        for (size_t i = 0, bytes; i < len; i += bytes) {
+                uint32_t c = utf8_character(text + i, len - i, &bytes);
+
+                if ((c >= 0x80 && c < 0xa0) || c == 0x2028 || c == 0x2029)
+                        return true;
+        }
+        return false;
+}
+
 /* False: what was sent is no name. */
 static bool take_user(struct request *request)
 {
@@ -98,7 +112,8 @@ static bool take_user(struct request *request)
         if (!header)
                 return true;
         if (header->value_len < 1 || header->value_len > REQUEST_USER_MAX ||
-            !is_printable(header->value, header->value_len))
+            !is_printable(header->value, header->value_len) ||
+            steers(header->value, header->value_len))
                 return false;
         memcpy(request->user, header->value, header->value_len);
         request->user[header->value_len] = '\0';

@@ -7,6 +7,8 @@
  *   rebind.c    other addresses and certificates while it runs, as a room of a release's switch
  *   guard.c     absolute deadlines of every connection, kept by one thread of its own
  *   reject.c    what MHD lets through and must not be answered: refused, connection closed
+ *   caller.c    who asks: key, tenant, user, limits, scopes, before anything is told
+ *   note.c      what the audit log is told of it, before it is answered; flood.c sums up
  *   routes.c    ONE table: dispatch, 404 and 405, the OpenAPI document, the metrics' labels
  *   dispatch.c  a request from its head to its reply, without a socket (fuzzed as such)
  *   *.c         the handlers, one file per noun

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "config/values.h"
 #include "http/dispatch.h"
+#include "http/note.h"
 #include "http/routes.h"
 #include "http/stream.h"
 #include "metrics/metrics.h"
@@ -22,8 +23,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct door door;
 static struct server_config server = { .max_body_kb = 4, .threads = 1 };
+/* Without a key a request may do what it likes, with one of the fakes' what the key allows. */
 static const struct security_config security = { .enable_input_validation = true,
-                                                 .max_input_size_kb = 1 };
+                                                 .max_input_size_kb = 1,
+                                                 .enable_audit_logging = true,
+                                                 .audit_reads = true,
+                                                 .audit_texts = true };
 
 static void open_door(void)
 {
@@ -40,6 +45,7 @@ static void open_door(void)
         if (metrics_new(&settings, &metrics, NULL) < 0)
                 abort();
         services = fakes_services(metrics, fakes_releases_new(&server, &security, 42));
+        fakes_with_tenants(&services);
         if (door_init(&door, &server, &services, NULL) < 0)
                 abort();
 }
@@ -106,6 +112,18 @@ static void check_reply(const struct request *request)
         }
 }
 
+/* Whoever was refused or is not known has seen nothing of a tenant, and none but its own. */
+static void check_caller(const struct request *request)
+{
+        bool admin = request->route && (request->route->flags & ROUTE_ADMIN);
+
+        assert(!request->principal || memcmp(&request->tenant, &request->principal->tenant,
+                                             sizeof request->tenant) == 0);
+        assert(!admin || request->principal || request->reply.status >= 400);
+        assert(request->reply.status != 401 || !request->principal);
+        assert(is_printable(request->user, strlen(request->user)));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         cleanup_free_ char *text = malloc(size + 1);
@@ -126,7 +144,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 take_body(request, at, (size_t) (end - at));
                 if (!request->reply.close)
                         dispatch_finish(request);
+                if (note_due(request))
+                        note_write(request);
                 check_reply(request);
+                check_caller(request);
                 /* What the fakes know of the disk stays inside, unless the client said it. */
                 assert(!request->reply.body || !strstr(request->reply.body, "ragd/secret") ||
                        memmem(data, size, "ragd", 4));

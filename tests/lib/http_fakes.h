@@ -76,6 +76,7 @@ struct fakes {
         uint32_t quota_unset;
 
         _Atomic int audit_sick, audit_fails; /* errnos of audit_healthy() and audit_write(); 0: well */
+        _Atomic bool slow_log;               /* a line takes its time, as on a disk */
         _Atomic uint32_t lines;              /* that were written */
         _Atomic pthread_t lines_thread;      /* who wrote the last one */
         _Atomic pthread_t search_thread;     /* who searched last */

@@ -488,7 +488,8 @@ int audit_write(struct audit *audit, const struct audit_event *event, struct err
         (void) audit;
         if (fakes.audit_fails)
                 return error_set(reterr, fakes.audit_fails, "write /secret");
-        (void) usleep(2000);
+        if (fakes.slow_log)
+                (void) usleep(2000);
         (void) pthread_mutex_lock(&log_.lock);
         (void) snprintf(log_.lines[fakes.lines % FAKES_LINES_MAX], sizeof log_.lines[0],
                         "%s %s code=%s status=%d object=%s tenant=%s key=%s user=%s listener=%s "

@@ -314,6 +314,10 @@ static void test_a_user_is_a_short_printable_name(void **state)
         assert_string_equal(fakes.counted_user, "Zoë Ω");
         assert_answer(&locked, "GET", C, KEY("reader") "X-Ragd-User: \xff\r\n", "", 400,
                       "X-Ragd-User");
+        assert_answer(&locked, "GET", C, KEY("reader") "X-Ragd-User: a\xc2\x9b" "31m\r\n", "", 400,
+                      "X-Ragd-User");
+        assert_answer(&locked, "GET", C, KEY("reader") "X-Ragd-User: a\xe2\x80\xa8" "b\r\n", "", 400,
+                      "X-Ragd-User");
         assert_answer(&locked, "GET", C, KEY("reader") "X-Ragd-User:\r\n", "", 400, "X-Ragd-User");
         assert_answer(&locked, "GET", C, KEY("reader") "X-Ragd-User: a\r\nX-Ragd-User: b\r\n", "",
                       400, "twice");

@@ -75,6 +75,7 @@ static int start(void **state)
         int r = open_door(&off, &security);
 
         (void) state;
+        fakes.slow_log = true;
         security.enable_audit_logging = true;
         if (r == 0)
                 r = open_door(&plain, &security);
