@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The strict reader.  gzip and the blocks of the tar are checked as they pass; libarchive says what
- * a header holds; a member is written only where its name, kind, order and size are such as a
- * bundle's may be, into a fresh folder that goes away with the first fault. */
+/* A member is written only where its name, kind, order and size are such as a bundle's may be, into
+ * a fresh folder that goes away with the first fault. */
 #include "release/bundle_inside.h"
 
 #include "base/io.h"
@@ -10,15 +9,13 @@
 #include "release/record_files.h"
 #include "store/store.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <fcntl.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#define END_BYTES_MAX (64U << 10U) /* of zeros behind the last member */
 #define MEMBERS_MAX 10240U
 #define HEADER_BYTES_MAX (64U << 10U)
 #define LIST_BYTES_MAX (4U << 20U)
@@ -26,92 +23,39 @@
 #define FREE_BYTES_MIN (UINT64_C(64) << 20)
 
 struct unpacking {
-        struct bundle_gunzip *gunzip;
-        struct bundle_blocks blocks;
-        struct archive *archive;
+        struct tarball_reader *reader;
         int folder_fd;
-        struct error fault; /* of the input, since libarchive passes none through */
-        uint64_t at;        /* where the next header must begin */
         uint64_t release_bytes;
         enum bundle_kind kind; /* of the last member */
         unsigned pieces;
-        struct bundle_list list;
         struct bundle *bundle; /* being filled */
 };
 
 static void unpacking_done(struct unpacking *unpacking)
 {
-        (void) archive_read_free(unpacking->archive);
-        bundle_gunzip_free(unpacking->gunzip);
-        bundle_list_done(&unpacking->list);
+        (void) tarball_reader_free(unpacking->reader);
         if (unpacking->folder_fd >= 0)
                 (void) close(unpacking->folder_fd);
 }
 
-static int next_bytes(struct unpacking *unpacking, const void **ret, size_t *ret_len,
-                      struct error *reterr)
-{
-        int r = bundle_gunzip_read(unpacking->gunzip, ret, ret_len, reterr);
-
-        return r < 0 ? r : bundle_blocks_pass(&unpacking->blocks, *ret, *ret_len, reterr);
-}
-
-static la_ssize_t read_in(struct archive *archive, void *data, const void **ret)
-{
-        struct unpacking *unpacking = data;
-        size_t len = 0;
-        int r = next_bytes(unpacking, ret, &len, &unpacking->fault);
-
-        if (r == 0)
-                return (la_ssize_t) len;
-        archive_set_error(archive, -r, "cannot read the bundle");
-        return -1;
-}
-
-static int failed(const struct unpacking *unpacking, struct error *reterr)
-{
-        const char *text = archive_error_string(unpacking->archive);
-
-        if (unpacking->fault.code < 0) {
-                if (reterr)
-                        *reterr = unpacking->fault;
-                return unpacking->fault.code;
-        }
-        if (archive_errno(unpacking->archive) == ENOMEM)
-                return error_oom(reterr);
-        return error_set(reterr, -EBADMSG, "the bundle's tar is damaged%s%.128s", text ? ": " : "",
-                         text ? text : "");
-}
-
 /* ---- What a header may say --------------------------------------------------------------- */
-
-/* The same again that the blocks were checked for, as libarchive understood it. */
-static int check_entry(const struct unpacking *unpacking, struct archive_entry *entry,
-                       const char *name, struct error *reterr)
-{
-        if (archive_format(unpacking->archive) == ARCHIVE_FORMAT_TAR_USTAR &&
-            archive_entry_filetype(entry) == AE_IFREG && !archive_entry_hardlink(entry) &&
-            !archive_entry_symlink(entry) && archive_entry_size_is_set(entry) &&
-            archive_entry_size(entry) >= 0 && archive_entry_sparse_count(entry) == 0 &&
-            archive_read_header_position(unpacking->archive) == (la_int64_t) unpacking->at)
-                return 0;
-        return error_set(reterr, -EBADMSG, "%.64s: it is not a plain file", name);
-}
 
 static int check_order(const struct unpacking *unpacking, enum bundle_kind kind, const char *name,
                        struct error *reterr)
 {
+        const struct tarball_list *list = tarball_taken(unpacking->reader);
+
         if ((int) kind < 0)
                 return error_set(reterr, -EBADMSG, "%.64s: no bundle has a member of this name",
                                  name);
-        if (bundle_list_find(&unpacking->list, name))
+        if (tarball_list_find(list, name))
                 return error_set(reterr, -EBADMSG, "%s: it is there twice", name);
-        if (unpacking->list.n == 0 ? kind != BUNDLE_HEADER : kind < unpacking->kind)
+        if (list->n == 0 ? kind != BUNDLE_HEADER : kind < unpacking->kind)
                 return error_set(reterr, -EBADMSG, "%s: it is out of order", name);
-        if (unpacking->list.n >= MEMBERS_MAX)
+        if (list->n >= MEMBERS_MAX)
                 return error_set(reterr, -EBADMSG, "%s: there are too many members", name);
         if (kind == BUNDLE_VECTORS) {
-                char wanted[BUNDLE_NAME_MAX], identity[65];
+                char wanted[TARBALL_NAME_MAX], identity[65];
 
                 (void) snprintf(wanted, sizeof wanted, "vectors/%s.%04u.jsonl",
                                 sodium_bin2hex(identity, sizeof identity,
@@ -146,116 +90,42 @@ static int check_size(struct unpacking *unpacking, enum bundle_kind kind, const 
 
 /* ---- Members ---------------------------------------------------------------------------- */
 
-static int unpack_data(struct unpacking *unpacking, struct bundle_member *member, int fd,
-                       struct error *reterr)
-{
-        crypto_hash_sha256_state hash;
-        uint64_t done = 0;
-
-        (void) crypto_hash_sha256_init(&hash);
-        for (;;) {
-                const void *data;
-                la_int64_t offset;
-                size_t len;
-                int r = archive_read_data_block(unpacking->archive, &data, &len, &offset);
-
-                if (r == ARCHIVE_EOF)
-                        break;
-                if (r != ARCHIVE_OK)
-                        return failed(unpacking, reterr);
-                if ((uint64_t) offset != done || len > member->size - done)
-                        return error_set(reterr, -EBADMSG, "%s: it is sparse", member->name);
-                r = io_write_all(fd, data, len);
-                if (r < 0)
-                        return error_set_errno(reterr, r, "cannot unpack %s", member->name);
-                (void) crypto_hash_sha256_update(&hash, data, len);
-                done += len;
-        }
-        if (done != member->size)
-                return error_set(reterr, -EBADMSG, "%s: it is cut off", member->name);
-        (void) crypto_hash_sha256_final(&hash, member->sha256);
-        return 0;
-}
-
 static int read_header(struct unpacking *unpacking, struct error *reterr);
 
-static int unpack_entry(struct unpacking *unpacking, struct archive_entry *entry,
-                        struct error *reterr)
+static int unpack_member(struct unpacking *unpacking, const struct tarball_member *member,
+                         struct error *reterr)
 {
-        const char *name = archive_entry_pathname(entry);
-        struct bundle_member member = { 0 };
+        enum bundle_kind kind = bundle_kind_of(member->name);
         cleanup_close_ int fd = -1;
-        enum bundle_kind kind;
-        int r;
+        int r = check_order(unpacking, kind, member->name, reterr);
 
-        if (!name)
-                return error_set(reterr, -EBADMSG, "a member of the bundle has no name");
-        kind = bundle_kind_of(name);
-        r = check_entry(unpacking, entry, name, reterr);
         if (r == 0)
-                r = check_order(unpacking, kind, name, reterr);
+                r = check_size(unpacking, kind, member->name, member->size, reterr);
         if (r < 0)
                 return r;
-        (void) strcpy(member.name, name);
-        member.size = (uint64_t) archive_entry_size(entry);
-        r = check_size(unpacking, kind, name, member.size, reterr);
-        if (r < 0)
-                return r;
-        fd = openat(unpacking->folder_fd, name,
+        fd = openat(unpacking->folder_fd, member->name,
                     O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (fd < 0)
-                return error_set_errno(reterr, -errno, "cannot unpack %s", name);
-        r = unpack_data(unpacking, &member, fd, reterr);
-        if (r == 0)
-                r = bundle_list_add(&unpacking->list, &member, reterr);
+                return error_set_errno(reterr, -errno, "cannot unpack %s", member->name);
+        r = tarball_take(unpacking->reader, fd, reterr);
         if (r < 0)
                 return r;
-        unpacking->at += BUNDLE_BLOCK + (member.size + BUNDLE_BLOCK - 1) / BUNDLE_BLOCK * BUNDLE_BLOCK;
         unpacking->kind = kind;
         unpacking->pieces += kind == BUNDLE_VECTORS;
         return kind == BUNDLE_HEADER ? read_header(unpacking, reterr) : 0;
 }
 
-/* Nothing but the zeros that end a tar. */
-static int check_end(struct unpacking *unpacking, struct error *reterr)
-{
-        for (;;) {
-                const void *data;
-                size_t len = 0;
-                int r = next_bytes(unpacking, &data, &len, reterr);
-
-                if (r < 0)
-                        return r;
-                if (bundle_gunzip_total(unpacking->gunzip) > unpacking->at + END_BYTES_MAX)
-                        return error_set(reterr, -EBADMSG,
-                                         "something follows the last member of the bundle");
-                if (len == 0)
-                        break;
-        }
-        if (bundle_gunzip_total(unpacking->gunzip) < unpacking->at + 2 * (uint64_t) BUNDLE_BLOCK)
-                return error_set(reterr, -EBADMSG, "the bundle's tar has no end");
-        return 0;
-}
-
 static int unpack(struct unpacking *unpacking, struct error *reterr)
 {
-        struct archive_entry *entry;
-        int r, a;
+        struct tarball_member member;
+        int r;
 
-        unpacking->archive = archive_read_new();
-        if (!unpacking->archive)
-                return error_oom(reterr);
-        if (archive_read_support_format_tar(unpacking->archive) != ARCHIVE_OK ||
-            archive_read_open(unpacking->archive, unpacking, NULL, read_in, NULL) != ARCHIVE_OK)
-                return failed(unpacking, reterr);
-        while ((a = archive_read_next_header(unpacking->archive, &entry)) == ARCHIVE_OK) {
-                r = unpack_entry(unpacking, entry, reterr);
+        while ((r = tarball_next(unpacking->reader, &member, reterr)) > 0) {
+                r = unpack_member(unpacking, &member, reterr);
                 if (r < 0)
                         return r;
         }
-        if (a != ARCHIVE_EOF || unpacking->fault.code < 0)
-                return failed(unpacking, reterr);
-        return check_end(unpacking, reterr);
+        return r;
 }
 
 /* ---- What it says of itself --------------------------------------------------------------- */
@@ -299,39 +169,22 @@ static int read_header(struct unpacking *unpacking, struct error *reterr)
         return r;
 }
 
-/* Compares line by line, since a line is a member. */
-static int compare_list(const struct bundle_list *list, const char *path, const char *text,
-                        size_t len, const struct buf *wanted, size_t lines_before,
-                        struct error *reterr)
-{
-        size_t line = 0, same = 0;
-
-        if (len == wanted->len && memcmp(text, buf_text(wanted), len) == 0)
-                return 0;
-        while (same < len && same < wanted->len && text[same] == buf_text(wanted)[same])
-                line += text[same++] == '\n';
-        if (line < lines_before || line - lines_before >= list->n)
-                return error_set(reterr, -EBADMSG, "%s: it names other members than there are",
-                                 path);
-        return error_set(reterr, -EBADMSG, "%s: its name, size or digest is not that of %s",
-                         list->members[line - lines_before].name, path);
-}
-
 /* The last two members against what was unpacked: each lists those before it. */
 static int check_lists(const struct unpacking *unpacking, struct error *reterr)
 {
         static const struct {
                 const char *path;
-                void (*write)(const struct bundle_list *list, struct buf *buf);
+                void (*write)(const struct tarball_list *list, struct buf *buf);
                 size_t lines_before;
         } lists[] = {
-                { "SHA256SUMS", bundle_list_sums, 0 },
-                { "MANIFEST.json", bundle_list_manifest, 1 },
+                { "SHA256SUMS", tarball_list_sums, 0 },
+                { "MANIFEST.json", tarball_list_manifest, 1 },
         };
-        struct bundle_list before = unpacking->list;
+        const struct tarball_list *list = tarball_taken(unpacking->reader);
+        struct tarball_list before = *list; /* borrowed */
 
         for (size_t i = 0; i < ELEMENTSOF(lists); i++)
-                if (!bundle_list_find(&unpacking->list, lists[i].path))
+                if (!tarball_list_find(list, lists[i].path))
                         return error_set(reterr, -EBADMSG, "%s: it is missing", lists[i].path);
         for (size_t i = 0; i < ELEMENTSOF(lists); i++) {
                 cleanup_(buf_done) struct buf wanted = BUF_EMPTY;
@@ -339,15 +192,15 @@ static int check_lists(const struct unpacking *unpacking, struct error *reterr)
                 size_t len = 0;
                 int r;
 
-                before.n = unpacking->list.n - ELEMENTSOF(lists) + i;
+                before.n = list->n - ELEMENTSOF(lists) + i;
                 lists[i].write(&before, &wanted);
                 if (buf_failed(&wanted))
                         return error_oom(reterr);
                 r = io_read_file(unpacking->folder_fd, lists[i].path, LIST_BYTES_MAX, &text, &len,
                                  reterr);
                 if (r == 0)
-                        r = compare_list(&before, lists[i].path, text, len, &wanted,
-                                         lists[i].lines_before, reterr);
+                        r = tarball_list_compare(&before, lists[i].path, text, len, &wanted,
+                                                 lists[i].lines_before, reterr);
                 if (r < 0)
                         return r;
         }
@@ -360,6 +213,7 @@ static int check_release(const struct unpacking *unpacking, struct error *reterr
         cleanup_(release_info_done) struct release_info info = { .number =
                                                                          unpacking->bundle->number };
         cleanup_json_ struct json_object *manifest = NULL;
+        const struct tarball_list *list = tarball_taken(unpacking->reader);
         const struct bundle *bundle = unpacking->bundle;
         struct json_object *files;
         int r = record_read_manifest(unpacking->folder_fd, "release", &manifest, reterr);
@@ -373,8 +227,8 @@ static int check_release(const struct unpacking *unpacking, struct error *reterr
         if (r < 0)
                 return r;
         files = json_object_object_get(manifest, "files");
-        for (size_t i = 0; i < unpacking->list.n; i++) {
-                const char *name = unpacking->list.members[i].name;
+        for (size_t i = 0; i < list->n; i++) {
+                const char *name = list->members[i].name;
                 const char *file = name + strlen("release/");
 
                 if (bundle_kind_of(name) == BUNDLE_RELEASE &&
@@ -435,7 +289,7 @@ int bundle_open(struct store *store, int fd, struct bundle *ret, struct error *r
         int r = make_folder(store, &bundle, &unpacking.folder_fd, reterr);
 
         if (r == 0)
-                r = bundle_gunzip_new(fd, &unpacking.gunzip, reterr);
+                r = tarball_reader_new("bundle", fd, &unpacking.reader, reterr);
         if (r == 0)
                 r = unpack(&unpacking, reterr);
         if (r == 0)

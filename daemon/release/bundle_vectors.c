@@ -16,6 +16,7 @@
 
 #include <endian.h>
 #include <fcntl.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -58,7 +59,7 @@ static int open_scratch(struct exporter *exporter, struct error *reterr)
 
 static int end_piece(struct exporter *exporter, struct error *reterr)
 {
-        char name[BUNDLE_NAME_MAX];
+        char name[TARBALL_NAME_MAX];
         int r;
 
         if (exporter->size == 0)

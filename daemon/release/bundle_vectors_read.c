@@ -5,6 +5,7 @@
 #include "base/json.h"
 
 #include <endian.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 

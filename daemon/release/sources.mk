@@ -3,7 +3,7 @@ librelease_a_SOURCES = \
 	daemon/release/bake.c daemon/release/conclude.c daemon/release/deploy.c \
 	daemon/release/boot.c daemon/release/boot.h \
 	daemon/release/bundle.c daemon/release/bundle.h daemon/release/bundle_inside.h \
-	daemon/release/bundle_blocks.c daemon/release/bundle_gunzip.c daemon/release/bundle_read.c \
+	daemon/release/bundle_read.c \
 	daemon/release/bundle_vectors.c daemon/release/bundle_vectors_read.c \
 	daemon/release/bundle_write.c \
 	daemon/release/canary.c daemon/release/canary.h \
@@ -32,4 +32,4 @@ librelease_a_SOURCES = \
 	daemon/release/steps.h daemon/release/switch.c daemon/release/trial.c \
 	daemon/release/vectors.c daemon/release/vectors.h
 
-RELEASE_LIBS = librelease.a $(LIBARCHIVE_LIBS) $(ZLIB_LIBS)
+RELEASE_LIBS = librelease.a

@@ -10,6 +10,7 @@
 #include "base/io.h"
 #include "config/load.h"
 #include "release/bundle_inside.h"
+#include "store/tarball_inside.h"
 #include "release/record.h"
 #include "store/store.h"
 
@@ -69,7 +70,7 @@ static int file_of(const void *bytes, size_t len)
 
 static void prepare(void)
 {
-        struct bundle_gunzip *gunzip;
+        struct gunzip *gunzip;
         const void *bytes;
         size_t len;
         int fd;
@@ -85,12 +86,12 @@ static void prepare(void)
         fd = file_of("", 0);
         need(bundle_export(store, 1, false, fd, NULL));
         need((int) lseek(fd, 0, SEEK_SET));
-        need(bundle_gunzip_new(fd, &gunzip, NULL));
+        need(gunzip_new("bundle", fd, &gunzip, NULL));
         do {
-                need(bundle_gunzip_read(gunzip, &bytes, &len, NULL));
+                need(gunzip_read(gunzip, &bytes, &len, NULL));
                 buf_append(&good, bytes, len);
         } while (len > 0);
-        bundle_gunzip_free(gunzip);
+        gunzip_free(gunzip);
         (void) close(fd);
 }
 
@@ -116,7 +117,7 @@ static void sign(char *header)
         unsigned sum = 0;
 
         memset(header + 148, ' ', 8);
-        for (size_t i = 0; i < BUNDLE_BLOCK; i++)
+        for (size_t i = 0; i < TARBALL_BLOCK; i++)
                 sum += (unsigned char) header[i];
         (void) snprintf(header + 148, 8, "%06o", sum);
 }
@@ -126,7 +127,7 @@ static void patch(struct buf *tar, const uint8_t *data, size_t size, bool signs)
         buf_append(tar, buf_text(&good), good.len);
         for (; size >= 4; data += 4, size -= 4) {
                 size_t at = ((size_t) data[0] << 16 | (size_t) data[1] << 8 | data[2]) % tar->len;
-                size_t header = at / BUNDLE_BLOCK * BUNDLE_BLOCK;
+                size_t header = at / TARBALL_BLOCK * TARBALL_BLOCK;
 
                 tar->data[at] = (char) data[3];
                 if (signs && memcmp(tar->data + header + 257, "ustar", 5) == 0)

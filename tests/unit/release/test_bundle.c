@@ -18,6 +18,7 @@
 #include "config/providers.h"
 #include "provider/provider.h"
 #include "release/bundle_inside.h"
+#include "store/tarball_inside.h"
 #include "release/spec.h"
 #include "store/collection.h"
 #include "store/docs.h"
@@ -329,16 +330,16 @@ static void test_vectors_of_an_embedder_that_changed_are_not_exported(void **sta
 
 static void gunzip(const struct buf *file, struct buf *ret)
 {
-        cleanup_(bundle_gunzip_free_cleanup) struct bundle_gunzip *gunzip = NULL;
+        cleanup_(gunzip_free_cleanup) struct gunzip *gunzip = NULL;
         cleanup_close_ int fd = memory_file(buf_text(file), file->len);
         struct error error = { 0 };
         const void *bytes;
         size_t len;
 
-        assert_ok(bundle_gunzip_new(fd, &gunzip, &error));
+        assert_ok(gunzip_new("bundle", fd, &gunzip, &error));
         buf_clear(ret);
         do {
-                assert_ok(bundle_gunzip_read(gunzip, &bytes, &len, &error));
+                assert_ok(gunzip_read(gunzip, &bytes, &len, &error));
                 buf_append(ret, bytes, len);
         } while (len > 0);
 }
