@@ -188,7 +188,7 @@ void print_tenant(const struct ctl *ctl, struct json_object *reply)
         }
 }
 
-/* ---- What was done with one ------------------------------------------------------------------- */
+/* ---- What was done with one ----------------------------------------------------------------- */
 
 void print_tenant_state(const struct ctl *ctl, struct json_object *reply)
 {
@@ -200,7 +200,8 @@ void print_tenant_state(const struct ctl *ctl, struct json_object *reply)
         (void) printf("tenant %s is %s%s%s\n", name, state_colour(ctl, state), state,
                       ctl->out.plain);
         if (strcmp(ctl->words.command->method, "TenantCreate") == 0)
-                (void) fprintf(stderr, "ragctl key create %s --name NAME makes a key for it\n", name);
+                (void) fprintf(stderr, "ragctl key create %s --name NAME makes a key for it\n",
+                               name);
         if (archive) {
                 const char *bytes = member_size(archive, "size_bytes", size);
 

@@ -63,7 +63,7 @@ int run_watch(struct ctl *ctl);
 #define TENANT_WORDS_SIZE 96
 const char *run_tenant_words(const struct ctl *ctl, char text[static TENANT_WORDS_SIZE]);
 
-/* Follows a job of the words' tenant with a progress bar until it ends; Ctrl-C detaches.  *ret_job: as it was told
- * last (a new reference, or NULL).  Returns an exit code. */
+/* Follows a job of the words' tenant with a progress bar until it ends; Ctrl-C detaches.
+ * *ret_job: as it was told last (a new reference, or NULL).  Returns an exit code. */
 int run_wait(const struct ctl *ctl, struct client *client, const char *id,
              struct json_object **ret_job);

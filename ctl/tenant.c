@@ -38,8 +38,8 @@ static int write_receipt(const struct ctl *ctl, const char *path, FILE *file,
         if (r >= 0 && fflush(file) == 0 && fsync(fileno(file)) == 0)
                 return EXIT_OK;
         return ctl_fail(ctl, EXIT_INTERNAL,
-                        "it is purged, but %s cannot be written: %s; the daemon keeps the receipt %s"
-                        " in receipts/ of its state folder", path, strerror(errno),
+                        "it is purged, but %s cannot be written: %s; the daemon keeps the receipt"
+                        " %s in receipts/ of its state folder", path, strerror(errno),
                         member_text(receipt, "receipt", "?"));
 }
 

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 /* "documents=10k", "bytes=1.5GiB", "usd_per_day=2.50", "vectors=none", "tokens_per_day=default":
- * k, M, G and T are powers of 1000, Ki, Mi, Gi and Ti of 1024, a B behind them is allowed.  Sets the
- * limit in `quota`, or its bit in `unset`, where it is the profile's again; money becomes
+ * k, M, G and T are powers of 1000, Ki, Mi, Gi and Ti of 1024, a B behind them is allowed.  Sets
+ * the limit in `quota`, or its bit in `unset`, where it is the profile's again; money becomes
  * microdollars.  -EINVAL: says what is wrong; also for a limit that is there already. */
 int amount_read_limit(const char *text, struct tenant_quota *quota, uint32_t *unset,
                       struct error *reterr);

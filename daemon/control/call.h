@@ -32,10 +32,11 @@ const struct control *call_control(const struct call *call);
 /* The release that serves, pinned when it is first asked for and until the call ends: one call
  * sees one release. */
 const struct snapshot *call_release(struct call *call);
-/* Whose data the call works on: the tenant that its parameter "tenant" names, else the default one.
- * One that is offloaded is brought back first; until the step is over (that of a call that waits for
- * bytes: the call) it is neither offloaded nor deleted.  -ENOENT: there is none of this name; -EPERM:
- * it is suspended and the row would change something, or there are not several; -EAGAIN. */
+/* Whose data the call works on: the tenant that its parameter "tenant" names, else the default
+ * one.  One that is offloaded is brought back first; until the step is over (where it waits for
+ * bytes: the call) it is neither offloaded nor deleted.  -ENOENT: there is none of this name;
+ * -EPERM: it is suspended and the row would change something, or there are not several; -EAGAIN:
+ * it comes and goes. */
 int call_tenant(struct call *call, struct tenant_id *ret, struct error *reterr);
 /* The row of a tenant by its name, whatever its state; `deleted`: one of those, also by its id. */
 int call_find_tenant(struct call *call, const char *name, bool deleted, struct tenant_info *ret,

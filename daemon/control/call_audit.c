@@ -143,7 +143,8 @@ int call_audit_begin(struct call *call, struct error *reterr)
         r = write_event(call, AUDIT_BEGUN, NULL, reterr);
         if (r < 0) {
                 call->told_end = true; /* of what never began */
-                return error_prefix(reterr, r, "nothing is changed without its line in the audit log");
+                return error_prefix(reterr, r,
+                                    "nothing is changed without its line in the audit log");
         }
         return 0;
 }

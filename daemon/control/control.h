@@ -7,6 +7,8 @@
  *   control.c         listeners, roles, the objects' lives
  *   connection.c      bytes of one client on the loop: limits, order, back-pressure
  *   call.c            one call on a worker thread, its replies on the way back to the loop
+ *   call_tenant.c     whose data it works on
+ *   call_audit.c      its lines in the audit log, before it changes anything and before its answer
  *   *.c               the handlers, one file per noun; operation.c follows what the engine does
  *
  * Sockets, parsing and replies belong to the thread of the loop and never block it.  A handler
@@ -45,11 +47,11 @@ struct control_services {
         struct releases *releases;
         /* Runs the handlers; a pool of the door's own, so that ingest does not delay `status`. */
         struct workers *workers;
-        struct tenant_id tenant; /* whose data a command means that names no tenant: the default one */
+        struct tenant_id tenant; /* the default one: whose data is meant where none is named */
         const char *profile;     /* path of the profile on disk */
         const char *version;     /* of ragd */
-        /* The audit log, or NULL while the profile wants none: releases switch it on and off, but what
-         * was given lasts as long as the door.  Any thread; NULL: there is never one. */
+        /* The audit log, or NULL while the profile wants none: releases switch it on and off, but
+         * what was given lasts as long as the door.  Any thread; NULL: there is never one. */
         struct audit *(*audit)(void *data);
         /* Adds what the daemon knows about itself to the status object (borrowed): those
          * members of the row "status" that may be absent.  On a worker thread. */

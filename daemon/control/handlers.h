@@ -23,8 +23,8 @@ bool read_number(struct call *call, const char *name, uint64_t min, uint64_t max
 /* Whose data the call works on, see call_tenant(); false: the call has failed. */
 bool read_tenant(struct call *call, struct tenant_id *ret);
 
-/* Opens the tenant's collection that the parameter `name` names ("default" where it is left out); false:
- * the call has failed. */
+/* Opens the tenant's collection that the parameter `name` names ("default" where it is left out);
+ * false: the call has failed. */
 bool open_collection(struct call *call, const char *name, struct collection **ret);
 
 /* Calls `each` with every word of a list of words, where commas part words, too: "read,write".

@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libcontrolproto.a
 libcontrolproto_a_SOURCES = \
 	daemon/control/commands.c daemon/control/commands.h daemon/control/commands.inc.h \
+	daemon/control/commands_tenants.inc.h \
 	daemon/control/interface.c daemon/control/interface.h \
 	daemon/control/types.c daemon/control/types.h \
 	daemon/control/varlink.c daemon/control/varlink.h

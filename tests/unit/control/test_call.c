@@ -208,21 +208,25 @@ static void test_objects_are_paths(void **state)
         static const struct {
                 const char *method, *parameters, *object;
         } cases[] = {
-                { "DocumentDelete", "{\"collection\":\"c\",\"external_id\":\"a/b\",\"tenant\":\"t\"}",
+                { "DocumentDelete",
+                  "{\"collection\":\"c\",\"external_id\":\"a/b\",\"tenant\":\"t\"}",
                   "collections/c/documents/a/b" },
                 { "GenerationRemove", "{\"collection\":\"c\",\"number\":3}",
                   "collections/c/generations/3" },
                 { "KeyRevoke", "{\"tenant\":\"acme\",\"key\":\"abc\"}", "tenants/acme/keys/abc" },
                 { "KeyCreate", "{\"tenant\":\"acme\",\"name\":\"web\"}", "tenants/acme" },
-                { "TenantQuotaSet", "{\"name\":\"acme\",\"limits\":[\"bytes=1\"]}", "tenants/acme" },
+                { "TenantQuotaSet", "{\"name\":\"acme\",\"limits\":[\"bytes=1\"]}",
+                  "tenants/acme" },
                 { "JobCancel", "{\"id\":\"j\"}", "jobs/j" },
                 { "Confirm", "{\"id\":\"o-1\"}", "operations/o-1" },
                 { "Rollback", "{\"release\":12,\"reason\":\"r\"}", "releases/12" },
                 { "ProviderTest", "{\"name\":\"openai\"}", "providers/openai" },
-                { "GoldenAdd", "{\"collection\":\"c\",\"query\":\"q\",\"ids\":[]}", "collections/c" },
+                { "GoldenAdd", "{\"collection\":\"c\",\"query\":\"q\",\"ids\":[]}",
+                  "collections/c" },
                 { "Stop", "{}", NULL },
                 { "Ingest", "{}", NULL },
-                { "CollectionDelete", "{\"name\":{\"a\":1},\"yes\":[]}", "collections/{ \"a\": 1 }" },
+                { "CollectionDelete", "{\"name\":{\"a\":1},\"yes\":[]}",
+                  "collections/{ \"a\": 1 }" },
         };
 
         (void) state;
