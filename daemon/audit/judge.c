@@ -18,6 +18,7 @@ struct found {
         bool later;            /* … of the same segment */
         bool vouched;          /* some line has the next number and names this one's digest */
         bool followed;         /* the one right behind it does */
+        bool goes_on;          /* a line has the number after the one that should be here */
 };
 
 struct suspect {
@@ -49,6 +50,7 @@ static void look_at(const struct verify *verify, const struct suspect *suspect, 
                 found->copies++;
         if (itself || !at->whole || !line_read(at->text, at->len, &line))
                 return;
+        found->goes_on |= line.seq == verify->chain.seq + 2;
         if (is_expected(verify, &line)) {
                 found->elsewhere = true;
                 found->later |= segment == suspect->segment && at->offset > suspect->offset;
@@ -140,7 +142,7 @@ static enum audit_flaw judge(const struct verify *verify, const struct suspect *
                 return AUDIT_FORGED;
         if (known > 0 && expected > known)
                 return AUDIT_INSERTED;
-        return suspect->shaped ? AUDIT_EDITED : AUDIT_MALFORMED;
+        return suspect->shaped || found->goes_on ? AUDIT_EDITED : AUDIT_MALFORMED;
 }
 
 static const char *const sentences[AUDIT_FLAW_MAX] = {
