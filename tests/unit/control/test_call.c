@@ -144,6 +144,7 @@ static void test_nothing_is_changed_that_cannot_be_recorded(void **state)
         control_fakes.fail_at = 1;
         assert_int_equal(call_audit_begin(&call, &error), -ENOSPC);
         assert_non_null(strstr(error_text(&error), "audit log"));
+        control_fakes.fail_at = 0;
         call_audit_end(&call, command_error_of(-ENOSPC), NULL); /* of what never began */
         assert_int_equal(control_fakes.n_lines, 0);
         done(&call);
