@@ -90,7 +90,8 @@ int lifecycle_delete(struct lifecycle *lifecycle, struct tenant_id tenant, struc
  * purged_at, digest}: `backups` are files that may still hold it, `remembered_by` what stays by
  * design (the audit log names it), `digest` the SHA-256 of the text without it.  The caller's
  * reference; kept as a file, too.
- * Of a tenant that is DELETED: its archive, its rows, what rooms remember.  Of one that is ACTIVE or
- * SUSPENDED: the bytes of documents that it deleted (rewritten files, vacuumed databases). */
+ * Of a tenant that is DELETED: its archive, its rows, what rooms remember.  Of one that is ACTIVE,
+ * SUSPENDED or the default one: the bytes of documents that it deleted (rewritten files, vacuumed
+ * databases), while nobody is let in. */
 int lifecycle_purge(struct lifecycle *lifecycle, struct tenant_id tenant, struct json_object **ret,
                     struct error *reterr);

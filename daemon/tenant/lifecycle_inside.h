@@ -72,6 +72,10 @@ int lifecycle_erase_rooms(struct lifecycle *lifecycle, struct tenant_id tenant, 
 /* What deletions before left for later: rooms that did not erase. */
 int lifecycle_finish_erasures(struct lifecycle *lifecycle, struct error *reterr);
 int lifecycle_sweep(struct lifecycle *lifecycle, struct error *reterr);
+/* Nobody is in it any more, and the rooms let go of it; the store may open its collections. */
+int lifecycle_close_rooms(struct lifecycle *lifecycle, struct tenant_id tenant, uint64_t wait_usec,
+                          struct error *reterr);
+void lifecycle_open_rooms(struct lifecycle *lifecycle, struct tenant_id tenant);
 
 /* ---- lifecycle_purge.c ------------------------------------------------------------------- */
 
@@ -80,14 +84,24 @@ int lifecycle_purge_deleted(struct lifecycle *lifecycle, const struct tenant_inf
 /* Goes on with purges that a crash interrupted. */
 int lifecycle_finish_purges(struct lifecycle *lifecycle, struct error *reterr);
 
+/* ---- lifecycle_live.c: within a turn ----------------------------------------------------- */
+
+/* What documents that were deleted left in a tenant's folder. */
+int lifecycle_purge_live(struct lifecycle *lifecycle, const struct tenant_info *info,
+                         struct json_object **ret, struct error *reterr);
+
 /* ---- lifecycle_receipt.c ------------------------------------------------------------------ */
 
 /* What is known before anything is removed: {receipt, tenant, removed, backups, archive}. */
 int receipt_begin(struct lifecycle *lifecycle, const struct tenant_info *info,
                   struct json_object **ret, struct error *reterr);
-/* Adds what happened, and the digest; written as receipts/<time>-<id>.json. */
+/* One more that is removed; `path` and `unit` may be NULL. */
+void receipt_add(struct json_object *receipt, const char *what, const char *path, const char *unit,
+                 uint64_t amount);
+void receipt_add_rooms(struct json_object *receipt);
+/* Adds the time and the digest; written as receipts/<time>-<id>.json. */
 int receipt_end(struct lifecycle *lifecycle, struct json_object *receipt, struct tenant_id tenant,
-                uint64_t now_usec, uint64_t rows, struct error *reterr);
+                uint64_t now_usec, struct error *reterr);
 
 /* ---- lifecycle_tend.c --------------------------------------------------------------------- */
 

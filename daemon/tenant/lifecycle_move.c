@@ -48,16 +48,20 @@ static void let_in(struct lifecycle *lifecycle, struct tenant_id tenant)
         tenants_open(lifecycle->settings.tenants, tenant);
 }
 
-static void reopen(struct lifecycle *lifecycle, struct tenant_id tenant)
+void lifecycle_open_rooms(struct lifecycle *lifecycle, struct tenant_id tenant)
 {
-        store_open_tenant(lifecycle->settings.store, tenant);
         open_rooms(lifecycle, tenant, 0);
         let_in(lifecycle, tenant);
 }
 
-/* Nobody is in it, nothing of it is open. */
-static int close_all(struct lifecycle *lifecycle, struct tenant_id tenant, uint64_t wait_usec,
-                     struct error *reterr)
+static void reopen(struct lifecycle *lifecycle, struct tenant_id tenant)
+{
+        store_open_tenant(lifecycle->settings.store, tenant);
+        lifecycle_open_rooms(lifecycle, tenant);
+}
+
+int lifecycle_close_rooms(struct lifecycle *lifecycle, struct tenant_id tenant, uint64_t wait_usec,
+                          struct error *reterr)
 {
         const struct lifecycle_settings *settings = &lifecycle->settings;
         int r = tenants_close(settings->tenants, tenant, wait_usec, reterr);
@@ -71,15 +75,23 @@ static int close_all(struct lifecycle *lifecycle, struct tenant_id tenant, uint6
                 if (r < 0) {
                         (void) error_prefix(reterr, r, "%s", room->name);
                         open_rooms(lifecycle, tenant, i);
+                        let_in(lifecycle, tenant);
                 }
         }
-        if (r == 0) {
-                r = store_close_tenant(settings->store, tenant, wait_usec, reterr);
-                if (r < 0)
-                        open_rooms(lifecycle, tenant, 0);
-        }
+        return r;
+}
+
+/* Nobody is in it, nothing of it is open. */
+static int close_all(struct lifecycle *lifecycle, struct tenant_id tenant, uint64_t wait_usec,
+                     struct error *reterr)
+{
+        int r = lifecycle_close_rooms(lifecycle, tenant, wait_usec, reterr);
+
         if (r < 0)
-                let_in(lifecycle, tenant);
+                return r;
+        r = store_close_tenant(lifecycle->settings.store, tenant, wait_usec, reterr);
+        if (r < 0)
+                lifecycle_open_rooms(lifecycle, tenant);
         return r;
 }
 

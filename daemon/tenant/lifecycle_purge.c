@@ -100,7 +100,10 @@ static int go_on(struct lifecycle *lifecycle, struct tenant_id tenant, const cha
         keyring_forget_tenant(lifecycle->settings.keyring, tenant);
         tenants_refresh(lifecycle->settings.tenants, tenant);
         crash_point("purge.rows");
-        r = receipt_end(lifecycle, receipt, tenant, clock_wall_usec(), rows, reterr);
+        receipt_add(receipt, "rows of registry.db, which was written anew", NULL,
+                    rows > 0 ? "rows" : NULL, rows);
+        receipt_add_rooms(receipt);
+        r = receipt_end(lifecycle, receipt, tenant, clock_wall_usec(), reterr);
         if (r < 0)
                 return r;
         crash_point("purge.receipt");
@@ -193,9 +196,11 @@ int lifecycle_purge(struct lifecycle *lifecycle, struct tenant_id tenant, struct
         r = tenant_get(lifecycle->settings.store, tenant, &info, reterr);
         if (r == 0 && info.state == TENANT_DELETED)
                 r = lifecycle_purge_deleted(lifecycle, &info, ret, reterr);
+        else if (r == 0 && info.state == TENANT_OFFLOADED)
+                r = error_set(reterr, -EPROTO, "the tenant %s is offloaded: resume it before it is "
+                                               "purged", info.name);
         else if (r == 0)
-                r = error_set(reterr, -EPROTO, "the tenant %s is %s: delete it before it is purged",
-                              info.name, tenant_state_name(info.state));
+                r = lifecycle_purge_live(lifecycle, &info, ret, reterr);
         lifecycle_end(lifecycle, &turn);
         return r;
 }

@@ -155,14 +155,17 @@ static struct json_object *tenant_json(const struct tenant_info *info)
         json_add_string(tenant, "id", id_format(info->id.id, id));
         json_add_string(tenant, "name", info->name);
         json_add_time(tenant, "created_at", info->created_usec);
-        json_add_time(tenant, "deleted_at", info->state_usec);
+        if (info->state == TENANT_DELETED)
+                json_add_time(tenant, "deleted_at", info->state_usec);
         return tenant;
 }
 
-static void add_removed(struct json_object *removed, const char *what, const char *path,
-                        const char *unit, uint64_t amount)
+void receipt_add(struct json_object *receipt, const char *what, const char *path, const char *unit,
+                 uint64_t amount)
 {
-        struct json_object *row = json_object_new_object();
+        struct json_object *removed = NULL, *row = json_object_new_object();
+
+        (void) json_object_object_get_ex(receipt, "removed", &removed);
 
         json_add_string(row, "what", what);
         if (path)
@@ -170,6 +173,13 @@ static void add_removed(struct json_object *removed, const char *what, const cha
         if (unit)
                 json_add_u64(row, unit, amount);
         json_add(removed, NULL, row);
+}
+
+void receipt_add_rooms(struct json_object *receipt)
+{
+        receipt_add(receipt, "entries of the embedding cache, which were overwritten", NULL, NULL,
+                    0);
+        receipt_add(receipt, "answers that were remembered in memory", NULL, NULL, 0);
 }
 
 int receipt_begin(struct lifecycle *lifecycle, const struct tenant_info *info,
@@ -189,14 +199,14 @@ int receipt_begin(struct lifecycle *lifecycle, const struct tenant_info *info,
         }
         json_add_string(receipt, "receipt", id_format(id_random(), id));
         json_add(receipt, "tenant", tenant_json(info));
+        json_add(receipt, "removed", removed);
         if (info->archive) {
                 bool there = fstatat(store_dirfd(lifecycle->settings.store), info->archive, &st,
                                      AT_SYMLINK_NOFOLLOW) == 0;
 
-                add_removed(removed, "archive", info->archive, there ? "bytes" : NULL,
+                receipt_add(receipt, "archive", info->archive, there ? "bytes" : NULL,
                             there ? (uint64_t) st.st_size : 0);
         }
-        json_add(receipt, "removed", removed);
         json_add(receipt, "remembered_by", list_remembered());
         json_add(receipt, "backups", backups);
         *ret = receipt;
@@ -219,20 +229,13 @@ static int sign(struct json_object *receipt, struct error *reterr)
 }
 
 int receipt_end(struct lifecycle *lifecycle, struct json_object *receipt, struct tenant_id tenant,
-                uint64_t now_usec, uint64_t rows, struct error *reterr)
+                uint64_t now_usec, struct error *reterr)
 {
-        struct json_object *removed = NULL;
         char path[LIFECYCLE_PATH_SIZE], stamp[LIFECYCLE_STAMP_SIZE], id[ID_TEXT_SIZE];
         const char *text;
         size_t len;
         int r;
 
-        (void) json_object_object_get_ex(receipt, "removed", &removed);
-        add_removed(removed, "rows of registry.db, which was written anew", NULL,
-                    rows > 0 ? "rows" : NULL, rows);
-        add_removed(removed, "entries of the embedding cache, whose file was written anew", NULL,
-                    NULL, 0);
-        add_removed(removed, "answers that were remembered in memory", NULL, NULL, 0);
         json_add_time(receipt, "purged_at", now_usec);
         r = sign(receipt, reterr);
         if (r < 0)

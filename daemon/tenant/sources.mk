@@ -4,7 +4,7 @@ libtenant_a_SOURCES = \
 	daemon/tenant/keyring.c daemon/tenant/keyring.h daemon/tenant/keyring_inside.h \
 	daemon/tenant/keyring_keys.c daemon/tenant/keyring_table.c \
 	daemon/tenant/lifecycle.c daemon/tenant/lifecycle.h daemon/tenant/lifecycle_inside.h \
-	daemon/tenant/lifecycle_move.c daemon/tenant/lifecycle_purge.c \
+	daemon/tenant/lifecycle_live.c daemon/tenant/lifecycle_move.c daemon/tenant/lifecycle_purge.c \
 	daemon/tenant/lifecycle_receipt.c daemon/tenant/lifecycle_resume.c \
 	daemon/tenant/lifecycle_tend.c \
 	daemon/tenant/pepper.c \

@@ -5,6 +5,8 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/json.h"
+#include "store/collection.h"
+#include "store/docs.h"
 #include "tests/lib/faultfs.h"
 
 #include <fcntl.h>
@@ -104,6 +106,7 @@ static void test_states_that_do_not_allow_a_move_refuse_it(void **state)
         assert_int_equal(lifecycle_suspend(life->lifecycle, life->acme, &error), -EPROTO);
         assert_int_equal(lifecycle_offload(life->lifecycle, life->acme, &error), -EPROTO);
         assert_ok(lifecycle_activate(life->lifecycle, life->acme, &error));
+        assert_ok(lifecycle_offload(life->lifecycle, life->acme, &error));
         assert_int_equal(lifecycle_purge(life->lifecycle, life->acme, &receipt, &error), -EPROTO);
         assert_ok(lifecycle_delete(life->lifecycle, life->acme, &error));
         assert_int_equal(lifecycle_activate(life->lifecycle, life->acme, &error), -EPROTO);
@@ -268,6 +271,47 @@ static void test_a_name_that_was_given_back_is_somebody_elses(void **state)
         assert_text(life, next.id, "what the next one wrote");
 }
 
+/* Whether any file of the tenant's folder has these bytes. */
+static bool lies_in_folder(struct life *life, const char *bytes)
+{
+        char command[512], id[ID_TEXT_SIZE];
+
+        (void) snprintf(command, sizeof command, "grep -rqa '%s' '%s/tenants/%s'", bytes,
+                        life->path, id_format(life->acme.id, id));
+        return system(command) == 0; /* NOLINT(cert-env33-c) */
+}
+
+static void test_a_live_tenants_deleted_documents_leave_its_files(void **state)
+{
+        cleanup_json_ struct json_object *receipt = NULL;
+        struct life *life = *state;
+        struct document_input input = { .external_id = "b", .mime = "text/plain",
+                                        .body = "what stays", .body_len = 10 };
+        struct collection *collection = NULL;
+        struct tenant_entry *entry = NULL;
+        struct docs_receipt put;
+        struct error error = { 0 };
+        const char *text;
+
+        assert_ok(collection_open(life->store, life->acme, "notes", &collection, &error));
+        assert_ok(docs_put(collection, &input, 1, (struct job_id){ 0 }, &put, &error));
+        assert_ok(collection_forget_document(collection, "a", &error));
+        collection = collection_unref(collection);
+        assert_true(lies_in_folder(life, "what acme wrote"));
+        assert_ok(lifecycle_purge(life->lifecycle, life->acme, &receipt, &error));
+        assert_false(lies_in_folder(life, "what acme wrote"));
+        assert_true(lies_in_folder(life, "what stays"));
+        text = json_text(receipt, &(size_t){ 0 });
+        assert_non_null(strstr(text, "deleted documents of the collection notes"));
+        assert_null(strstr(text, "deleted_at"));
+        check_digest(life, receipt);
+        assert_int_equal(life_count(life, "receipts"), 1);
+        assert_string_equal(life->told, "close erase open ");
+        assert_int_equal(life_state(life, life->acme), TENANT_ACTIVE);
+        assert_ok(tenant_enter(life->tenants, life->acme, &entry, &error));
+        (void) tenant_leave(entry);
+}
+
 static void test_old_deleted_ones_are_purged_and_young_ones_kept(void **state)
 {
         struct life *life = *state;
@@ -311,6 +355,7 @@ int main(void)
                 TEST(test_idle_ones_are_offloaded_and_others_not),
                 TEST(test_a_receipt_says_what_went_and_who_may_still_hold_it),
                 TEST(test_a_name_that_was_given_back_is_somebody_elses),
+                TEST(test_a_live_tenants_deleted_documents_leave_its_files),
                 TEST(test_old_deleted_ones_are_purged_and_young_ones_kept),
                 TEST(test_an_archive_of_nobody_is_left_alone),
         };
