@@ -14,6 +14,7 @@ SYSTEM_TESTS = \
 	tests/system/62-golden-set \
 	tests/system/64-isolation \
 	tests/system/66-keys-over-http \
+	tests/system/68-tenant-life \
 	tests/system/70-http-hardening \
 	tests/system/80-control \
 	tests/system/85-scripted-provider \
