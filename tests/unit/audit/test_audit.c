@@ -80,7 +80,8 @@ static void test_a_line_is_json_whatever_it_holds(void **state)
         struct fixture *fixture = *state;
         struct audit *audit = fixture_open(fixture, 0);
         struct json_object *details = json_object_new_object(), *json = NULL;
-        struct audit_event event = { .action = "a\nb", .object = "\xff\x1b[2J\"\\\xe2\x80\xae", .status = 404,
+        struct audit_event event = { .action = "a\nb", .status = 404,
+                                     .object = "\xff\x1b[2J\"\\\xe2\x80\xae",
                                      .outcome = AUDIT_DENIED, .has_peer = true, .uid = 7, .pid = 8,
                                      .repeated = 3, .release = 2, .details = details };
         struct error error = { 0 };

@@ -58,7 +58,8 @@ static void test_each_filter_finds_its_lines(void **state)
         assert_int_equal(search(fixture, (struct audit_query){ .action = "auth", .tenant = "acme",
                                                                .outcome = AUDIT_DENIED },
                                 &found), 15);
-        assert_int_equal(search(fixture, (struct audit_query){ .object = "collections/c/documents/8" },
+        assert_int_equal(search(fixture,
+                                (struct audit_query){ .object = "collections/c/documents/8" },
                                 &found), 11);
         assert_int_equal(search(fixture, (struct audit_query){ .user = "nobody" }, &found), 0);
         assert_int_equal(search(fixture, (struct audit_query){ .since_usec = UINT64_MAX }, &found),
@@ -74,7 +75,8 @@ static void test_the_newest_are_found_from_the_end(void **state)
         fill(fixture, 3000, 90);
         (void) search(fixture, (struct audit_query){ 0 }, &all);
         for (unsigned limit = 1; limit < 60; limit += 7) {
-                assert_int_equal(search(fixture, (struct audit_query){ .limit = limit, .last = true },
+                assert_int_equal(search(fixture,
+                                        (struct audit_query){ .limit = limit, .last = true },
                                         &last), limit);
                 assert_memory_equal(last.seqs, all.seqs + all.n - limit,
                                     limit * sizeof all.seqs[0]);
