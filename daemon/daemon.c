@@ -23,6 +23,7 @@
 #include "scheduler/workers.h"
 #include "start.h"
 #include "status.h"
+#include "store/db.h"
 #include "store/store.h"
 #include "tenancy.h"
 
@@ -173,6 +174,7 @@ static int build_store(struct daemon *daemon, struct error *reterr)
         int r;
 
         start_raise_files();
+        db_take_pages_singly();
         r = store_open(daemon->start.state, &limits, &daemon->store, reterr);
         if (r == 0)
                 r = start_choose_release(&daemon->start, daemon->store, daemon->options.version,
@@ -245,7 +247,7 @@ static int build_releases(struct daemon *daemon, struct error *reterr)
         struct snapshot *running;
         int r;
 
-        daemon->news = (struct news){ .metrics = daemon->metrics };
+        daemon->news = (struct news){ .metrics = daemon->metrics, .tenancy = daemon->tenancy };
         daemon->snapshot = (struct snapshot_settings){
                 .store = daemon->store,
                 .tenants = tenancy_tenants(daemon->tenancy),
@@ -420,6 +422,17 @@ int daemon_new(const struct daemon_options *options, struct daemon **ret, struct
         return 0;
 }
 
+/* So that gaps in the audit log can be told from times when there was nothing. */
+static void record(const struct daemon *daemon, const char *action)
+{
+        cleanup_json_ struct json_object *details = json_object_new_object();
+        const struct tenancy_event event = { .action = action, .details = details };
+
+        json_add_string(details, "version", daemon->options.version);
+        json_add_u64(details, "pid", (uint64_t) getpid());
+        tenancy_record(daemon->tenancy, &event);
+}
+
 int daemon_run(struct daemon *daemon, struct error *reterr)
 {
         const char *const *addresses = http_addresses(daemon->http);
@@ -438,9 +451,11 @@ int daemon_run(struct daemon *daemon, struct error *reterr)
                 return r;
         (void) malloc_trim(0); /* what start-up needed and nobody will again */
         (void) sd_notifyf(false, "READY=1\nSTATUS=%s", line);
+        record(daemon, "daemon.start");
         r = status_keep_telling(&daemon->status, daemon->loop);
         if (r >= 0)
                 r = sd_event_loop(daemon->loop);
+        record(daemon, "daemon.stop");
 
         (void) sd_notify(false, "STOPPING=1\nSTATUS=finishing what is under way");
         return r < 0 ? error_set_errno(reterr, r, "the event loop failed") : 0;

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#define OPEN_MAX 512       /* where nobody says how many: each takes half a MiB and more */
+#define OPEN_MAX 256       /* where nobody says how many: each takes 200 KiB and more */
 #define FILES_EACH 16      /* of a collection with one generation, usually */
 #define FILES_SHARE 2      /* of all descriptors, one in so many is for collections */
 #define MEMORY_PERCENT 90  /* of the budget; beyond it what idles gives its memory back */

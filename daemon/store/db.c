@@ -73,6 +73,11 @@ int db_execute(struct db *db, const char *sql, struct error *reterr)
         return 0;
 }
 
+void db_take_pages_singly(void)
+{
+        (void) sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
+}
+
 /* ---- Opening ---------------------------------------------------------------------------- */
 
 static int read_pragma(struct db *db, const char *sql, int64_t *ret, struct error *reterr)

@@ -40,6 +40,10 @@ enum db_mode {
         DB_READ,           /* query_only; the file and its schema must be there */
 };
 
+/* For a process that has many connections open, most of which read a few pages: no cache is given
+ * room for twenty pages at once, 88 KiB.  Before the first one is opened. */
+void db_take_pages_singly(void);
+
 /* -ENOENT, -EBADMSG: damaged or not ours, -EPROTONOSUPPORT: a newer version, -ENOSPC, -EIO. */
 int db_open(const char *path, const struct db_schema *schema, enum db_mode mode, struct db **ret,
             struct error *reterr);
