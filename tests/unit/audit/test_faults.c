@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Goal: whichever write or sync of the log fails, what was acknowledged is there, what was refused
  * was said to be, the chain is whole, and lines can be written again. */
+#include "audit/segment.h"
 #include "base/cleanup.h"
 #include "tests/lib/faultfs.h"
 #include "tests/unit/audit/fixture.h"
@@ -83,6 +84,17 @@ static void wait_until_healthy(struct audit *audit)
         }
 }
 
+/* The segment ends where a line does. */
+static void expect_no_half_line(struct fixture *fixture, uint32_t segment)
+{
+        char name[SEGMENT_NAME_SIZE];
+        size_t len = 0;
+        char *text = fixture_read(fixture, segment_name(segment, name), &len);
+
+        assert_true(text && len > 0 && text[len - 1] == '\n');
+        free(text);
+}
+
 /* False: so many calls were not made. */
 static bool try_one(unsigned nth, int code, bool sticky, bool reopen, uint64_t segment_bytes)
 {
@@ -90,6 +102,7 @@ static bool try_one(unsigned nth, int code, bool sticky, bool reopen, uint64_t s
         struct fixture *fixture = NULL;
         unsigned before = faultfs_failures();
         bool refused = false, reached;
+        struct audit_head head;
         struct audit *audit;
 
         (void) fixture_setup((void **) &fixture);
@@ -102,6 +115,9 @@ static bool try_one(unsigned nth, int code, bool sticky, bool reopen, uint64_t s
                 assert_true(r == 0 || r == code * -1);
                 became[i] = r == 0 ? ACKNOWLEDGED : REFUSED;
                 refused |= r < 0;
+                audit_get_head(audit, &head);
+                if (!sticky)
+                        expect_no_half_line(fixture, head.segment);
                 if (r < 0)
                         assert_true(audit_healthy(audit, NULL) <= 0);
         }
