@@ -17,8 +17,8 @@
 struct request;
 struct search_request;
 
-/* After the head was found sound and route_find() was asked (whose verdict is not told yet).  False:
- * the problem is set. */
+/* After the head was found sound and route_find() was asked, whose verdict is not told yet.
+ * False: the problem is set. */
 bool caller_admit(struct request *request);
 /* After the route was found: scope, and the collection in the path.  False: the problem is set. */
 bool caller_may(struct request *request);

@@ -115,8 +115,8 @@ static bool begin(struct request *request, struct idempotent_response *ret_store
         int r;
 
         current_hash(claim, hash);
-        r = idempotency_begin(request->door->services.store, request->tenant,
-                              request->key, hash, clock_wall_usec(), ret_stored, &error);
+        r = idempotency_begin(request->door->services.store, request->tenant, request->key, hash,
+                              clock_wall_usec(), ret_stored, &error);
         if (r == 0)
                 claim->claimed = true;
         else if (r == -EINPROGRESS)
@@ -212,7 +212,8 @@ void idempotent_end(struct request *request)
 
         if (!claim || !claim->claimed)
                 return;
-        /* What was denied may be allowed the next time.  A refused stream was not hashed to its end, so its answer can't be compared later. */
+        /* What was denied may be allowed the next time.  A refused stream was not hashed to its
+         * end, so its answer can't be compared later. */
         if (response.status >= 500 || request->reply.denied ||
             (response.status >= 400 && request->route->lines)) {
                 idempotent_abandon(request);
@@ -220,9 +221,8 @@ void idempotent_end(struct request *request)
         }
         body = stored_body(request, &response.body_len);
         response.body = body;
-        if (!body || idempotency_finish(request->door->services.store,
-                                        request->tenant, request->key, &response,
-                                        &error) < 0) {
+        if (!body || idempotency_finish(request->door->services.store, request->tenant,
+                                        request->key, &response, &error) < 0) {
                 log_warning("the answer for an Idempotency-Key was not stored: %s [request %s]",
                             body ? error_text(&error) : "out of memory", request->id);
                 idempotent_abandon(request);
@@ -238,8 +238,7 @@ void idempotent_abandon(struct request *request)
         if (!claim)
                 return;
         if (claim->claimed)
-                idempotency_abandon(request->door->services.store, request->tenant,
-                                    request->key);
+                idempotency_abandon(request->door->services.store, request->tenant, request->key);
         claim->claimed = false;
         idempotent_response_done(&claim->stored);
         memset(&claim->stored, 0, sizeof claim->stored);

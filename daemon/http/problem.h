@@ -65,7 +65,7 @@ struct problem_row {
         const char *type; /* a registered one; NULL: that URN */
         const char *title;
         bool secret; /* details stay in the log */
-        bool denied; /* no right, beyond a limit, or a head as it may not be: the audit log is told */
+        bool denied; /* no right, beyond a limit, or no head: the audit log is told */
         uint32_t retry_after_seconds;
 };
 const struct problem_row *problem_row(enum problem problem);

@@ -218,8 +218,8 @@ static int check_exposed(const struct config *config, const struct listener *lis
                 return 0;
         return error_set(reterr, -EPERM,
                          "listen \"%s\": other machines can reach %s, in production, without %s: "
-                         "set rag.server.tls_cert and tls_key and rag.security.require_keys, or bind "
-                         "it to 127.0.0.1",
+                         "set rag.server.tls_cert and tls_key and rag.security.require_keys, or "
+                         "bind it to 127.0.0.1",
                          listener->configured, listener->socket.address,
                          tls    ? "keys"
                          : keys ? "TLS"

@@ -121,7 +121,11 @@ void fakes_set_stage(struct releases *releases, enum stage stage)
 
 void fakes_set_multi_tenant(struct releases *releases, bool multi_tenant)
 {
-        ((struct config *) releases->serving->config)->multi_tenant = multi_tenant;
+        struct snapshot *next = fakes_snapshot_new(releases, &releases->serving->config->server,
+                                                   releases->serving->release);
+
+        next->config->multi_tenant = multi_tenant;
+        fakes_switch(releases, next);
 }
 
 struct releases *fakes_releases_free(struct releases *releases)
@@ -132,9 +136,27 @@ struct releases *fakes_releases_free(struct releases *releases)
         return NULL;
 }
 
+/* Of what is noted as text; several doors share it. */
+static pthread_mutex_t notes = PTHREAD_MUTEX_INITIALIZER;
+
+void fakes_note(char *text, size_t size, const char *value)
+{
+        (void) pthread_mutex_lock(&notes);
+        (void) snprintf(text, size, "%s", value ? value : "");
+        (void) pthread_mutex_unlock(&notes);
+}
+
+const char *fakes_noted(const char *noted, size_t size, char *text)
+{
+        (void) pthread_mutex_lock(&notes);
+        memcpy(text, noted, size);
+        (void) pthread_mutex_unlock(&notes);
+        return text;
+}
+
 static void note(char text[static 64], const char *value)
 {
-        (void) snprintf(text, 64, "%s", value ? value : "");
+        fakes_note(text, 64, value);
 }
 
 /* Who has a session "canary" is in its arm. */

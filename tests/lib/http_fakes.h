@@ -32,7 +32,7 @@ struct releases;
 /* One that serves with this configuration. */
 struct releases *fakes_releases_new(const struct server_config *server,
                                     const struct security_config *security, uint32_t number);
-/* From now on with several tenants, or with one; before anybody asks. */
+/* A release like the one that serves, with several tenants, or with one. */
 void fakes_set_multi_tenant(struct releases *releases, bool multi_tenant);
 /* Testing, unless this is said; snapshots made later are of it, too. */
 void fakes_set_stage(struct releases *releases, enum stage stage);
@@ -72,8 +72,8 @@ struct fakes {
 
         _Atomic uint8_t suspended; /* first byte of the tenant's id */
         _Atomic uint32_t deleted, refreshed;
-        struct tenant_quota quota; /* that was set last */
-        uint32_t quota_unset;
+        _Atomic uint32_t quota_set, quota_unset; /* by the last change of limits */
+        _Atomic uint64_t quota[TENANT_LIMIT_MAX];
 
         _Atomic int audit_sick, audit_fails; /* errnos of audit_healthy() and audit_write(); 0: well */
         _Atomic bool slow_log;               /* a line takes its time, as on a disk */
@@ -82,6 +82,9 @@ struct fakes {
         _Atomic pthread_t search_thread;     /* who searched last */
 };
 extern struct fakes fakes;
+/* Texts are written and read under one lock. */
+void fakes_note(char *text, size_t size, const char *value);
+const char *fakes_noted(const char *noted, size_t size, char *text);
 
 /* Keys, tenants, limits and an audit log beside them. */
 void fakes_with_tenants(struct http_services *services);

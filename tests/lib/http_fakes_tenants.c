@@ -174,8 +174,7 @@ int tenant_count_request(struct tenant_entry *entry, const struct tenant_caller 
         (void) now_wall_usec;
         fakes.counted_tenant = entry->tenant.id.bytes[0];
         fakes.counted_bytes = caller->ingest_bytes;
-        (void) snprintf(fakes.counted_user, sizeof fakes.counted_user, "%s",
-                        caller->user ? caller->user : "");
+        fakes_note(fakes.counted_user, sizeof fakes.counted_user, caller->user);
         if (!fakes.limited)
                 return 0;
         ret->policies[TENANT_POLICY_TENANT].held = true;
@@ -314,7 +313,9 @@ int tenant_set_quota(struct store *store, struct tenant_id tenant, const struct 
         (void) store;
         (void) tenant;
         (void) reterr;
-        fakes.quota = *quota;
+        for (size_t i = 0; i < TENANT_LIMIT_MAX; i++)
+                fakes.quota[i] = quota->limit[i];
+        fakes.quota_set = quota->set;
         fakes.quota_unset = unset;
         return 0;
 }

@@ -151,14 +151,14 @@ static void test_limits_are_set_by_name(void **state)
                       "{\"documents\":10,\"bytes\":\"unlimited\",\"vectors\":null,"
                       "\"usd_per_day\":2.5,\"collections\":0}",
                       200, "\"limits\"");
-        assert_int_equal(fakes.quota.set, 1U << TENANT_DOCUMENTS | 1U << TENANT_BYTES |
+        assert_int_equal(fakes.quota_set, 1U << TENANT_DOCUMENTS | 1U << TENANT_BYTES |
                                                   1U << TENANT_MICROUSD_PER_DAY |
                                                   1U << TENANT_COLLECTIONS);
         assert_int_equal(fakes.quota_unset, 1U << TENANT_VECTORS);
-        assert_int_equal(fakes.quota.limit[TENANT_DOCUMENTS], 10);
-        assert_true(fakes.quota.limit[TENANT_BYTES] == TENANT_UNLIMITED);
-        assert_int_equal(fakes.quota.limit[TENANT_MICROUSD_PER_DAY], 2500000);
-        assert_int_equal(fakes.quota.limit[TENANT_COLLECTIONS], 0);
+        assert_int_equal(fakes.quota[TENANT_DOCUMENTS], 10);
+        assert_true(fakes.quota[TENANT_BYTES] == TENANT_UNLIMITED);
+        assert_int_equal(fakes.quota[TENANT_MICROUSD_PER_DAY], 2500000);
+        assert_int_equal(fakes.quota[TENANT_COLLECTIONS], 0);
         assert_int_equal(fakes.refreshed, 1);
         for (size_t i = 0; i < ELEMENTSOF(bad); i++)
                 assert_answer("PUT", T "/acme/quota", KEY("operator"), bad[i].body, 422,
