@@ -12,8 +12,8 @@
  *   on what serves and one of them on a candidate, which does not take "unfit"
  *
  * Keys, where there are tenants: "ragd_reader", "ragd_writer", "ragd_admin" and "ragd_limited" (to
- * "docs") of the tenant acme, "ragd_beta" of beta, "ragd_operator" of the default one; "ragd_wrong",
- * "ragd_expired", "ragd_stage" are refused for that.                                          */
+ * "docs") of the tenant acme, "ragd_beta" of beta, "ragd_operator" of the default one;
+ * "ragd_wrong", "ragd_expired", "ragd_stage" are refused for that.                            */
 #pragma once
 #include "config/words.h"
 #include "http/http.h"
@@ -75,7 +75,8 @@ struct fakes {
         _Atomic uint32_t quota_set, quota_unset; /* by the last change of limits */
         _Atomic uint64_t quota[TENANT_LIMIT_MAX];
 
-        _Atomic int audit_sick, audit_fails; /* errnos of audit_healthy() and audit_write(); 0: well */
+        /* Errnos of audit_healthy() and audit_write(); 0: well. */
+        _Atomic int audit_sick, audit_fails;
         _Atomic bool slow_log;               /* a line takes its time, as on a disk */
         _Atomic uint32_t lines;              /* that were written */
         _Atomic pthread_t lines_thread;      /* who wrote the last one */

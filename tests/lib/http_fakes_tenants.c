@@ -243,7 +243,7 @@ int store_get_tenant_name(struct store *store, struct tenant_id tenant,
         return 0;
 }
 
-/* ---- Tenants as rows: "default", "acme", "beta", and "new" that is made ------------------------- */
+/* ---- Tenants as rows: "default", "acme", "beta", and "new" that is made ----------------------- */
 
 static const char *const tenant_names[] = { "default", "acme", "beta", "new" };
 
@@ -379,7 +379,7 @@ int lifecycle_delete(struct lifecycle *lifecycle, struct tenant_id tenant, struc
         return 0;
 }
 
-/* ---- Keys as rows: each tenant has one, "key1"; made ones are "key8" --------------------------- */
+/* ---- Keys as rows: each tenant has one, "key1"; made ones are "key8" ----------------------- */
 
 int key_id_parse(const char *text, struct key_id *ret)
 {

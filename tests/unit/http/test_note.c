@@ -190,7 +190,8 @@ static void test_every_denial_is_told(void **state)
                 const char *line;
         } cases[] = {
                 { "GET", C "/docs?limit=3", "", "", 401,
-                  "auth denied code=missing-key status=401 object=collections/docs tenant=- key=-" },
+                  "auth denied code=missing-key status=401 object=collections/docs tenant=- "
+                  "key=-" },
                 { "GET", "/nowhere?q=1", "", "", 401,
                   "details={\"method\":\"GET\",\"path\":\"/nowhere\"}" },
                 { "GET", C, KEY("wrong"), "", 401,
@@ -330,7 +331,8 @@ static void test_a_search_stays_on_its_thread_where_nothing_is_told(void **state
         pthread_t first;
 
         (void) state;
-        assert_told(&plain, "POST", "/api/v1/search", KEY("reader"), "{\"query\":\"a\"}", 200, NULL);
+        assert_told(&plain, "POST", "/api/v1/search", KEY("reader"), "{\"query\":\"a\"}", 200,
+                    NULL);
         first = fakes.search_thread;
         for (int i = 0; i < 5; i++) { /* the only network thread */
                 assert_told(&plain, "POST", "/api/v1/search", KEY("reader"), "{\"query\":\"a\"}",

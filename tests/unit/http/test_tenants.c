@@ -90,7 +90,9 @@ static void test_administration_needs_a_key_even_where_nothing_else_does(void **
                 const char *method, *path;
         } cases[] = {
                 { "GET", T },           { "POST", T },           { "GET", T "/acme" },
-                { "DELETE", T "/acme" }, { "POST", T "/acme:suspend" }, { "POST", T "/acme:resume" },
+                { "DELETE", T "/acme" },
+                { "POST", T "/acme:suspend" },
+                { "POST", T "/acme:resume" },
                 { "PUT", T "/acme/quota" }, { "GET", T "/acme/keys" }, { "POST", T "/acme/keys" },
                 { "DELETE", T "/acme/keys/key1" },
         };
@@ -141,8 +143,10 @@ static void test_limits_are_set_by_name(void **state)
                 const char *body, *part;
         } bad[] = {
                 { "{\"documnts\":1}", "is no limit" },       { "{\"documents\":-1}", "below 0" },
-                { "{\"documents\":1.5}", "whole number" },   { "{\"documents\":\"x\"}", "unlimited" },
-                { "{\"documents\":true}", "whole number" },  { "{\"usd_per_day\":1e300}", "too large" },
+                { "{\"documents\":1.5}", "whole number" },
+                { "{\"documents\":\"x\"}", "unlimited" },
+                { "{\"documents\":true}", "whole number" },
+                { "{\"usd_per_day\":1e300}", "too large" },
                 { "{\"usd_per_day\":\"a\"}", "must be a number" },
         };
 
@@ -213,7 +217,8 @@ static void test_keys_are_made_shown_once_and_revoked(void **state)
                 { "{\"name\":\"k\",\"scopes\":[\"read\",\"write\"],\"collections\":[\"docs\"],"
                   "\"requests_per_minute\":5,\"expires_at\":\"2100-01-31T12:00:00Z\"}",
                   201, "\"expires_usec\":4105080000000000" },
-                { "{\"name\":\"k\",\"scopes\":[\"operator\"]}", 403, "can't give the scope operator" },
+                { "{\"name\":\"k\",\"scopes\":[\"operator\"]}", 403,
+                  "can't give the scope operator" },
                 { "{\"name\":\"k\",\"scopes\":[\"root\"]}", 422, "/scopes" },
                 { "{\"name\":\"k\",\"scopes\":[1]}", 422, "/scopes" },
                 { "{\"name\":\"k\",\"scopes\":\"read\"}", 422, "/scopes" },
@@ -259,8 +264,8 @@ static void test_administration_is_told_before_and_after(void **state)
         assert_answer("GET", T "/acme/keys", KEY("admin"), "", 200, "");
         assert_int_equal(fakes.lines, before + 2);
         /* A whole key where its id belongs is not written down. */
-        assert_answer("DELETE", T "/acme/keys/ragd_testing_aaaaaaaaaaaaaaaa_bbbbbbbbbbbbbbbbbbbbbbbbbb"
-                      "bbbbbbbbbbbbbbbbbbbbbbbbbb_01234567", KEY("admin"), "", 404, "");
+        assert_answer("DELETE", T "/acme/keys/ragd_testing_aaaaaaaaaaaaaaaa_bbbbbbbbbbbbbbbbbbbbbb"
+                      "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbb_01234567", KEY("admin"), "", 404, "");
         assert_int_equal(fakes.lines, before + 4);
         assert_non_null(strstr(fakes_line(before + 3, line), "object=tenants/acme/keys/ragd_... "));
         assert_null(strstr(line, "bbbb"));
