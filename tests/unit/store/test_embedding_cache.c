@@ -445,6 +445,29 @@ static void test_a_purge_leaves_nothing_of_the_tenant(void **state)
         (void) embedding_cache_close(other);
 }
 
+static void test_a_file_that_nobody_has_open_is_erased_too(void **state)
+{
+        struct place *place = *state;
+        struct embedding_cache_settings settings = settings_of(place);
+        struct error error = { 0 };
+        char text[24], wal[320];
+
+        assert_ok(embedding_cache_erase("/nonexistent/embedding.db", "a", &error));
+        for (unsigned i = 0; i < 1500; i++)
+                put(place->cache, i % 3 ? "a" : "b", numbered(i, text));
+        flush(place->cache);
+        (void) embedding_cache_close(place->cache);
+        assert_ok(embedding_cache_erase(place->path, "a", &error));
+        (void) snprintf(wal, sizeof wal, "%s-wal", place->path);
+        assert_int_equal(count_remains(place->path), 0);
+        assert_int_equal(count_remains(wal), 0);
+        place->cache = open_with(&settings);
+        assert_false(has(place->cache, "a", numbered(1, text)));
+        assert_true(has(place->cache, "b", numbered(0, text)));
+        assert_ok(embedding_cache_erase(place->path, "a", &error)); /* beside one that is open */
+        assert_true(has(place->cache, "b", numbered(3, text)));
+}
+
 /* ---- Damage ------------------------------------------------------------------------------- */
 
 static void overwrite(const struct place *place, long offset, const char *bytes, size_t len)
@@ -750,6 +773,7 @@ int main(int argc, char *argv[])
                 CACHE_TEST(test_the_least_recently_used_leave_the_file),
                 CACHE_TEST(test_an_entry_that_is_too_old_is_none),
                 CACHE_TEST(test_a_purge_leaves_nothing_of_the_tenant),
+                CACHE_TEST(test_a_file_that_nobody_has_open_is_erased_too),
                 CACHE_TEST(test_a_row_that_does_not_fit_its_checksum_is_removed),
                 CACHE_TEST(test_a_file_that_is_no_database_is_set_aside),
                 CACHE_TEST(test_damage_that_is_found_later_sets_the_file_aside),
