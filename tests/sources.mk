@@ -4,6 +4,7 @@ SYSTEM_TESTS = \
 	tests/system/20-ingest-search-ask \
 	tests/system/30-kill-loop \
 	tests/system/32-index-kill \
+	tests/system/33-cold-collections \
 	tests/system/35-resume \
 	tests/system/40-bad-input \
 	tests/system/45-everything-at-once \
@@ -13,6 +14,7 @@ SYSTEM_TESTS = \
 	tests/system/60-retrieval-quality \
 	tests/system/62-golden-set \
 	tests/system/64-isolation \
+	tests/system/65-quotas \
 	tests/system/66-keys-over-http \
 	tests/system/68-tenant-life \
 	tests/system/70-http-hardening \

@@ -151,6 +151,8 @@ static void describe_reasons(struct gateway_call *call, int code)
         else
                 (void) error_set(&call->error, code, "no provider could answer: %s",
                                  buf_text(&text));
+        if (code == -EDQUOT && call->spent != TENANT_LIMIT_MAX)
+                error_set_origin(&call->error, NULL, tenant_limits[call->spent].name, 0, 0);
 }
 
 /* Every candidate was passed over. */
@@ -203,6 +205,7 @@ int gateway_call_new(struct gateway *gateway, const struct call_settings *settin
         call->events = *events;
         call->data = data;
         call->fault = FAULT_CLASS_MAX;
+        call->spent = TENANT_LIMIT_MAX;
         call->ticket = (struct lane_ticket){ .item.tokens = tokens_of_turn(settings),
                                              .granted = gateway_call_granted,
                                              .turned_away = gateway_call_turned_away,

@@ -3,6 +3,7 @@
 #pragma once
 #include "gateway/call.h"
 #include "gateway/inside.h"
+#include "store/tenants.h"
 
 #define CALL_REASON_MAX ERROR_MESSAGE_MAX
 
@@ -29,7 +30,7 @@ struct gateway_call {
         bool careful;      /* its end waits for the books */
         uint64_t reserved; /* of the budget */
         uint64_t reserved_tokens, reserved_microusd; /* of what its tenant may spend a day */
-        bool tokens_spent; /* the tenant's: nobody else can be asked */
+        enum tenant_limit spent; /* the tenant's, which refused it; TENANT_LIMIT_MAX: none did */
 
         struct lane_ticket ticket;
         sd_event_source *timer;

@@ -49,13 +49,16 @@ static int reserve_of_tenant(struct gateway_call *call, uint64_t microusd, struc
         if (!tenants)
                 return 0;
         r = tenant_reserve_calls(tenants, call->settings.tenant, tokens, 0, reterr);
-        call->tokens_spent = r == -EDQUOT;
+        if (r == -EDQUOT)
+                call->spent = TENANT_TOKENS_PER_DAY;
         if (r < 0)
                 return r;
         call->reserved_tokens = tokens;
         r = tenant_reserve_calls(tenants, call->settings.tenant, 0, microusd, reterr);
         if (r == 0)
                 call->reserved_microusd = microusd;
+        else if (r == -EDQUOT)
+                call->spent = TENANT_MICROUSD_PER_DAY;
         return r; /* whoever seeks gives back what was reserved */
 }
 
@@ -129,7 +132,7 @@ static bool stops_search(const struct gateway_call *call, int code)
 {
         const struct budget_config *budget = call->gateway->settings.budget;
 
-        if (code == -EDQUOT && call->tokens_spent)
+        if (code == -EDQUOT && call->spent == TENANT_TOKENS_PER_DAY)
                 return true;
         return code == -EDQUOT && call->settings.request->kind != CALL_EMBED && budget &&
                budget->on_exceeded != BUDGET_ACTION_FALLBACK;

@@ -49,6 +49,7 @@ static void test_tokens_of_a_day_end_and_others_go_on(void **state)
                                "the tenant's tokens of today are spent: limit 100, used 60"));
         assert_non_null(strstr(talk1.error.message, "until 00:00 UTC"));
         assert_null(strstr(talk1.error.message, "two")); /* nobody else is asked */
+        assert_string_equal(talk1.error.origin.key, "tokens_per_day");
         assert_int_equal(network_news(network, GATEWAY_BUDGET_SPENT), 0);
         network->tenant = add_tenant(network, "other");
         assert_int_equal(talk(network, &talk1, "a", false), 0);
@@ -82,6 +83,7 @@ static void test_money_of_a_day_is_spent_with_those_who_cost(void **state)
         network->budget.on_exceeded = BUDGET_ACTION_REFUSE;
         network_open(network);
         assert_int_equal(talk(network, &talk1, "a", false), -EDQUOT);
+        assert_string_equal(talk1.error.origin.key, "usd_per_day");
 }
 
 static void test_what_failed_gives_its_tokens_back(void **state)
