@@ -26,7 +26,7 @@ const char *id_format(struct id id, char text[static ID_TEXT_SIZE])
 
 int id_parse(const char *text, struct id *ret_id)
 {
-        struct id id;
+        struct id id = { 0 };
 
         if (strlen(text) != ID_TEXT_SIZE - 1 || base32_decode(text, id.bytes, sizeof id.bytes) < 0)
                 return -EINVAL;

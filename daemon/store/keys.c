@@ -20,7 +20,7 @@ const char *key_id_format(struct key_id id, char text[static KEY_ID_TEXT_SIZE])
 
 int key_id_parse(const char *text, struct key_id *ret)
 {
-        struct key_id id;
+        struct key_id id = { 0 };
 
         if (strlen(text) != KEY_ID_TEXT_SIZE - 1 ||
             base32_decode(text, id.bytes, sizeof id.bytes) < 0)

@@ -29,8 +29,11 @@ static int read_row(struct keyring *keyring, struct key_id id, struct held **ret
 {
         struct key_info info = { 0 };
         struct held *held = calloc(1, sizeof *held);
-        int r = held ? key_get(keyring->store, id, &info, reterr) : error_oom(reterr);
+        int r;
 
+        if (!held)
+                return error_oom(reterr);
+        r = key_get(keyring->store, id, &info, reterr);
         if (r < 0 && r != -ENOENT) {
                 free(held);
                 return r;
@@ -252,7 +255,7 @@ static int collect(struct keyring_shard *shard, struct uses *uses, struct error 
 
         (void) pthread_mutex_lock(&shard->lock);
         n = uses->n + shard->n_used;
-        if ((grown = reallocarray(uses->entries, n + 1, sizeof *uses->entries)))
+        if ((grown = reallocarray(uses->entries, n + 1, sizeof(struct held *))))
                 uses->entries = grown;
         if (grown && (grown = reallocarray(uses->used, n + 1, sizeof *uses->used)))
                 uses->used = grown;
