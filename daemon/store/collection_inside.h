@@ -47,6 +47,7 @@ struct collection {
         /* Of collections.c, under its lock. */
         atomic_uint refs;
         bool opening, doomed, named;
+        uint64_t asked_usec; /* monotonic; when it was asked for last */
         uint32_t files;     /* descriptors, */
         uint64_t hot_bytes; /* and memory of its indexes, as of when nobody held it last */
         struct collection *next_by_id, *next_by_name, *older, *newer;

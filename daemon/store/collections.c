@@ -8,6 +8,7 @@
  * from zero only under the lock, so closing one whose count is zero is safe. */
 #include "store/collections.h"
 
+#include "base/clock.h"
 #include "store/generation_inside.h"
 #include "store/registry.h"
 
@@ -18,6 +19,7 @@
 #define FILES_EACH 16      /* of a collection with one generation, usually */
 #define FILES_SHARE 2      /* of all descriptors, one in so many is for collections */
 #define MEMORY_PERCENT 90  /* of the budget; beyond it what idles gives its memory back */
+#define MEMORY_IDLE_USEC (10 * USEC_PER_SEC) /* and was not asked for so long */
 #define LOOK_MAX 128       /* idle ones that are looked at for one that needs no saving */
 
 /* ---- Entries ---------------------------------------------------------------------------- */
@@ -131,12 +133,15 @@ static bool is_at_rest(const struct collection *collection)
 /* What needs no saving goes before what does, then what was asked for longest ago. */
 static struct collection *choose(const struct open_collections *open, bool for_memory)
 {
+        uint64_t now_usec = for_memory ? clock_monotonic_usec() : 0;
         struct collection *first = NULL;
         size_t looked = 0;
 
         for (struct collection *at = open->oldest; at && looked < LOOK_MAX; at = at->newer) {
                 if (at->opening || atomic_load(&at->refs) > 0 || (for_memory && at->hot_bytes == 0))
                         continue;
+                if (for_memory && now_usec - at->asked_usec < MEMORY_IDLE_USEC)
+                        break; /* those that come now are in use; the next moment needs them */
                 if (is_at_rest(at))
                         return at;
                 first = first ? first : at;

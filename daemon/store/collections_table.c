@@ -6,6 +6,7 @@
  * by FNV-1a (RFC 9923). */
 #include "store/collections.h"
 
+#include "base/clock.h"
 #include "store/collection_inside.h"
 
 #include <stdlib.h>
@@ -120,6 +121,7 @@ static void unlink_entry(struct open_collections *open, struct collection *colle
 
 static void link_newest(struct open_collections *open, struct collection *collection)
 {
+        collection->asked_usec = clock_monotonic_usec();
         collection->older = open->newest;
         collection->newer = NULL;
         if (open->newest)
@@ -131,8 +133,6 @@ static void link_newest(struct open_collections *open, struct collection *collec
 
 void open_collections_touch(struct open_collections *open, struct collection *collection)
 {
-        if (open->newest == collection)
-                return;
         unlink_entry(open, collection);
         link_newest(open, collection);
 }
