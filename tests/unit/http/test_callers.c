@@ -41,8 +41,9 @@ struct room {
 };
 static struct room locked, open_room;
 
-static int open_door(struct room *room, bool require_keys)
+static int open_door(struct room *room, bool require_keys, const char *metrics_listen)
 {
+        struct server_config config = server;
         const struct security_config security = { .require_keys = require_keys };
         const struct metrics_settings settings = { .stage = "testing",
                                                    .version = "1.2.3",
@@ -52,7 +53,8 @@ static int open_door(struct room *room, bool require_keys)
 
         if (metrics_new(&settings, &room->metrics, &error) < 0)
                 return -1;
-        room->releases = fakes_releases_new(&server, &security, 42);
+        config.metrics_listen = (char *) metrics_listen;
+        room->releases = fakes_releases_new(&config, &security, 42);
         services = fakes_services(room->metrics, room->releases);
         fakes_with_tenants(&services);
         if (http_new(&services, &room->http, &error) < 0)
@@ -71,7 +73,7 @@ static void close_door(struct room *room)
 static int start(void **state)
 {
         (void) state;
-        return open_door(&locked, true) < 0 || open_door(&open_room, false) < 0 ? -1 : 0;
+        return open_door(&locked, true, NULL) < 0 || open_door(&open_room, false, NULL) < 0 ? -1 : 0;
 }
 
 static int stop(void **state)
@@ -183,6 +185,20 @@ static void test_health_is_for_everybody_and_detail_for_operators(void **state)
                       "Origin: https://app.example\r\nAccess-Control-Request-Method: GET\r\n", "",
                       204, "Access-Control-Allow-Methods");
         assert_answer(&locked, "OPTIONS", C, "", "", 401, "missing-key");
+}
+
+static void test_the_listener_of_metrics_asks_for_keys_as_well(void **state)
+{
+        struct room room;
+
+        (void) state;
+        assert_int_equal(open_door(&room, true, "127.0.0.1:0"), 0);
+        room.address = http_addresses(room.http)[1];
+        assert_answer(&room, "GET", "/metrics", "", "", 401, "missing-key");
+        assert_answer(&room, "GET", "/metrics", KEY("admin"), "", 403, "missing-scope");
+        assert_answer(&room, "GET", "/metrics", KEY("operator"), "", 200, "ragd_build_info");
+        assert_answer(&room, "GET", "/healthz", "", "", 401, "missing-key"); /* not served here */
+        close_door(&room);
 }
 
 static void test_the_key_alone_decides_the_tenant(void **state)
@@ -452,6 +468,7 @@ int main(void)
                 cmocka_unit_test(test_without_a_good_key_nothing_is_told),
                 cmocka_unit_test(test_where_no_key_is_needed_ours_are_checked_all_the_same),
                 cmocka_unit_test(test_health_is_for_everybody_and_detail_for_operators),
+                cmocka_unit_test(test_the_listener_of_metrics_asks_for_keys_as_well),
                 cmocka_unit_test(test_the_key_alone_decides_the_tenant),
                 cmocka_unit_test(test_a_scope_that_is_missing_is_named),
                 cmocka_unit_test(test_a_key_for_some_collections_meets_no_others),
