@@ -107,9 +107,13 @@ int lifecycle_each_file(struct lifecycle *lifecycle, const char *folder,
 
         if (!dir && fd >= 0)
                 (void) close(fd);
-        for (struct dirent *entry; r == 0 && dir && (entry = readdir(dir));)
-                if (entry->d_name[0] != '.')
-                        r = each(lifecycle, entry->d_name, reterr);
+        for (struct dirent *entry; dir && (entry = readdir(dir));) {
+                int one = entry->d_name[0] == '.' ? 0
+                                                  : each(lifecycle, entry->d_name,
+                                                         r == 0 ? reterr : NULL);
+
+                r = r == 0 ? one : r;
+        }
         if (dir)
                 (void) closedir(dir);
         return r;

@@ -60,7 +60,8 @@ int lifecycle_new(const struct lifecycle_settings *settings, struct lifecycle **
 struct lifecycle *lifecycle_free(struct lifecycle *lifecycle);
 DEFINE_CLEANUP(struct lifecycle *, lifecycle_free)
 
-/* What a crash left half done.  At start, before anybody is let in. */
+/* What a crash left half done.  At start, before anybody is let in.  A room that does not erase now
+ * (a cache that cannot be read) is no reason not to start: lifecycle_tend() asks it again. */
 int lifecycle_resume(struct lifecycle *lifecycle, struct error *reterr);
 /* From the profile: idle ones are offloaded after `ttl_hours` where `auto_cleanup`; archives of
  * deleted ones are purged after `purge_days`. */

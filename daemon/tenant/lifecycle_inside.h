@@ -51,7 +51,8 @@ const char *lifecycle_folder(struct tenant_id tenant, char text[static LIFECYCLE
 int lifecycle_make_folder(struct lifecycle *lifecycle, const char *name, struct error *reterr);
 /* The id before `suffix` at the end of a file's name: "<id>.tar.gz", "acme-…-<id>.tar.gz". */
 bool lifecycle_id_of(const char *name, const char *suffix, struct tenant_id *ret);
-/* Calls `each` with the names in a folder of the state folder; absent: with none. */
+/* Calls `each` with the names in a folder of the state folder, also after one failed; absent: with
+ * none.  The first failure. */
 int lifecycle_each_file(struct lifecycle *lifecycle, const char *folder,
                         int (*each)(struct lifecycle *lifecycle, const char *name,
                                     struct error *reterr),

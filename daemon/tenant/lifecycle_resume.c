@@ -96,7 +96,9 @@ int lifecycle_resume(struct lifecycle *lifecycle, struct error *reterr)
                 r = lifecycle_each_file(lifecycle, "offloaded", check_offloaded, reterr);
         if (r == 0)
                 r = lifecycle_each_file(lifecycle, "deleted", check_deleted, reterr);
-        if (r == 0)
-                r = lifecycle_finish_erasures(lifecycle, reterr);
-        return r < 0 ? r : lifecycle_finish_purges(lifecycle, reterr);
+        if (r < 0)
+                return r;
+        (void) lifecycle_finish_erasures(lifecycle, NULL);
+        (void) lifecycle_finish_purges(lifecycle, NULL);
+        return 0;
 }

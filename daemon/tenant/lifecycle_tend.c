@@ -248,6 +248,8 @@ int lifecycle_tend(struct lifecycle *lifecycle, uint64_t now_wall_usec, struct e
         struct error why = { 0 };
         int result = lifecycle_finish_erasures(lifecycle, reterr), r = 0;
 
+        if (result == 0)
+                result = lifecycle_finish_purges(lifecycle, reterr);
         if (atomic_load(&lifecycle->auto_cleanup) && ttl > 0 && now_wall_usec > ttl)
                 r = offload_idle(lifecycle, now_wall_usec - ttl, &why);
         if (r == 0 && kept > 0 && now_wall_usec > kept)

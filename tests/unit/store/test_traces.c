@@ -2,10 +2,12 @@
 /* Traces: found at once, in the file soon, gone when they are old. */
 #include "fixture.h"
 
+#include "store/tenants.h"
 #include "store/traces.h"
 #include "tests/lib/faultfs.h"
 
 #include <pthread.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +15,15 @@
 
 #define THREADS 4
 #define PUTS 200
+
+static struct tenant_id another(struct fixture *fixture)
+{
+        struct tenant_info info = { 0 };
+        struct error error = { 0 };
+
+        assert_ok(tenant_insert(fixture->store, "another", &info, &error));
+        return info.id;
+}
 
 static struct trace_id put(struct fixture *fixture, struct tenant_id tenant, uint64_t wall_usec,
                            const char *json)
@@ -116,7 +127,7 @@ static void test_the_last_trace_of_an_id_counts(void **state)
 static void test_tenants_do_not_see_each_other(void **state)
 {
         struct fixture *fixture = *state;
-        struct tenant_id other = { id_random() };
+        struct tenant_id other = another(fixture);
         struct trace_id id = put(fixture, fixture->tenant, 5, "{}");
         struct trace_info *infos = NULL;
         struct error error = { 0 };
@@ -155,10 +166,25 @@ static void test_the_newest_are_listed_first(void **state)
         assert_true(id_equal(infos[1].id.id, middle.id));
 }
 
+/* One that is gone, or lies in its archive, gets no folder for them. */
+static void test_traces_of_nobody_make_no_folder(void **state)
+{
+        struct fixture *fixture = *state;
+        struct tenant_id nobody = { id_random() };
+        char path[64], id[ID_TEXT_SIZE];
+        struct error error = { 0 };
+
+        (void) put(fixture, nobody, 5, "{}");
+        assert_int_equal(traces_flush(fixture->store, &error), -ENOENT);
+        assert_int_equal(traces_dropped(fixture->store), 1);
+        (void) snprintf(path, sizeof path, "tenants/%s", id_format(nobody.id, id));
+        assert_int_not_equal(faccessat(store_dirfd(fixture->store), path, F_OK, 0), 0);
+}
+
 static void test_old_traces_of_every_tenant_go(void **state)
 {
         struct fixture *fixture = *state;
-        struct tenant_id other = { id_random() };
+        struct tenant_id other = another(fixture);
         struct trace_id old = put(fixture, fixture->tenant, 99, "{}");
         struct trace_id kept = put(fixture, fixture->tenant, 100, "{}");
         struct error error = { 0 };
@@ -202,7 +228,7 @@ static void test_too_many_push_the_oldest_out(void **state)
 static void test_what_a_full_disk_does_not_take_is_counted(void **state)
 {
         struct fixture *fixture = *state;
-        struct tenant_id other = { id_random() };
+        struct tenant_id other = another(fixture);
         struct trace_id id;
         struct error error = { 0 };
 
@@ -281,6 +307,7 @@ int main(void)
                 STORE_TEST(test_a_trace_is_written_without_being_asked),
                 STORE_TEST(test_the_last_trace_of_an_id_counts),
                 STORE_TEST(test_tenants_do_not_see_each_other),
+                STORE_TEST(test_traces_of_nobody_make_no_folder),
                 STORE_TEST(test_the_newest_are_listed_first),
                 STORE_TEST(test_old_traces_of_every_tenant_go),
                 STORE_TEST(test_too_many_push_the_oldest_out),
