@@ -186,6 +186,76 @@ static void test_what_needs_no_saving_is_closed_first(void **state)
         fixture_open(fixture);
 }
 
+static void test_descriptors_bound_how_many_stay_open(void **state)
+{
+        static const struct store_limits limits = { .max_open_collections = 100, .max_files = 20 };
+        static const char *const names[] = { "first", "second", "third" };
+        struct fixture *fixture = *state;
+        struct collection_id ids[ELEMENTSOF(names)];
+        struct error error = { 0 };
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                create(fixture, names[i]);
+        fixture_close(fixture);
+        assert_ok(store_open(fixture->path, &limits, &fixture->store, &error));
+        assert_ok(store_serve(fixture->store, &fixture_spec, &error));
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                struct collection *collection;
+                struct generation *made;
+
+                assert_ok(collection_open(fixture->store, fixture->tenant, names[i], &collection,
+                                          &error));
+                assert_ok(collection_new_generation(collection, &fixture_spec, &made, &error));
+                (void) generation_unref(made);
+                ids[i] = collection_get(collection)->id;
+                (void) collection_unref(collection);
+        }
+        assert_false(is_open(fixture, ids[0]));
+        assert_false(is_open(fixture, ids[1]));
+        assert_true(is_open(fixture, ids[2])); /* one fits */
+        fixture->store = store_close(fixture->store);
+        fixture_open(fixture);
+}
+
+/* The fixture's collection, where generations of this specification are to be followed. */
+static bool has_work(struct fixture *fixture, const struct generation_spec *spec)
+{
+        struct collection_id id = collection_get(fixture->collection)->id;
+        struct store_collection *found;
+        struct error error = { 0 };
+        bool listed = false;
+        size_t n;
+
+        assert_ok(store_list_with_work(fixture->store, &fixture->tenant, &spec, 1, &found, &n,
+                                       &error));
+        for (size_t i = 0; i < n; i++)
+                listed |= id_equal(found[i].collection.id, id.id);
+        free(found);
+        return listed;
+}
+
+static void test_the_registry_tells_which_collections_have_work(void **state)
+{
+        struct fixture *fixture = *state;
+        struct generation_spec other = fixture_spec;
+        struct error error = { 0 };
+
+        other.chunking.chunk_size++;
+        assert_false(has_work(fixture, &fixture_spec));
+        assert_true(has_work(fixture, &other));
+        (void) fixture_put(fixture, "a", "copper kettle", NULL);
+        assert_true(has_work(fixture, &fixture_spec));
+        assert_ok(fixture_follow(fixture->collection, fixture->generation, &error));
+        assert_true(has_work(fixture, &fixture_spec)); /* until it is closed */
+        fixture_close(fixture);
+        fixture_open(fixture);
+        assert_false(has_work(fixture, &fixture_spec));
+        (void) fixture_put(fixture, "b", "tin kettle", NULL); /* and nobody follows */
+        fixture_close(fixture);
+        fixture_open(fixture);
+        assert_true(has_work(fixture, &fixture_spec));
+}
+
 struct notices {
         struct collection_id of;
         unsigned n;
@@ -305,6 +375,8 @@ int main(void)
                 TEST(test_another_tenant_cannot_open_it_by_id),
                 TEST(test_more_collections_than_may_be_open_are_closed_again),
                 TEST(test_what_needs_no_saving_is_closed_first),
+                TEST(test_descriptors_bound_how_many_stay_open),
+                TEST(test_the_registry_tells_which_collections_have_work),
                 TEST(test_who_looks_after_collections_is_told_of_them),
                 TEST(test_a_generation_that_was_never_finished_is_removed),
                 TEST(test_a_specification_that_cannot_be_is_refused),
