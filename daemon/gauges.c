@@ -285,7 +285,8 @@ static void list_recall(void *data, enum metric_id id, struct metric_list *list)
                 char tenant[STORE_NAME_MAX + 1];
 
                 if (!is_shadowed(gauges, n, i) &&
-                    store_get_tenant_name(gauges->settings.store, figures->tenant, tenant, NULL) == 0)
+                    store_get_tenant_name(gauges->settings.store, figures->tenant, tenant,
+                                          NULL) == 0)
                         metric_list_add(list, figures->collection, tenant,
                                         (double) (id == METRIC_RECALL_SEARCHES ? figures->searches
                                                   : id == METRIC_RECALL_FOUND  ? figures->found

@@ -66,10 +66,10 @@ int store_list_collections(struct store *store, struct store_collection **ret, s
                            struct error *reterr);
 int store_count_collections(struct store *store, uint64_t *ret, struct error *reterr);
 
-/* Of these only the ones that have work, of one tenant or of all, told by the registry alone, where generations of these
- * specs (in each collection's language) are to be followed, at most 32: one is not READY, one of
- * another identity does not rest, one is being built; or it was written, and not everything may be
- * applied.  Jobs are not looked at. */
+/* Of these only the ones that have work, of one tenant or of all, told by the registry alone, where
+ * generations of these specs (in each collection's language) are to be followed, at most 31: one is
+ * not READY, one of another identity does not rest, one is being built; or it was written, and not
+ * everything may be applied.  Jobs are not looked at. */
 int store_list_with_work(struct store *store, const struct tenant_id *tenant_or_null,
                          const struct generation_spec *const *specs, size_t n_specs,
                          struct store_collection **ret, size_t *ret_n, struct error *reterr);
