@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "news.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "gateway/gateway.h"
 #include "metrics/metrics.h"
 #include "release/release.h"
 #include "store/ledger.h"
+#include "tenancy.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -125,14 +128,37 @@ void news_of_gateway(void *data, const struct gateway_event *event)
 static const struct {
         enum log_level level;
         enum metric_id counter; /* METRIC_MAX: none */
+        const char *action;     /* of a line in the audit log; NULL: none */
 } kinds[RELEASE_EVENT_KIND_MAX] = {
-        [RELEASE_EVENT_STATE] = { LOG_LEVEL_NOTICE, METRIC_MAX },
-        [RELEASE_EVENT_REVERTED] = { LOG_LEVEL_ERROR, METRIC_RELEASE_REVERTS },
-        [RELEASE_EVENT_HELD] = { LOG_LEVEL_WARNING, METRIC_RELEASE_HOLDS },
-        [RELEASE_EVENT_DEGRADED] = { LOG_LEVEL_ERROR, METRIC_MAX },
-        [RELEASE_EVENT_DRAINING] = { LOG_LEVEL_WARNING, METRIC_MAX },
-        [RELEASE_EVENT_DRAINED] = { LOG_LEVEL_NOTICE, METRIC_MAX },
+        [RELEASE_EVENT_STATE] = { LOG_LEVEL_NOTICE, METRIC_MAX, "release.state" },
+        [RELEASE_EVENT_REVERTED] = { LOG_LEVEL_ERROR, METRIC_RELEASE_REVERTS, "release.reverted" },
+        [RELEASE_EVENT_HELD] = { LOG_LEVEL_WARNING, METRIC_RELEASE_HOLDS, "release.held" },
+        [RELEASE_EVENT_DEGRADED] = { LOG_LEVEL_ERROR, METRIC_MAX, "release.degraded" },
+        [RELEASE_EVENT_DRAINING] = { LOG_LEVEL_WARNING, METRIC_MAX, NULL },
+        [RELEASE_EVENT_DRAINED] = { LOG_LEVEL_NOTICE, METRIC_MAX, NULL },
 };
+
+/* What happened is not undone where the log cannot be written; the journal has it in any case. */
+static void record(const struct news *news, const struct release_event *event)
+{
+        cleanup_json_ struct json_object *details = json_object_new_object();
+        const char *state = release_state_name(event->state);
+        char object[32];
+        const struct tenancy_event line = {
+                .action = kinds[event->kind].action,
+                .object = object,
+                .release = event->release,
+                .details = details,
+        };
+
+        (void) snprintf(object, sizeof object, "releases/%u", event->release);
+        if (state)
+                json_add_string(details, "state", state);
+        if (event->why)
+                json_add_string(details, "why", event->why);
+        if (line.action && news->tenancy)
+                tenancy_record(news->tenancy, &line);
+}
 
 void news_of_release(void *data, const struct release_event *event)
 {
@@ -147,6 +173,7 @@ void news_of_release(void *data, const struct release_event *event)
                   state ? state : "", state && why ? ": " : "", why ? why : "");
         if (kinds[event->kind].counter != METRIC_MAX)
                 count(news, kinds[event->kind].counter);
+        record(news, event);
 }
 
 /* ---- Summary ----------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the gateway and the engine of releases do by themselves, told to the operator: a line in the
- * log and a figure each. */
+ * log and a figure each, and, of what a release went through, a line in the audit log. */
 #pragma once
 #include "base/error.h"
 
@@ -8,9 +8,11 @@ struct gateway_event;
 struct metrics;
 struct release_event;
 struct store;
+struct tenancy;
 
 struct news {
         struct metrics *metrics; /* NULL until there are some */
+        const struct tenancy *tenancy; /* has the audit log */
 };
 
 /* struct gateway_settings.news; `data` is the struct above.  The provider thread. */

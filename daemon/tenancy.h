@@ -18,11 +18,13 @@
 #include "release/release.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <systemd/sd-event.h>
 
 struct audit;
 struct config;
 struct ingest;
+struct json_object;
 struct keyring;
 struct lifecycle;
 struct store;
@@ -53,6 +55,16 @@ struct lifecycle *tenancy_lifecycle(const struct tenancy *tenancy); /* NULL befo
 /* NULL: the profile wants none.  May change with a release, but never ends before tenancy_free().
  * Any thread. */
 struct audit *tenancy_audit(const struct tenancy *tenancy);
+
+/* A line in the audit log of what the daemon did by itself, where there is one.  Waits for a disk;
+ * a log that does not take it is told in the journal. */
+struct tenancy_event {
+        const char *action, *object, *tenant; /* the last two: or NULL */
+        bool failed;
+        uint32_t release;            /* 0: none */
+        struct json_object *details; /* borrowed, or NULL */
+};
+void tenancy_record(const struct tenancy *tenancy, const struct tenancy_event *event);
 
 /* The row "tenants" for the engine: limits, times and the audit log follow the release. */
 struct release_room tenancy_room(struct tenancy *tenancy);

@@ -6,21 +6,32 @@
 
 #include <stdio.h>
 
+void tenancy_record(const struct tenancy *tenancy, const struct tenancy_event *event)
+{
+        struct audit *audit = tenancy_audit(tenancy);
+        struct error error = { 0 };
+        const struct audit_event line = {
+                .action = event->action,
+                .outcome = event->failed ? AUDIT_FAILED : AUDIT_OK,
+                .object = event->object,
+                .tenant = event->tenant,
+                .listener = "ragd",
+                .release = event->release,
+                .details = event->details,
+        };
+
+        if (audit && audit_write(audit, &line, &error) < 0)
+                log_warning("%s is not in the audit log: %s", event->action, error_text(&error));
+}
+
 void tenancy_on_news(void *data, struct tenant_id tenant, const char *name, const char *what,
                      const struct error *error_or_null)
 {
-        const struct tenancy *tenancy = data;
         char action[32], object[16 + ID_TEXT_SIZE], id[ID_TEXT_SIZE];
         const char *const fields[] = { "RAGD_TENANT", name, "RAGD_TENANT_ID",
                                        id_format(tenant.id, id), NULL };
-        struct audit *audit = tenancy_audit(tenancy);
-        const struct audit_event event = {
-                .action = action,
-                .outcome = error_or_null ? AUDIT_FAILED : AUDIT_OK,
-                .object = object,
-                .tenant = name,
-                .listener = "ragd",
-        };
+        const struct tenancy_event event = { .action = action, .object = object, .tenant = name,
+                                             .failed = error_or_null };
 
         if (error_or_null)
                 log_write(LOG_LEVEL_WARNING, fields, "tenant %s is not %s: %s", name, what,
@@ -29,8 +40,7 @@ void tenancy_on_news(void *data, struct tenant_id tenant, const char *name, cons
                 log_write(LOG_LEVEL_INFO, fields, "tenant %s is %s", name, what);
         (void) snprintf(action, sizeof action, "tenant.%s", what);
         (void) snprintf(object, sizeof object, "tenants/%s", id);
-        if (audit && audit_write(audit, &event, NULL) < 0)
-                log_warning("the audit log does not take what happened to tenant %s", name);
+        tenancy_record(data, &event);
 }
 
 void tenancy_to_journal(void *data, const struct audit_event *event, const char *line)

@@ -94,7 +94,7 @@ int door_init(struct door *door, const struct server_config *server,
         if (r >= 0)
                 r = shadow_new(door->workers, services, &door->shadow, reterr);
         if (r >= 0 && services->audit)
-                r = flood_new(services->audit, services->metrics, SUM_USEC, &door->flood, reterr);
+                r = flood_new(&door->services, SUM_USEC, &door->flood, reterr);
         if (r < 0) {
                 shadow_stop(door->shadow);
                 door->shadow = shadow_free(door->shadow);

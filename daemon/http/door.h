@@ -32,6 +32,12 @@ struct door {
         _Atomic uint64_t started;     /* connections that ever were */
 };
 
+/* The log that is written now, or NULL. */
+static inline struct audit *http_audit(const struct http_services *services)
+{
+        return services->audit ? services->audit(services->audit_data) : NULL;
+}
+
 /* Without listeners; fuzzers and server.c begin here. */
 int door_init(struct door *door, const struct server_config *server,
               const struct http_services *services, struct error *reterr);

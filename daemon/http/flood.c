@@ -6,6 +6,7 @@
 #include "audit/audit.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "http/door.h"
 #include "metrics/metrics.h"
 #include "tenant/rate.h"
 
@@ -27,8 +28,7 @@ struct sum {
 };
 
 struct flood {
-        struct audit *audit;
-        struct metrics *metrics;
+        const struct http_services *services;
         struct rates *rates;
         uint64_t sum_usec;
         pthread_t thread;
@@ -114,6 +114,7 @@ static bool take_due(struct flood *flood, uint64_t now_usec, struct sum *ret, ui
 
 static void write_sum(const struct flood *flood, const struct sum *sum)
 {
+        struct audit *audit = http_audit(flood->services);
         const struct audit_event event = {
                 .action = sum->action,
                 .outcome = AUDIT_DENIED,
@@ -124,8 +125,8 @@ static void write_sum(const struct flood *flood, const struct sum *sum)
                 .repeated = sum->count - 1,
         };
 
-        if (audit_write(flood->audit, &event, NULL) < 0)
-                metrics_add(flood->metrics, METRIC_HTTP_UNRECORDED, 0, 0, 1);
+        if (audit && audit_write(audit, &event, NULL) < 0)
+                metrics_add(flood->services->metrics, METRIC_HTTP_UNRECORDED, 0, 0, 1);
 }
 
 static void wait_until(struct flood *flood, uint64_t usec)
@@ -201,7 +202,7 @@ void flood_post(struct flood *flood, const struct audit_event *event, uint64_t n
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
-int flood_new(struct audit *audit, struct metrics *metrics, uint64_t sum_usec, struct flood **ret,
+int flood_new(const struct http_services *services, uint64_t sum_usec, struct flood **ret,
               struct error *reterr)
 {
         struct flood *flood = calloc(1, sizeof *flood);
@@ -210,8 +211,7 @@ int flood_new(struct audit *audit, struct metrics *metrics, uint64_t sum_usec, s
 
         if (!flood)
                 return error_oom(reterr);
-        flood->audit = audit;
-        flood->metrics = metrics;
+        flood->services = services;
         flood->sum_usec = sum_usec;
         r = rates_new(RATES_MAX, &flood->rates, reterr);
         if (r < 0) {

@@ -10,16 +10,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct audit;
 struct audit_event;
 struct flood;
-struct metrics;
+struct http_services;
 
 #define FLOOD_LINES_PER_MINUTE 600
 #define FLOOD_SUMS_MAX 256
 
-/* `sum_usec`: how long one line sums up. */
-int flood_new(struct audit *audit, struct metrics *metrics, uint64_t sum_usec, struct flood **ret,
+/* `services` is borrowed; `sum_usec`: how long one line sums up. */
+int flood_new(const struct http_services *services, uint64_t sum_usec, struct flood **ret,
               struct error *reterr);
 /* Writes what was summed up. */
 struct flood *flood_free(struct flood *flood);

@@ -54,7 +54,10 @@ struct http_services {
         struct keyring *keyring;
         struct tenants *tenants;
         struct lifecycle *lifecycle;
-        struct audit *audit; /* NULL: the profile switched it off */
+        /* The audit log, or NULL while the profile wants none: releases switch it on and off, but what
+         * was given lasts as long as the door.  Any thread; NULL: there is never one. */
+        struct audit *(*audit)(void *audit_data);
+        void *audit_data;
         struct releases *releases; /* what each request is answered by */
         struct metrics *metrics;
         struct tenant_id tenant; /* whose data a request means that needs no key: the default one */

@@ -25,10 +25,15 @@
 #define PATH_MAX_SHOWN 512
 #define KEY_LEN_SUSPECT 64 /* as long as a name can be; keys are longer */
 
+static struct audit *log_of(const struct request *request)
+{
+        return http_audit(&request->door->services);
+}
+
+/* Of the request's own release, which may be the one before. */
 bool note_is_on(const struct request *request)
 {
-        return request->door->services.audit &&
-               request_config(request)->security.enable_audit_logging;
+        return request_config(request)->security.enable_audit_logging && log_of(request);
 }
 
 /* ---- What a line says ------------------------------------------------------------------------ */
@@ -188,7 +193,7 @@ bool note_may_change(struct request *request)
 
         if (!note_is_on(request))
                 return true;
-        if (audit_healthy(request->door->services.audit, &error) >= 0)
+        if (audit_healthy(log_of(request), &error) >= 0)
                 return true;
         tell(request, &error);
         refuse(request, &error, "the audit log can't be written; nothing was changed");
@@ -205,7 +210,7 @@ bool note_begin(struct request *request)
         line_init(request, &line);
         line.event.outcome = AUDIT_BEGUN;
         line_complete(request, &line);
-        if (audit_write(request->door->services.audit, &line.event, &error) >= 0)
+        if (audit_write(log_of(request), &line.event, &error) >= 0)
                 return true;
         tell(request, &error);
         refuse(request, &error, "the audit log can't be written; nothing was changed");
@@ -246,7 +251,7 @@ void note_write(struct request *request)
         request->noted = true;
         line_init(request, &line);
         line_complete(request, &line);
-        if (audit_write(request->door->services.audit, &line.event, &error) >= 0) {
+        if (audit_write(log_of(request), &line.event, &error) >= 0) {
                 tell(request, NULL);
                 return;
         }
@@ -274,7 +279,7 @@ void note_refused(const struct request *request)
         struct release_pin pin;
         struct line line;
 
-        if (!services->audit)
+        if (!http_audit(services))
                 return;
         pin = releases_pin(services->releases, NULL);
         line_init(request, &line);

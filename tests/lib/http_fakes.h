@@ -88,6 +88,7 @@ void fakes_note(char *text, size_t size, const char *value);
 const char *fakes_noted(const char *noted, size_t size, char *text);
 
 /* Keys, tenants, limits and an audit log beside them. */
+struct audit *fakes_audit(void *data); /* the log of the fakes */
 void fakes_with_tenants(struct http_services *services);
 /* A line of the audit log, the first is 0; the last FAKES_LINES_MAX are kept. */
 #define FAKES_LINES_MAX 1024

@@ -19,14 +19,22 @@
 #include <string.h>
 #include <unistd.h>
 
+struct audit *fakes_audit(void *data)
+{
+        static char audit;
+
+        (void) data;
+        return (struct audit *) (void *) &audit;
+}
+
 void fakes_with_tenants(struct http_services *services)
 {
-        static char keyring, tenants, lifecycle, audit;
+        static char keyring, tenants, lifecycle;
 
         services->keyring = (struct keyring *) (void *) &keyring;
         services->tenants = (struct tenants *) (void *) &tenants;
         services->lifecycle = (struct lifecycle *) (void *) &lifecycle;
-        services->audit = (struct audit *) (void *) &audit;
+        services->audit = fakes_audit;
 }
 
 /* ---- Keys --------------------------------------------------------------------------------- */

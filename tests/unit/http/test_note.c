@@ -427,11 +427,11 @@ static void test_a_denial_is_not_remembered(void **state)
 
 static struct flood *new_flood(uint64_t sum_usec)
 {
-        static char audit;
+        static struct http_services services;
         struct flood *flood = NULL;
 
-        assert_int_equal(flood_new((struct audit *) (void *) &audit, plain.metrics, sum_usec,
-                                   &flood, NULL), 0);
+        services = (struct http_services){ .metrics = plain.metrics, .audit = fakes_audit };
+        assert_int_equal(flood_new(&services, sum_usec, &flood, NULL), 0);
         return flood;
 }
 
