@@ -2,6 +2,8 @@
 #include "tenancy_inside.h"
 
 #include "audit/audit.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "config/values.h"
 #include "ingest/ingest.h"
 #include "store/embedding_cache.h"
@@ -158,12 +160,24 @@ static int build_lifecycle(struct tenancy *tenancy, const char *backup_path, str
         return lifecycle_new(&settings, &tenancy->lifecycle, reterr);
 }
 
+/* As after a restore, which leaves secrets out. */
+static void warn_of_pepper(struct tenancy *tenancy)
+{
+        uint64_t n = 0;
+
+        if (keyring_count_foreign(tenancy->keyring, clock_wall_usec(), &n, NULL) == 0 && n > 0)
+                log_warning("%ju keys were made under another pepper and are refused: put the "
+                            "former secrets/keys.pepper back (or the credential keys.pepper), or "
+                            "make new keys (ragctl key create)", (uintmax_t) n);
+}
+
 int tenancy_start(struct tenancy *tenancy, sd_event *loop, struct ingest *ingest,
                   struct releases *releases, struct error *reterr)
 {
         struct snapshot *running = releases_pin(releases, NULL).snapshot;
         int r;
 
+        warn_of_pepper(tenancy);
         tenancy->ingest = ingest;
         tenancy->releases = releases;
         r = build_lifecycle(tenancy, running->config->backup.backup_path, reterr);

@@ -127,7 +127,7 @@ static char **split(const char *text)
 
 #define COLUMNS                                                                        \
         "SELECT id, tenant, name, scopes, collections, hash, requests_per_minute,"     \
-        " created_usec, expires_usec, revoked_usec, used_usec FROM key "
+        " created_usec, expires_usec, revoked_usec, used_usec, pepper FROM key "
 
 static int read_key(struct db *db, sqlite3_stmt *statement, struct key_info *ret,
                     struct error *reterr)
@@ -146,6 +146,8 @@ static int read_key(struct db *db, sqlite3_stmt *statement, struct key_info *ret
                 r = db_column_bytes(db, statement, 1, info.tenant.id.bytes, ID_BYTES, reterr);
         if (r == 0)
                 r = db_column_bytes(db, statement, 5, info.hash, KEY_HASH_BYTES, reterr);
+        if (r == 0)
+                r = db_column_bytes(db, statement, 11, info.pepper, KEY_PEPPER_ID_BYTES, reterr);
         if (r < 0)
                 return r;
         (void) snprintf(info.name, sizeof info.name, "%s", name ? name : "");
@@ -172,6 +174,28 @@ int key_get(struct store *store, struct key_id id, struct key_info *ret, struct 
         if (r == 0)
                 return error_set(reterr, -ENOENT, "there is no such key");
         return r < 0 ? r : read_key(reader.db, statement, ret, reterr);
+}
+
+int key_count_foreign(struct store *store, const uint8_t pepper[static KEY_PEPPER_ID_BYTES],
+                      uint64_t now_wall_usec, uint64_t *ret, struct error *reterr)
+{
+        cleanup_reader_ struct db_reader reader = { 0 };
+        cleanup_statement_ sqlite3_stmt *statement = NULL;
+        int r = db_pool_take(store->registry_readers, &reader, reterr);
+
+        if (r == 0)
+                r = db_prepare(reader.db,
+                               "SELECT count(*) FROM key WHERE pepper != ? AND revoked_usec = 0"
+                               " AND (expires_usec = 0 OR expires_usec > ?)",
+                               &statement, reterr);
+        if (r < 0)
+                return r;
+        db_bind_blob(statement, 1, pepper, KEY_PEPPER_ID_BYTES);
+        db_bind_u64(statement, 2, now_wall_usec);
+        r = db_step(reader.db, statement, reterr);
+        if (r > 0)
+                *ret = db_column_u64(statement, 0);
+        return r < 0 ? r : 0;
 }
 
 int key_list(struct store *store, struct tenant_id tenant, struct key_info **ret, size_t *ret_n,

@@ -12,6 +12,7 @@
 #define KEY_ID_BYTES 10
 #define KEY_ID_TEXT_SIZE 17 /* 16 characters of lower-case base32, and the NUL */
 #define KEY_HASH_BYTES 32
+#define KEY_PEPPER_ID_BYTES 4
 
 struct key_id {
         uint8_t bytes[KEY_ID_BYTES];
@@ -38,6 +39,7 @@ struct key_info {
         uint32_t scopes;
         char **collections; /* heap, NULL-terminated; NULL: every collection of its tenant */
         uint8_t hash[KEY_HASH_BYTES];
+        uint8_t pepper[KEY_PEPPER_ID_BYTES]; /* tells the pepper of the hash from others */
         uint32_t requests_per_minute; /* 0: as the profile says */
         uint64_t created_usec;        /* wall, as the next ones */
         uint64_t expires_usec;        /* 0: never */
@@ -56,6 +58,10 @@ int key_list(struct store *store, struct tenant_id tenant, struct key_info **ret
 /* Durable.  -ENOENT: this tenant has no such key; -EALREADY: it is revoked. */
 int key_revoke(struct store *store, struct tenant_id tenant, struct key_id id,
                struct error *reterr);
+/* How many that are neither revoked nor expired have a hash under another pepper: nobody can use
+ * them. */
+int key_count_foreign(struct store *store, const uint8_t pepper[static KEY_PEPPER_ID_BYTES],
+                      uint64_t now_wall_usec, uint64_t *ret, struct error *reterr);
 struct key_used {
         struct key_id id;
         uint64_t used_usec;

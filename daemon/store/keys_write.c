@@ -27,7 +27,8 @@ static int apply_insert(struct db *db, void *data, struct error *reterr)
         if (r == 0)
                 r = db_prepare(db, "INSERT INTO key(id, tenant, name, scopes, collections, hash,"
                                    " requests_per_minute, created_usec, expires_usec,"
-                                   " revoked_usec, used_usec) VALUES(?,?,?,?,?,?,?,?,?,?,?)",
+                                   " revoked_usec, used_usec, pepper)"
+                                   " VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
                                &statement, reterr);
         if (r < 0)
                 return r;
@@ -42,6 +43,7 @@ static int apply_insert(struct db *db, void *data, struct error *reterr)
         db_bind_u64(statement, 9, info->expires_usec);
         db_bind_u64(statement, 10, info->revoked_usec);
         db_bind_u64(statement, 11, info->used_usec);
+        db_bind_blob(statement, 12, info->pepper, KEY_PEPPER_ID_BYTES);
         r = db_step(db, statement, reterr);
         return r == -EEXIST ? error_set(reterr, r, "there is already a key of this id") : r;
 }

@@ -81,7 +81,8 @@ static const struct db_migration migrations[] = {
           " id BLOB PRIMARY KEY NOT NULL, tenant BLOB NOT NULL REFERENCES tenant(id),"
           " name TEXT NOT NULL, scopes INTEGER NOT NULL,"
           " collections TEXT," /* names with ',' between them; NULL: all */
-          " hash BLOB NOT NULL, requests_per_minute INTEGER NOT NULL,"
+          " hash BLOB NOT NULL, pepper BLOB NOT NULL," /* which one, not what it is */
+          " requests_per_minute INTEGER NOT NULL,"
           " created_usec INTEGER NOT NULL, expires_usec INTEGER NOT NULL,"
           " revoked_usec INTEGER NOT NULL, used_usec INTEGER NOT NULL) WITHOUT ROWID;"
           "CREATE INDEX key_tenant ON key(tenant, created_usec);" },

@@ -102,6 +102,16 @@ const char *key_text_format(const struct key_text *key, char text[static KEY_TEX
         return text;
 }
 
+void key_pepper_id(const uint8_t pepper[static KEY_PEPPER_BYTES],
+                   uint8_t ret[static KEY_PEPPER_ID_BYTES])
+{
+        static const unsigned char what[] = "which pepper";
+        uint8_t mac[crypto_auth_hmacsha256_BYTES];
+
+        (void) crypto_auth_hmacsha256(mac, what, sizeof what, pepper);
+        memcpy(ret, mac, KEY_PEPPER_ID_BYTES);
+}
+
 void key_hash(const struct key_text *key, const uint8_t pepper[static KEY_PEPPER_BYTES],
               uint8_t ret[static KEY_HASH_BYTES])
 {

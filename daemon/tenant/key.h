@@ -40,6 +40,10 @@ const char *key_text_format(const struct key_text *key, char text[static KEY_TEX
 void key_hash(const struct key_text *key, const uint8_t pepper[static KEY_PEPPER_BYTES],
               uint8_t ret[static KEY_HASH_BYTES]);
 
+/* Tells a pepper from others, and nothing else of it. */
+void key_pepper_id(const uint8_t pepper[static KEY_PEPPER_BYTES],
+                   uint8_t ret[static KEY_PEPPER_ID_BYTES]);
+
 /* The credential "keys.pepper" ($CREDENTIALS_DIRECTORY), else <state>/secrets/keys.pepper, which is
  * drawn at random, mode 0600, durable, where there is none.  Backups leave secrets/ out.
  * -EACCES: it may be read by others; -EBADMSG: it is not 32 bytes (64 hex digits). */

@@ -43,6 +43,15 @@ struct keyring *keyring_free(struct keyring *keyring)
         return NULL;
 }
 
+int keyring_count_foreign(struct keyring *keyring, uint64_t now_wall_usec, uint64_t *ret,
+                          struct error *reterr)
+{
+        uint8_t id[KEY_PEPPER_ID_BYTES];
+
+        key_pepper_id(keyring->pepper, id);
+        return key_count_foreign(keyring->store, id, now_wall_usec, ret, reterr);
+}
+
 /* ---- Checking --------------------------------------------------------------------------- */
 
 /* What becomes of a key is only told to whoever has its secret. */

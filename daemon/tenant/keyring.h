@@ -36,6 +36,11 @@ int keyring_new(const struct keyring_settings *settings, struct keyring **ret,
 struct keyring *keyring_free(struct keyring *keyring);
 DEFINE_CLEANUP(struct keyring *, keyring_free)
 
+/* How many live keys nobody can use, because their hash was made under another pepper: it was lost
+ * or exchanged. */
+int keyring_count_foreign(struct keyring *keyring, uint64_t now_wall_usec, uint64_t *ret,
+                          struct error *reterr);
+
 /* The token is proven and live.  -EINVAL: it is no key (cut, mistyped); -EXDEV: of another stage,
  * which is named; -EACCES: wrong, or revoked, or its tenant is deleted; -EKEYEXPIRED: since when;
  * anything else: the registry could not be read.  None of the messages repeats the token.

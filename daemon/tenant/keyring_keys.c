@@ -51,7 +51,7 @@ static int copy_collections(char *const *names, char ***ret, struct error *reter
 }
 
 int keyring_create(struct keyring *keyring, const struct key_info *draft, struct key_info *ret,
-                   char ret_text[static 112], struct error *reterr)
+                   char ret_text[static KEY_TEXT_MAX], struct error *reterr)
 {
         struct key_info info = { .tenant = draft->tenant,
                                  .scopes = draft->scopes,
@@ -70,6 +70,7 @@ int keyring_create(struct keyring *keyring, const struct key_info *draft, struct
         randombytes_buf(key.secret, sizeof key.secret);
         info.id = key.id;
         key_hash(&key, keyring->pepper, info.hash);
+        key_pepper_id(keyring->pepper, info.pepper);
         r = key_insert(keyring->store, &info, reterr);
         if (r == 0) {
                 keyring_forget(keyring, info.id);

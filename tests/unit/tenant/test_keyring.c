@@ -6,6 +6,7 @@
 
 #include <json-c/json.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 /* How often the registry was asked, and how often two hashes were compared. */
 static atomic_uint reads, comparisons;
@@ -289,6 +290,33 @@ static bool is_in_file(struct fixture *fixture, const char *file, const void *wh
         return found;
 }
 
+static void test_keys_under_another_pepper_are_counted(void **state)
+{
+        struct fixture *fixture = *state;
+        const struct keyring_settings settings = { .store = fixture->store,
+                                                   .stage = STAGE_STAGING };
+        const struct principal *principal = NULL;
+        char lost[KEY_TEXT_MAX], revoked[KEY_TEXT_MAX], fresh[KEY_TEXT_MAX];
+        uint64_t n = 99;
+
+        (void) create(fixture, lost);
+        assert_int_equal(keyring_revoke(fixture->keyring, fixture->tenant.id,
+                                        create(fixture, revoked), NULL), 0);
+        assert_int_equal(keyring_count_foreign(fixture->keyring, NOW, &n, NULL), 0);
+        assert_int_equal(n, 0);
+
+        fixture->keyring = keyring_free(fixture->keyring);
+        assert_int_equal(unlinkat(store_dirfd(fixture->store), "secrets/keys.pepper", 0), 0);
+        assert_int_equal(keyring_new(&settings, &fixture->keyring, NULL), 0);
+        assert_int_equal(keyring_count_foreign(fixture->keyring, NOW, &n, NULL), 0);
+        assert_int_equal(n, 1);
+        assert_int_equal(keyring_check(fixture->keyring, lost, strlen(lost), NOW, &principal, NULL,
+                                       NULL, NULL), -EACCES);
+        (void) create(fixture, fresh); /* one that can be used does not hide the others */
+        assert_int_equal(keyring_count_foreign(fixture->keyring, NOW, &n, NULL), 0);
+        assert_int_equal(n, 1);
+}
+
 static void test_neither_secret_nor_token_is_in_the_registry(void **state)
 {
         static const char *const files[] = { "registry.db", "registry.db-wal" };
@@ -358,6 +386,7 @@ int main(void)
                 TEST(test_keys_of_a_deleted_tenant_are_refused),
                 TEST(test_a_draft_that_promises_too_much_is_refused),
                 TEST(test_neither_secret_nor_token_is_in_the_registry),
+                TEST(test_keys_under_another_pepper_are_counted),
                 TEST(test_a_key_is_shown_without_its_hash),
         };
 
