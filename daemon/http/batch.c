@@ -9,6 +9,7 @@
 static void batch_open(struct request *request)
 {
         const struct http_services *services = &request->door->services;
+        const struct header *length = request_header(request, "Content-Length");
         struct ingest_batch *batch = NULL;
         struct error error = { 0 };
 
@@ -17,6 +18,9 @@ static void batch_open(struct request *request)
                 problem_set_error(request, &error, PROBLEM_FROM_SERVICE);
         else
                 request->work = batch;
+        if (batch && length &&
+            ingest_batch_expect(batch, strtoull(length->value, NULL, 10), &error) < 0)
+                problem_set_error(request, &error, PROBLEM_FROM_SERVICE);
 }
 
 static void batch_feed(struct request *request)
