@@ -73,6 +73,7 @@ class Ragd:
         self.env = dict(os.environ, **(env or {}))
         self.process = None
         self.address = None
+        self.token = None  # of requests that bring no key of their own
         if base is None:
             base = f"""stage = "development"
 [rag]
@@ -197,6 +198,8 @@ max_chunk_size = 256
     def http(self, method, path, body=None, headers=None, status=None, connection=None):
         """(status, headers, parsed or raw body)."""
         headers = dict(headers or {})
+        if self.token:
+            headers.setdefault("Authorization", f"Bearer {self.token}")
         if isinstance(body, (dict, list)):
             body = json.dumps(body)
             headers.setdefault("Content-Type", "application/json")
