@@ -259,7 +259,7 @@ static void test_every_damage_is_found_and_changes_nothing(void **state)
                 looked++;
         }
         (void) damage_and_look(fixture, good, len, len - 1, true);
-        assert_true(same < looked / 10);
+        assert_true(same < looked / 4); /* times in the heads of gzip members, and the like */
         assert_int_not_equal(access(folder, F_OK), 0);
         assert_int_equal(run("test -z \"$(ls -A '%s/incoming')\"", fixture->path), 0);
         free(good);
