@@ -5,9 +5,7 @@
  * Until gateway_chat() has taken the request everything happens on the thread that called
  * answer_start(); afterwards, on the provider thread.  So nothing here is locked; `ended` alone
  * is looked at by both sides. */
-#include "answer/prompt.h"
-#include "answer/trace.h"
-#include "answer/writing.h"
+#include "answer/answering.h"
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -18,164 +16,6 @@
 #include <stdio.h>
 #include <string.h>
 
-struct answering {
-        struct answer *answer;
-        struct tenant_id tenant;
-        struct answer_events events;
-        struct writing writing;
-        struct trace trace;
-
-        struct text_analyzer *analyzer;
-        struct passage *sources; /* heap; texts borrowed from the response */
-        struct prompt prompt;
-        struct cite *cite;
-        struct gateway_chat *chat;
-        bool prompted;    /* there is a prompt, and its hash */
-        bool text_told;   /* a delta was: from here on a failure is an error */
-        size_t taken;     /* bytes of the model's text that cite has read */
-        uint64_t search_usec, chat_begin_usec, first_usec;
-        uint32_t arm;
-        int failed_code; /* of the model that was quoted in the place of; or 0 */
-        _Atomic bool ended;
-};
-
-/* ---- Events ---------------------------------------------------------------------------------- */
-
-static int tell(struct answering *answering, const char *name, struct json_object *takes_json)
-{
-        if (!answering->events.event) {
-                json_object_put(takes_json);
-                return 0;
-        }
-        return answering->events.event(answering->events.data, name, takes_json);
-}
-
-static int tell_sources(struct answering *answering)
-{
-        answering->writing.told = true;
-        return tell(answering, "sources", writing_sources_json(&answering->writing));
-}
-
-static int tell_text(void *data, const char *text, size_t len)
-{
-        struct answering *answering = data;
-        struct json_object *delta;
-
-        if (!answering->events.event)
-                return 0;
-        delta = json_object_new_object();
-        json_add(delta, "text", json_object_new_string_len(text, (int) len));
-        answering->text_told = true;
-        return tell(answering, "delta", delta);
-}
-
-static int tell_citation(void *data, const struct citation *citation)
-{
-        struct answering *answering = data;
-
-        return answering->events.event
-                       ? tell(answering, "citation",
-                              writing_citation_json(&answering->writing, citation))
-                       : 0;
-}
-
-/* ---- Endings --------------------------------------------------------------------------------- */
-
-static void put_trace(struct answering *answering, struct trace_facts *facts)
-{
-        const struct answer_settings *settings = &answering->answer->settings;
-        cleanup_json_ struct json_object *json = NULL;
-        const char *text;
-        size_t len = 0;
-
-        facts->release = settings->release;
-        facts->stage = settings->stage;
-        facts->question = answering->writing.question;
-        facts->response = answering->writing.response;
-        facts->prompt_hash = answering->prompted ? answering->prompt.hash : NULL;
-        facts->n_passages = answering->prompt.n_passages;
-        facts->embedding_tokens =
-                facts->response ? answering->writing.response->embedded_tokens : 0;
-        facts->search_usec = answering->search_usec;
-        facts->now_usec = clock_monotonic_usec();
-        facts->cost_microusd = trace_cost(&answering->trace, facts->generated);
-        if (answering->chat_begin_usec)
-                facts->generation_usec = facts->now_usec - answering->chat_begin_usec;
-        if (answering->first_usec)
-                facts->first_usec = answering->first_usec - answering->trace.begin_usec;
-        json = trace_json(&answering->trace, facts);
-        text = json_text(json, &len);
-        if (text) /* a record for people: an answer does not fail for it */
-                (void) traces_put(settings->store, answering->tenant, answering->trace.id,
-                                  answering->trace.wall_usec, text, len, NULL);
-}
-
-static void tell_ended(struct answering *answering, int code, bool grounded, uint64_t cost)
-{
-        const struct search_response *response = answering->writing.response;
-        uint64_t begin = answering->trace.begin_usec;
-        uint64_t took = clock_monotonic_usec() - begin;
-        const struct answer_ended ended = {
-                .arm = answering->arm,
-                .outcome = outcome_of_all(code, answering->failed_code,
-                                          response ? response->degraded_code : 0),
-                .answer = true,
-                .empty = response && response->n_rows == 0,
-                .grounded = grounded,
-                .degraded = answering->failed_code < 0 ||
-                            (response && response_is_degraded(response)),
-                .first_usec = answering->first_usec ? answering->first_usec - begin : took,
-                .took_usec = took,
-                .cost_microusd = cost,
-        };
-
-        answer_tell_ended(answering->answer, &ended);
-}
-
-/* Nothing of `answering` may be touched afterwards: its owner may free it. */
-static void end(struct answering *answering, struct json_object *takes_whole,
-                const struct error *error)
-{
-        const struct answer_events events = answering->events;
-
-        atomic_store(&answering->ended, true);
-        events.end(events.data, takes_whole, error);
-}
-
-static void end_failed(struct answering *answering, const struct error *error)
-{
-        struct trace_facts facts = { .outcome = TRACE_FAILED, .code = error->code };
-
-        put_trace(answering, &facts);
-        tell_ended(answering, error->code, false, facts.cost_microusd);
-        end(answering, NULL, error);
-}
-
-static void end_well(struct answering *answering, struct writing_facts *facts)
-{
-        struct trace_facts traced = {
-                .outcome = facts->generated ? TRACE_GENERATED : TRACE_EXTRACTED,
-                .generated = facts->generated,
-                .n_citations = facts->n_citations,
-                .grounded = facts->grounded,
-        };
-        struct json_object *whole;
-        struct error error = { 0 };
-
-        facts->trace_id = answering->trace.id.id;
-        facts->cost_microusd = trace_cost(&answering->trace, facts->generated);
-        facts->took_usec = clock_monotonic_usec() - answering->trace.begin_usec;
-        whole = writing_whole_json(&answering->writing, facts);
-        if (!whole) {
-                (void) error_oom(&error);
-                end_failed(answering, &error);
-                return;
-        }
-        put_trace(answering, &traced);
-        tell_ended(answering, 0, facts->grounded, facts->cost_microusd);
-        end(answering, whole, NULL);
-}
-
 /* ---- Quoting --------------------------------------------------------------------------------- */
 
 static int tell_quotes(struct answering *answering)
@@ -183,16 +23,16 @@ static int tell_quotes(struct answering *answering)
         const struct writing *writing = &answering->writing;
         const char *text = buf_text(&writing->text);
         size_t told = 0;
-        int r = writing->told ? 0 : tell_sources(answering);
+        int r = writing->told ? 0 : answering_tell_sources(answering);
 
         for (size_t i = 0; r >= 0 && i < writing->n_citations; i++) {
-                r = tell_text(answering, text + told, writing->piece_ends[i] - told);
+                r = answering_tell_text(answering, text + told, writing->piece_ends[i] - told);
                 told = writing->piece_ends[i];
                 if (r >= 0)
-                        r = tell_citation(answering, &writing->citations[i]);
+                        r = answering_tell_citation(answering, &writing->citations[i]);
         }
         if (r >= 0 && told < writing->text.len)
-                r = tell_text(answering, text + told, writing->text.len - told);
+                r = answering_tell_text(answering, text + told, writing->text.len - told);
         return r;
 }
 
@@ -211,7 +51,7 @@ static void quote(struct answering *answering, const struct error *failure, cons
                         (void) error_set_errno(&error, r, "the answer was not taken to its end");
         }
         if (r < 0) {
-                end_failed(answering, &error);
+                answering_end_failed(answering, &error);
                 return;
         }
         struct writing_facts facts = {
@@ -224,7 +64,7 @@ static void quote(struct answering *answering, const struct error *failure, cons
                 .reason = failure ? error_text(failure) : reason,
                 .degraded = degraded,
         };
-        end_well(answering, &facts);
+        answering_end_well(answering, &facts);
 }
 
 /* Whether quotes may stand in for the model's answer. */
@@ -243,7 +83,7 @@ static void fail(struct answering *answering, const struct error *error)
                 answering->failed_code = error->code;
                 quote(answering, error, NULL, true);
         } else {
-                end_failed(answering, error);
+                answering_end_failed(answering, error);
         }
 }
 
@@ -310,7 +150,7 @@ static void on_done(void *data, const struct gateway_answer *generated, const st
         facts.text = cite_text(answering->cite, &facts.len);
         facts.citations = cite_citations(answering->cite, &facts.n_citations);
         facts.grounded = cite_is_grounded(answering->cite);
-        end_well(answering, &facts);
+        answering_end_well(answering, &facts);
 }
 
 static int write_prompt(struct answering *answering, const struct answer_request *request,
@@ -347,7 +187,8 @@ static int write_prompt(struct answering *answering, const struct answer_request
 /* Sources are what the model was given, so no other number can be cited. */
 static int open_cite(struct answering *answering, struct error *reterr)
 {
-        const struct cite_events events = { tell_text, tell_citation, answering };
+        const struct cite_events events = { answering_tell_text, answering_tell_citation,
+                                            answering };
         size_t n = answering->prompt.n_passages;
         int r = writing_number_rows(&answering->writing, n, reterr);
 
@@ -396,7 +237,7 @@ static void generate(struct answering *answering, const struct answer_request *r
         if (r >= 0)
                 r = open_cite(answering, &error);
         if (r >= 0) {
-                r = tell_sources(answering);
+                r = answering_tell_sources(answering);
                 if (r < 0)
                         (void) error_set_errno(&error, r, "the answer was not taken to its end");
         }
@@ -464,8 +305,8 @@ int answer_start(struct answer *answer, struct tenant_id tenant,
         if (r < 0) {
                 struct trace_facts facts = { .outcome = TRACE_FAILED, .code = r };
 
-                put_trace(answering, &facts);
-                tell_ended(answering, r, false, facts.cost_microusd);
+                answering_put_trace(answering, &facts);
+                answering_tell_ended(answering, r, false, facts.cost_microusd);
                 (void) answering_free(answering);
                 if (reterr)
                         *reterr = error;
@@ -488,8 +329,8 @@ void answer_cancel(struct answering *answering)
         if (answering->chat)
                 gateway_chat_cancel(answering->chat);
         if (!atomic_exchange(&answering->ended, true)) {
-                put_trace(answering, &facts);
-                tell_ended(answering, -ECANCELED, false, facts.cost_microusd);
+                answering_put_trace(answering, &facts);
+                answering_tell_ended(answering, -ECANCELED, false, facts.cost_microusd);
         }
 }
 

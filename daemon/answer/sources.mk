@@ -1,10 +1,11 @@
 noinst_LIBRARIES += libanswer.a
 libanswer_a_SOURCES = \
-	daemon/answer/answer.c daemon/answer/answer.h \
+	daemon/answer/answer.c daemon/answer/answer.h daemon/answer/answering.h \
 	daemon/answer/candidates.c daemon/answer/candidates.h \
 	daemon/answer/cite.c daemon/answer/cite.h \
 	daemon/answer/cursor.c \
 	daemon/answer/ended.c \
+	daemon/answer/endings.c \
 	daemon/answer/eval.c daemon/answer/eval.h \
 	daemon/answer/extract.c \
 	daemon/answer/floats.c daemon/answer/floats.h \
