@@ -84,7 +84,7 @@ class Searcher(threading.Thread):
     """Searches without pause until stop(); keeps every answer that was wrong."""
 
     def __init__(self, ragd, collection="c", expect="d17", query="document number 17"):
-        super().__init__()
+        super().__init__(daemon=True)
         self.ragd, self.collection, self.expect, self.query = ragd, collection, expect, query
         self.ended = threading.Event()
         self.problems, self.releases, self.took, self.count = [], set(), [], 0
