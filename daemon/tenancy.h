@@ -8,7 +8,8 @@
  *
  *     every hour, and at once  idle tenants are offloaded, old deleted ones purged, old segments of
  *                              the audit log removed
- *     every 30 seconds         counts of requests and last uses of keys are made durable
+ *     every 30 seconds         counts of requests and last uses of keys are made durable; collections
+ *                              that nobody asked for lately are closed
  *     when one is wanted       it is brought back
  *
  * What happens by itself is in the journal and in the audit log. */

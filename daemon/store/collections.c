@@ -121,8 +121,7 @@ static bool is_memory_short(struct store *store)
         return index_budget_used(budget) > index_budget_max(budget) / 100 * MEMORY_PERCENT;
 }
 
-/* Nobody holds it, so its generations stand still. */
-static bool is_at_rest(const struct collection *collection)
+bool collection_is_at_rest(const struct collection *collection)
 {
         for (size_t i = 0; i < collection->n_generations; i++)
                 if (!generation_is_at_rest(collection->generations[i]))
@@ -142,7 +141,7 @@ static struct collection *choose(const struct open_collections *open, bool for_m
                         continue;
                 if (for_memory && now_usec - at->asked_usec < MEMORY_IDLE_USEC)
                         break; /* those that come now are in use; the next moment needs them */
-                if (is_at_rest(at))
+                if (collection_is_at_rest(at))
                         return at;
                 first = first ? first : at;
                 looked++;

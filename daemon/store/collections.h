@@ -4,6 +4,7 @@
 #include "store/collection.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct claim;
@@ -52,6 +53,8 @@ struct collection *collection_new(struct store *store, struct tenant_id tenant,
 void collection_free(struct collection *collection);
 /* Under the lock, which is given up meanwhile: closes an entry that nobody holds. */
 void collection_close_entry(struct open_collections *open, struct collection *collection);
+/* Nobody holds it, so its generations stand still: whether they have nothing to save. */
+bool collection_is_at_rest(const struct collection *collection);
 /* Its row is gone: who asks for it from now on does not find it, and whoever holds it last removes
  * its files (`path`). */
 int collection_doom(struct store *store, struct collection_id id, const char *path,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Closing all that is open of one tenant, so that its folder can be moved. */
+/* Closing what idles, and all that is open of one tenant, so that its folder can be moved. */
 #include "store/collections.h"
 
 #include "base/clock.h"
@@ -12,6 +12,38 @@
 #include <time.h>
 
 #define LOOK_NSEC (5L * 1000 * 1000)
+
+/* ---- What idles ------------------------------------------------------------------------------- */
+
+/* Under the lock. */
+static struct collection *find_idle(const struct open_collections *open, uint64_t before_usec)
+{
+        for (struct collection *at = open->oldest; at && at->asked_usec <= before_usec;
+             at = at->newer)
+                if (!at->opening && atomic_load(&at->refs) == 0 && collection_is_at_rest(at))
+                        return at;
+        return NULL;
+}
+
+size_t store_close_idle(struct store *store, uint64_t idle_usec)
+{
+        struct open_collections *open = store->open;
+        uint64_t now_usec = clock_monotonic_usec();
+        struct collection *at;
+        size_t n = 0;
+
+        if (now_usec < idle_usec)
+                return 0;
+        (void) pthread_mutex_lock(&open->lock);
+        while ((at = find_idle(open, now_usec - idle_usec))) {
+                collection_close_entry(open, at);
+                n++;
+        }
+        (void) pthread_mutex_unlock(&open->lock);
+        return n;
+}
+
+/* ---- A tenant that moves ----------------------------------------------------------------------- */
 
 /* One that is closed; few at a time, each while it moves. */
 struct closed_tenant {

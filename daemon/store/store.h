@@ -100,6 +100,10 @@ int store_find_tenant(struct store *store, const char *name, struct tenant_id *r
 int store_get_tenant_name(struct store *store, struct tenant_id tenant,
                           char ret[static STORE_NAME_MAX + 1], struct error *reterr);
 
+/* Closes collections that nobody holds and nobody asked for within `idle_usec`, and that have nothing
+ * to save: an hour of many tenants leaves no more behind than one of few.  How many. */
+size_t store_close_idle(struct store *store, uint64_t idle_usec);
+
 /* No file in the tenant's folder is open any more, and none is opened (-EAGAIN), until
  * store_open_tenant(); a trace that comes meanwhile is dropped.  -EBUSY: a collection was in use
  * longer than `wait_usec`; then all is as before.  Once at a time for each tenant. */

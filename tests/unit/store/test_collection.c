@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fixture.h"
 
+#include "base/clock.h"
 #include "base/io.h"
 
 #include <fcntl.h>
@@ -151,17 +152,15 @@ static bool is_open(struct fixture *fixture, struct collection_id id)
         return open;
 }
 
-static void test_what_needs_no_saving_is_closed_first(void **state)
+/* Each with a generation; opened anew with these limits. */
+static void make_all(struct fixture *fixture, const char *const *names, size_t n,
+                     const struct store_limits *limits)
 {
-        static const struct store_limits limits = { .max_open_collections = 3 };
-        static const char *const names[] = { "busy", "first", "second", "third" };
-        struct fixture *fixture = *state;
         struct generation_spec spec = fixture_spec;
-        struct collection_id ids[ELEMENTSOF(names)];
         struct error error = { 0 };
 
         spec.language = "german";
-        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+        for (size_t i = 0; i < n; i++) {
                 struct collection *collection;
                 struct generation *made;
 
@@ -174,8 +173,18 @@ static void test_what_needs_no_saving_is_closed_first(void **state)
                 (void) collection_unref(collection);
         }
         fixture_close(fixture);
-        assert_ok(store_open(fixture->path, &limits, &fixture->store, &error));
+        assert_ok(store_open(fixture->path, limits, &fixture->store, &error));
         assert_ok(store_serve(fixture->store, &fixture_spec, &error));
+}
+
+static void test_what_needs_no_saving_is_closed_first(void **state)
+{
+        static const struct store_limits limits = { .max_open_collections = 3 };
+        static const char *const names[] = { "busy", "first", "second", "third" };
+        struct fixture *fixture = *state;
+        struct collection_id ids[ELEMENTSOF(names)];
+
+        make_all(fixture, names, ELEMENTSOF(names), &limits);
         for (size_t i = 0; i < ELEMENTSOF(names); i++)
                 ids[i] = visit(fixture, names[i], i > 0);
         assert_true(is_open(fixture, ids[0])); /* it was given up longest ago */
@@ -184,6 +193,32 @@ static void test_what_needs_no_saving_is_closed_first(void **state)
         assert_true(is_open(fixture, ids[3]));
         fixture->store = store_close(fixture->store);
         fixture_open(fixture);
+}
+
+static void test_what_idles_is_closed_and_nothing_else(void **state)
+{
+        static const struct store_limits limits = { .max_open_collections = 9 };
+        static const char *const names[] = { "busy", "first", "held", "second" };
+        struct fixture *fixture = *state;
+        struct collection_id ids[ELEMENTSOF(names)];
+        struct collection *held;
+        struct error error = { 0 };
+
+        make_all(fixture, names, ELEMENTSOF(names), &limits);
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                ids[i] = visit(fixture, names[i], i > 0);
+        held = collection_find_open(fixture->store, ids[2]);
+        assert_int_equal(store_close_idle(fixture->store, 3600 * USEC_PER_SEC), 0);
+        assert_int_equal(store_close_idle(fixture->store, 0), 2);
+        assert_true(is_open(fixture, ids[0])); /* it has something to save */
+        assert_false(is_open(fixture, ids[1]));
+        assert_true(is_open(fixture, ids[2]));
+        assert_false(is_open(fixture, ids[3]));
+        (void) collection_unref(held);
+        assert_int_equal(store_close_idle(fixture->store, 0), 1);
+        assert_ok(collection_open(fixture->store, fixture->tenant, "second", &held, &error));
+        (void) collection_unref(held);
+        fixture->store = store_close(fixture->store);
 }
 
 static void test_descriptors_bound_how_many_stay_open(void **state)
@@ -375,6 +410,7 @@ int main(void)
                 TEST(test_another_tenant_cannot_open_it_by_id),
                 TEST(test_more_collections_than_may_be_open_are_closed_again),
                 TEST(test_what_needs_no_saving_is_closed_first),
+                TEST(test_what_idles_is_closed_and_nothing_else),
                 TEST(test_descriptors_bound_how_many_stay_open),
                 TEST(test_the_registry_tells_which_collections_have_work),
                 TEST(test_who_looks_after_collections_is_told_of_them),
