@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/collection_purge.h"
 
+#include "base/clock.h"
 #include "base/io.h"
 #include "store/generation_inside.h"
 #include "store/registry.h"
@@ -9,8 +10,10 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define ASIDE ".damaged"
+#define LOOK_NSEC (5L * 1000 * 1000)
 
 /* ---- Files ------------------------------------------------------------------------------ */
 
@@ -125,8 +128,8 @@ static bool has_generation(struct collection *collection, const char *name)
         return found;
 }
 
-/* The files of one that was replaced go with whoever saw it last. */
-static int expect_no_others(struct collection *collection, struct error *reterr)
+/* 1: there are files of one that was replaced. */
+static int has_others(struct collection *collection, struct error *reterr)
 {
         int fd = openat(collection->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -143,12 +146,26 @@ static int expect_no_others(struct collection *collection, struct error *reterr)
                 other = entry->d_name[0] == 'g' && !is_aside(entry->d_name) &&
                         !has_generation(collection, entry->d_name);
         (void) closedir(dir);
-        return other ? error_set(reterr, -EBUSY, "a search of %s goes on in files that are to go "
-                                                 "with it", collection->info.name)
-                     : 0;
+        return other;
 }
 
-static int purge_generations(struct collection *collection, uint64_t *files, struct error *reterr)
+/* They go with whoever saw it last: a search, or upkeep of the index. */
+static int wait_for_others(struct collection *collection, uint64_t wait_usec,
+                           struct error *reterr)
+{
+        static const struct timespec look = { .tv_nsec = LOOK_NSEC };
+        uint64_t until = clock_monotonic_usec() + wait_usec;
+        int r;
+
+        while ((r = has_others(collection, reterr)) > 0 && clock_monotonic_usec() < until)
+                (void) nanosleep(&look, NULL);
+        return r > 0 ? error_set(reterr, -EBUSY, "a search of %s goes on in files that are to go "
+                                                 "with it", collection->info.name)
+                     : r;
+}
+
+static int purge_generations(struct collection *collection, uint64_t wait_usec, uint64_t *files,
+                             struct error *reterr)
 {
         struct generation *all[COLLECTION_GENERATIONS_MAX];
         size_t n = collection_list_generations(collection, all);
@@ -168,7 +185,7 @@ static int purge_generations(struct collection *collection, uint64_t *files, str
                 }
                 (void) generation_unref(all[i]);
         }
-        return r < 0 ? r : expect_no_others(collection, reterr);
+        return r < 0 ? r : wait_for_others(collection, wait_usec, reterr);
 }
 
 /* ---- docs.db ---------------------------------------------------------------------------- */
@@ -189,7 +206,7 @@ static int purge_docs(struct collection *collection, struct error *reterr)
         return r < 0 ? r : committer_run_outside(collection->docs, apply_compact, NULL, reterr);
 }
 
-static int purge(struct collection *collection, struct collection_purged *ret,
+static int purge(struct collection *collection, uint64_t wait_usec, struct collection_purged *ret,
                  struct error *reterr)
 {
         struct walk before = { 0 }, after = { .remove = true };
@@ -197,7 +214,7 @@ static int purge(struct collection *collection, struct collection_purged *ret,
         int r = walk_collection(collection, &before, reterr);
 
         if (r == 0)
-                r = purge_generations(collection, &files, reterr);
+                r = purge_generations(collection, wait_usec, &files, reterr);
         if (r == 0)
                 r = purge_docs(collection, reterr);
         if (r == 0)
@@ -210,14 +227,14 @@ static int purge(struct collection *collection, struct collection_purged *ret,
 }
 
 int collection_purge(struct store *store, struct tenant_id tenant, struct collection_id id,
-                     struct collection_purged *ret, struct error *reterr)
+                     uint64_t wait_usec, struct collection_purged *ret, struct error *reterr)
 {
         struct collection *collection = NULL;
         int r = collection_open_by_id(store, tenant, id, &collection, reterr);
 
         if (r < 0)
                 return r;
-        r = purge(collection, ret, reterr);
+        r = purge(collection, wait_usec, ret, reterr);
         store_tell(store, tenant, id); /* a copy's graph is still to be made */
         (void) collection_unref(collection);
         return r;

@@ -21,6 +21,6 @@ struct collection_purged {
  * Needs room for one more generation, on the disk and in memory.  Meant for a collection that
  * nobody follows meanwhile; searches go on.  Waits for disks.  Can be done again after any failure:
  * -ENOENT: there is no such collection; -EBUSY: a generation is being built, or a search or
- * reader held on to what was there before; -ENOSPC, -EIO. */
+ * reader held on to what was there before for longer than `wait_usec`; -ENOSPC, -EIO. */
 int collection_purge(struct store *store, struct tenant_id tenant, struct collection_id collection,
-                     struct collection_purged *ret, struct error *reterr);
+                     uint64_t wait_usec, struct collection_purged *ret, struct error *reterr);

@@ -17,7 +17,8 @@ static int purge_collection(struct lifecycle *lifecycle, const struct collection
         char what[STORE_NAME_MAX + 64], path[LIFECYCLE_PATH_SIZE], id[ID_TEXT_SIZE];
         struct collection_purged purged = { 0 };
         struct error why = { 0 };
-        int r = collection_purge(lifecycle->settings.store, info->tenant, info->id, &purged, &why);
+        int r = collection_purge(lifecycle->settings.store, info->tenant, info->id, WAIT_USEC,
+                                 &purged, &why);
 
         if (r == -ENOENT) /* deleted meanwhile, and its files with it */
                 return 0;

@@ -91,7 +91,7 @@ static int purge(struct fixture *fixture, struct collection_purged *ret)
         const struct collection_info *info = collection_get(fixture->collection);
         struct error error = { 0 };
 
-        return collection_purge(fixture->store, info->tenant, info->id, ret, &error);
+        return collection_purge(fixture->store, info->tenant, info->id, 0, ret, &error);
 }
 
 /* Nobody holds a generation while it is purged. */
