@@ -39,7 +39,7 @@
 
 #define DRAIN_USEC (10 * USEC_PER_SEC)
 #define FREE_BYTES_MIN (UINT64_C(2) << 20U) /* below it writes are refused, deletes go on */
-#define NICE_OF_WORKERS 10
+#define NICE_OF_WORKERS 19
 #define CALLERS 4 /* threads for control commands */
 #define ROWS_MAX (ROOMS_MAX + 2) /* the small rooms, tenants, and the HTTP door */
 

@@ -15,7 +15,7 @@
 
 #include <stdlib.h>
 
-#define NICE 10 /* as the other workers */
+#define NICE 19 /* as the other workers */
 #define LATER_FIRST_USEC (20 * USEC_PER_MSEC) /* something may be due soon, or in a minute */
 #define LATER_LONGEST_USEC (5 * USEC_PER_SEC)
 #define PAUSE_FIRST_USEC USEC_PER_SEC
