@@ -40,7 +40,7 @@ EXTRA_DIST += tests/lib/provider_vendors.py tests/lib/provider_wire.py tests/lib
 EXTRA_DIST += tests/soak/gateway tests/peers/litellm
 EXTRA_DIST += tests/lib/ragdtest.py tests/lib/deploytest.py tests/demo tests/bench/run tests/bench/release/run tests/fuzz/run
 EXTRA_DIST += tests/lib/tenanttest.py tests/bench/doors/run
-EXTRA_DIST += tests/structure/lint .clang-tidy
+EXTRA_DIST += tests/structure/lint .clang-tidy .clang-format tests/lib/tsan.suppressions
 
 AM_TESTS_ENVIRONMENT = \
 	abs_top_srcdir='$(abs_top_srcdir)'; export abs_top_srcdir; \
