@@ -38,6 +38,13 @@ void tenancy_on_wanted(void *data)
         workers_post(tenancy->workers, &tenancy->waking);
 }
 
+static void on_low(void *data)
+{
+        struct tenancy *tenancy = data;
+
+        workers_post(tenancy->workers, &tenancy->flushing);
+}
+
 static void expire_audit(struct tenancy *tenancy, uint64_t now_usec)
 {
         uint64_t kept = atomic_load(&tenancy->audit_days) * DAY_USEC, n = 0;
@@ -118,6 +125,7 @@ int tenancy_tasks_start(struct tenancy *tenancy, sd_event *loop, struct error *r
         r = workers_new("tenants", THREADS, NICE, &tenancy->workers, reterr);
         if (r < 0)
                 return r;
+        tenants_on_low(tenancy->tenants, on_low, tenancy);
         r = add_timer(tenancy, loop, &tenancy->hourly, 0, HOUR_ACCURACY_USEC, on_hour);
         if (r >= 0)
                 r = add_timer(tenancy, loop, &tenancy->often, OFTEN_USEC, OFTEN_ACCURACY_USEC,
@@ -131,5 +139,6 @@ void tenancy_tasks_stop(struct tenancy *tenancy)
         tenancy->often = sd_event_source_disable_unref(tenancy->often);
         if (tenancy->lifecycle) /* nobody is wanted any more */
                 tenants_on_wanted(tenancy->tenants, NULL, NULL);
+        tenants_on_low(tenancy->tenants, NULL, NULL);
         tenancy->workers = workers_free(tenancy->workers);
 }

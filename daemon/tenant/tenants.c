@@ -92,6 +92,14 @@ void tenants_on_wanted(struct tenants *tenants, void (*wanted)(void *data, struc
         (void) pthread_mutex_unlock(&tenants->lock);
 }
 
+void tenants_on_low(struct tenants *tenants, void (*low)(void *data), void *data)
+{
+        (void) pthread_mutex_lock(&tenants->lock);
+        tenants->low = low;
+        tenants->low_data = data;
+        (void) pthread_mutex_unlock(&tenants->lock);
+}
+
 void tenants_get_figures(struct tenants *tenants, struct tenants_figures *ret)
 {
         struct rates_figures rates;

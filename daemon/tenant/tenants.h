@@ -138,6 +138,11 @@ void tenants_refresh(struct tenants *tenants, struct tenant_id tenant);
 /* Durable counts; for a timer. */
 int tenants_flush(struct tenants *tenants, struct error *reterr);
 
+/* Called when a lease of a day's requests comes to its end, on any thread: tenants_flush() is to be
+ * called soon, on a thread that may wait for a disk.  It must not wait; a lease that ends before it
+ * is renewed by whoever asks next. */
+void tenants_on_low(struct tenants *tenants, void (*low)(void *data), void *data);
+
 struct tenants_figures {
         uint64_t entries, refused_rate, refused_quota, refused_concurrent;
         uint64_t rate_entries, rate_evictions;

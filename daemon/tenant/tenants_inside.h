@@ -89,6 +89,8 @@ struct tenants {
         size_t n_entries, n_idle;
         void (*wanted)(void *data, struct tenant_id tenant);
         void *wanted_data;
+        void (*low)(void *data);
+        void *low_data;
 
         atomic_uint_fast64_t refused_rate, refused_quota, refused_concurrent;
 };

@@ -2,7 +2,8 @@
 /* Requests: rates of users, keys and the tenant, and the count of a day.
  *
  * A row says a number that was not reached yet: where that many are counted, the next lease is
- * made durable before one of it is given away.  Whoever forgets an entry writes what was really
+ * made durable before one of it is given away.  It is renewed in the background when half of it is
+ * gone, so that no request waits for the disk.  Whoever forgets an entry writes what was really
  * counted; a crash loses the rest of a lease, and never gives more than the limit. */
 #include "tenant/tenants_inside.h"
 
@@ -102,6 +103,21 @@ static uint64_t lease_of(uint64_t limit)
         return lease < 1 ? 1 : lease > LEASE_MAX ? LEASE_MAX : lease;
 }
 
+/* What the row is to say next: counted, and a lease beyond it. */
+static uint64_t next_lease(const struct entry *entry, uint64_t limit)
+{
+        uint64_t lease = lease_of(limit);
+
+        return limit - entry->requests < lease ? limit : entry->requests + lease;
+}
+
+static bool is_low(struct entry *entry, uint64_t limit)
+{
+        return entry->day_known && limit != TENANT_UNLIMITED && entry->leased < limit &&
+               entry->requests <= entry->leased &&
+               entry->leased - entry->requests <= lease_of(limit) / 2;
+}
+
 /* Whether one more fits the day; it is not counted yet. */
 static int look_day(struct entry *entry, uint64_t now_wall_usec, struct tenant_verdict *verdict)
 {
@@ -118,13 +134,8 @@ static int look_day(struct entry *entry, uint64_t now_wall_usec, struct tenant_v
         verdict->policies[TENANT_POLICY_DAY].left =
                 entry->requests < limit ? limit - entry->requests : 0;
         verdict->policies[TENANT_POLICY_DAY].reset_usec = next - now_wall_usec;
-        if (r == 0 && entry->requests < limit && entry->requests >= entry->leased) {
-                uint64_t lease = lease_of(limit);
-
-                r = write_row(entry, limit - entry->requests < lease ? limit
-                                                                     : entry->requests + lease,
-                              false, NULL);
-        }
+        if (r == 0 && entry->requests < limit && entry->requests >= entry->leased)
+                r = write_row(entry, next_lease(entry, limit), false, NULL);
         if (r == 0 && entry->requests < limit)
                 return 0;
         verdict->violated = TENANT_POLICY_DAY;
@@ -133,13 +144,26 @@ static int look_day(struct entry *entry, uint64_t now_wall_usec, struct tenant_v
         return -EDQUOT;
 }
 
-static void count_day(struct entry *entry, struct tenant_verdict *verdict)
+/* True: its lease has just become low. */
+static bool count_day(struct entry *entry, struct tenant_verdict *verdict)
 {
+        uint64_t limit = entry_limit(entry, TENANT_REQUESTS_PER_DAY);
+        bool was_low = is_low(entry, limit);
+
         if (!entry->day_known)
-                return;
+                return false;
         entry->requests++;
         if (verdict->policies[TENANT_POLICY_DAY].left > 0)
                 verdict->policies[TENANT_POLICY_DAY].left--;
+        return !was_low && is_low(entry, limit);
+}
+
+static void tell_low(struct tenants *tenants)
+{
+        (void) pthread_mutex_lock(&tenants->lock);
+        if (tenants->low)
+                tenants->low(tenants->low_data);
+        (void) pthread_mutex_unlock(&tenants->lock);
 }
 
 /* ---- Rates ---------------------------------------------------------------------------------- */
@@ -243,6 +267,7 @@ int tenant_count_request(struct tenant_entry *entry, const struct tenant_caller 
 {
         struct entry *of = entry->of;
         struct asking asking;
+        bool low = false;
         int r;
 
         *ret = (struct tenant_verdict){ 0 };
@@ -260,8 +285,10 @@ int tenant_count_request(struct tenant_entry *entry, const struct tenant_caller 
         if (r == 0 && asking.n > 0)
                 r = take(of->tenants, &asking, now_usec, ret);
         if (r == 0)
-                count_day(of, ret);
+                low = count_day(of, ret);
         (void) pthread_mutex_unlock(&of->lock);
+        if (low)
+                tell_low(of->tenants);
         return r;
 }
 
@@ -337,16 +364,18 @@ static void give_back(struct tenants *tenants, struct entry **list, size_t n)
         free(list);
 }
 
-/* Where there is no limit, what was counted; where there is, its lease is durable already. */
+/* Where there is no limit, what was counted; where there is, the next lease before this one ends. */
 static bool is_due(struct entry *entry, struct tenant_day *ret)
 {
-        bool counted = entry->day_known && entry->requests > entry->leased;
+        uint64_t limit = entry_limit(entry, TENANT_REQUESTS_PER_DAY);
+        bool low = is_low(entry, limit);
+        bool counted = low || (entry->day_known && entry->requests > entry->leased);
         bool used = is_used_due(entry);
 
         *ret = (struct tenant_day){
                 .tenant = entry->id,
                 .day = entry->day_known ? entry->day : ledger_day(entry->used_usec),
-                .requests = counted ? entry->requests : 0,
+                .requests = low ? next_lease(entry, limit) : counted ? entry->requests : 0,
                 .used_usec = counted || used ? entry->used_usec : 0,
         };
         return counted || used;

@@ -299,6 +299,45 @@ static void test_what_was_counted_is_exact_after_an_orderly_end(void **state)
         assert_int_equal(verdict.policies[TENANT_POLICY_DAY].left, 6400 - 252);
 }
 
+static void note_low(void *data)
+{
+        ++*(unsigned *) data;
+}
+
+static uint64_t row_of(struct fixture *fixture)
+{
+        uint64_t requests = 0;
+
+        ok(tenant_get_requests(fixture->store, fixture->tenant, ledger_day(NOON), &requests, NULL));
+        return requests;
+}
+
+static void test_a_lease_is_renewed_before_it_ends(void **state)
+{
+        struct fixture *fixture = *state;
+        struct tenant_verdict verdict;
+        unsigned told = 0;
+
+        set_limit(fixture, TENANT_REQUESTS_PER_DAY, 6400); /* leases of 100 */
+        tenants_on_low(fixture->tenants, note_low, &told);
+        for (unsigned i = 0; i < 49; i++)
+                ok(count(fixture, NOON, &verdict));
+        assert_int_equal(told, 0);
+        assert_int_equal(row_of(fixture), 100);
+        for (unsigned i = 0; i < 10; i++)
+                ok(count(fixture, NOON, &verdict));
+        assert_int_equal(told, 1); /* once, when half of it was gone */
+        ok(tenants_flush(fixture->tenants, NULL));
+        assert_int_equal(row_of(fixture), 159);
+        for (unsigned i = 0; i < 100; i++) /* nobody has to write it meanwhile */
+                ok(count(fixture, NOON, &verdict));
+        assert_int_equal(row_of(fixture), 159);
+        assert_int_equal(told, 2);
+        ok(count(fixture, NOON, &verdict)); /* where it was not renewed in time, the next one does */
+        assert_int_equal(row_of(fixture), 259);
+        assert_int_equal(verdict.policies[TENANT_POLICY_DAY].left, 6400 - 160);
+}
+
 /* Counts until the day is full, or until it is killed; says each that passed. */
 static void count_in_child(struct fixture *fixture, int pipe, unsigned most)
 {
@@ -587,6 +626,7 @@ int main(void)
                 TEST(test_32_threads_never_reserve_more_than_the_limit),
                 TEST(test_tokens_and_money_of_a_day_are_the_ledgers),
                 TEST(test_usage_is_told_for_every_limit),
+                TEST(test_a_lease_is_renewed_before_it_ends),
                 TEST(test_use_is_noted_and_flushed),
                 TEST(test_idle_entries_are_bounded),
         };
