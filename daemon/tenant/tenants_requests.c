@@ -111,9 +111,10 @@ static uint64_t next_lease(const struct entry *entry, uint64_t limit)
         return limit - entry->requests < lease ? limit : entry->requests + lease;
 }
 
+/* A lease of one is written by whoever takes it: few a day, and each of them exact. */
 static bool is_low(struct entry *entry, uint64_t limit)
 {
-        return entry->day_known && limit != TENANT_UNLIMITED && entry->leased < limit &&
+        return entry->day_known && lease_of(limit) > 1 && limit != TENANT_UNLIMITED && entry->leased < limit &&
                entry->requests <= entry->leased &&
                entry->leased - entry->requests <= lease_of(limit) / 2;
 }
